@@ -1,0 +1,252 @@
+"""The door to confluent-kafka: producer, consumer and their configuration. Nothing else imports it for data.
+
+Calls that wait (metadata, watermarks, flush, close) stop the whole process under gevent, so they run in a native
+thread through `off_hub`; what stays on the hub never waits: `send`, `serve`, `read`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import gevent
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from scenarios.environment import Cluster, LoadedEnvironment
+from scenarios.errors import Refused, Unreachable
+from scenarios.scenario import ProducerSettings
+
+T = TypeVar("T")
+DeliveryCallback = Callable[[KafkaError | None, Message], None]
+
+REPEAT_LOG_S = 10.0
+#: Error codes by which the source proves that it did not take the record. All others leave the question open.
+REFUSALS = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.INVALID_REQUIRED_ACKS,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._QUEUE_FULL,
+    }
+)
+_LOGIN_FAILED = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)
+
+
+def off_hub(function: Callable[..., T], *arguments: Any) -> T:
+    """Runs a call that waits in a native thread, while other greenlets go on."""
+    result: T = gevent.get_hub().threadpool.apply(function, arguments)
+    return result
+
+
+class ErrorLog:
+    """Collects what librdkafka says of its connections, and logs each distinct sentence once in ten seconds."""
+
+    def __init__(self, who: str) -> None:
+        self.last: KafkaError | None = None
+        self.login_failed: KafkaError | None = None
+        self._who = who
+        self._logged_at_s: dict[str, float] = {}
+        self._logger = logging.getLogger(f"mm2gate.kafka.{who}")
+
+    def __call__(self, error: KafkaError) -> None:
+        self.last = error
+        if error.code() in _LOGIN_FAILED:
+            self.login_failed = error
+        text, now_s = error.str(), time.monotonic()
+        if now_s - self._logged_at_s.get(text, -REPEAT_LOG_S) >= REPEAT_LOG_S:
+            self._logged_at_s[text] = now_s
+            self._logger.warning("%s", text)
+
+
+def client_configuration(cluster: Cluster, environment: LoadedEnvironment, who: str) -> dict[str, Any]:
+    """librdkafka's connection settings for a cluster. Raises Refused when a secret cannot be had."""
+    security = cluster.security
+    settings: dict[str, Any] = {
+        "bootstrap.servers": cluster.bootstrap_servers,
+        "client.id": f"mm2gate-{who}",
+        "security.protocol": security.protocol,
+        # librdkafka writes to stderr by itself, twenty lines a second on a dead broker; ErrorLog says it better.
+        "log_level": 0,
+        "allow.auto.create.topics": False,
+        "reconnect.backoff.max.ms": 1000,
+    }
+    if security.ca_file is not None:
+        settings["ssl.ca.location"] = str(environment.path(security.ca_file))
+    if security.mechanism is not None:
+        settings["sasl.mechanism"] = security.mechanism
+        settings["sasl.username"] = security.username
+        settings["sasl.password"] = environment.password(security, of=f"{security.username} on {cluster.alias}")
+    return settings
+
+
+def identify(cluster: Cluster, environment: LoadedEnvironment, *, timeout_s: float = 10.0) -> str:
+    """Logs in and checks the cluster's identity; its id. Blocks: call it `off_hub`.
+
+    Raises Refused (wrong password, wrong cluster) or Unreachable, before anything is written.
+    """
+    errors = ErrorLog(cluster.alias)
+    errors._logger.disabled = True  # its sentence below is the only one needed
+    settings = client_configuration(cluster, environment, "identify") | {"error_cb": errors}
+    where = f"{cluster.alias} cluster at {cluster.bootstrap_servers}"
+    try:
+        client = Producer(settings)
+    except KafkaException as error:
+        raise Refused(f"{where}: {error.args[0].str()}; correct {cluster.alias} in {environment.file}") from None
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            answered = client.list_topics(timeout=1.0).cluster_id
+            break
+        except KafkaException as error:
+            client.poll(0)
+            if errors.login_failed is not None:
+                raise Refused(
+                    f"{where}: login of {cluster.security.username} failed ({errors.login_failed.str()}); "
+                    f"check {cluster.alias}.security in {environment.file}"
+                ) from None
+            if time.monotonic() > deadline_s:
+                why = (errors.last or error.args[0]).str()
+                raise Unreachable(
+                    f"{where}: no answer within {timeout_s:g} s ({why}); is it up, and is the address right?"
+                ) from None
+    if answered != cluster.cluster_id:
+        raise Refused(
+            f"{where}: is cluster {answered}, but {environment.file} says {cluster.cluster_id}; "
+            "this is another cluster, so nothing was touched"
+        )
+    return cluster.cluster_id
+
+
+class RecordProducer:
+    """An idempotent, acks=all producer that never waits and never reorders.
+
+    librdkafka's own queue limit is set beyond ours: it would refuse single records of a batch and take later ones,
+    which would be a reorder of the generator's making. The engine asks for room first, so a full buffer is
+    back-pressure, seen as send delay.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        environment: LoadedEnvironment,
+        settings: ProducerSettings,
+        extra: Mapping[str, Any] = {},
+    ) -> None:
+        self.errors = ErrorLog(cluster.alias)
+        self._producer = Producer(
+            client_configuration(cluster, environment, "load")
+            | {
+                "enable.idempotence": True,
+                "acks": settings.acks,
+                "compression.type": settings.compression,
+                "linger.ms": round(settings.linger * 1000, 3),
+                "batch.size": settings.batch,
+                "queue.buffering.max.kbytes": max(4 * settings.buffer // 1024, 65_536),
+                "queue.buffering.max.messages": 10_000_000,
+                "delivery.timeout.ms": 60_000,
+                "error_cb": self.errors,
+            }
+            | dict(extra)
+        )
+
+    def know(self, topics: Iterable[str], *, timeout_s: float = 30.0) -> None:
+        """Fetches the topics' metadata, so that the first batch does not go to a partition still unknown. Blocks."""
+        for topic in topics:
+            self._producer.list_topics(topic, timeout=timeout_s)
+
+    def send(
+        self, topic: str, partition: int, messages: list[dict[str, Any]], on_delivery: DeliveryCallback
+    ) -> list[int]:
+        """Queues a batch for one partition; positions of the records that librdkafka refused at once.
+
+        (produce_batch ignores a partition given per message, so a batch is of one partition.)
+        """
+        queued = self._producer.produce_batch(topic, messages, partition=partition, on_delivery=on_delivery)
+        if queued == len(messages):
+            return []
+        return [position for position, message in enumerate(messages) if "_error" in message]
+
+    def serve(self) -> None:
+        """Runs the delivery callbacks that are due."""
+        self._producer.poll(0)
+
+    def close(self, timeout_s: float) -> int:
+        """Waits for what is under way, then gives it up; the number given up. Blocks: call it `off_hub`.
+
+        Every record gets its delivery callback, if only with a purge error, so none is left without an account.
+        """
+        left = self._producer.flush(timeout_s)
+        if left:
+            self._producer.purge()
+            self._producer.flush(5.0)
+        return left
+
+
+class RecordConsumer:
+    """Reads chosen partitions from chosen offsets, without a consumer group."""
+
+    def __init__(
+        self, cluster: Cluster, environment: LoadedEnvironment, *, name: str, extra: Mapping[str, Any] = {}
+    ) -> None:
+        self.errors = ErrorLog(cluster.alias)
+        self._consumer = Consumer(
+            client_configuration(cluster, environment, "verify")
+            | {
+                "group.id": f"mm2gate-{name}",  # librdkafka wants one; nothing is ever committed to it
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "earliest",
+                "queued.min.messages": 100_000,
+                "queued.max.messages.kbytes": 262_144,
+                "fetch.error.backoff.ms": 50,
+                # A mirror may appear only once MM2 has found the new source topic.
+                "topic.metadata.refresh.interval.ms": 2000,
+                "topic.metadata.refresh.fast.interval.ms": 500,
+                "error_cb": self.errors,
+            }
+            | dict(extra)
+        )
+
+    def start_at_end(self, partitions: Sequence[tuple[str, int]], *, timeout_s: float = 10.0) -> dict[str, int]:
+        """Assigns the partitions at their current end; topic → partitions that do not exist yet. Blocks.
+
+        A partition that does not exist yet is read from its beginning when MM2 creates it.
+        """
+        existing = self._existing({topic for topic, _ in partitions}, timeout_s)
+        positions: list[TopicPartition] = []
+        absent: dict[str, int] = {}
+        for topic, partition in partitions:
+            if partition < existing.get(topic, 0):
+                wanted = TopicPartition(topic, partition)
+                _, end = self._consumer.get_watermark_offsets(wanted, timeout=timeout_s)
+                positions.append(TopicPartition(topic, partition, end))
+            else:
+                positions.append(TopicPartition(topic, partition, OFFSET_BEGINNING))
+                absent[topic] = absent.get(topic, 0) + 1
+        self._consumer.assign(positions)
+        return absent
+
+    def _existing(self, topics: set[str], timeout_s: float) -> dict[str, int]:
+        metadata = self._consumer.list_topics(timeout=timeout_s)
+        return {name: len(metadata.topics[name].partitions) for name in topics if name in metadata.topics}
+
+    def read(self, most: int) -> list[Message]:
+        """What has been fetched, without waiting; error events among it have an `error()`."""
+        messages: list[Message] = self._consumer.consume(most, 0)
+        return messages
+
+    def close(self) -> None:
+        """Blocks: call it `off_hub`."""
+        self._consumer.close()

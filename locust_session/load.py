@@ -1,0 +1,92 @@
+"""What the session asks of a load: `MasterLoad` once per run on the master, `NodeLoad` on each node.
+
+Calls may wait (on futures, native threads), never block the hub. Instants are nanoseconds of the node's monotonic
+clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, Self
+
+from run_record.manifest import ClusterSeen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Which share of a run's load is this node's: sender `index` of `senders`."""
+
+    run_id: str
+    index: int
+    senders: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Second:
+    """A node's state at the end of a second. Counts run on from the run's start, canaries apart; histograms are those
+    of the second alone (`LatencyHistogram.to_json`)."""
+
+    sent: int = 0
+    acked: int = 0
+    failed: int = 0
+    unknown: int = 0
+    arrived: int = 0
+    duplicated: int = 0
+    pending: int = 0
+    """Sent, and neither acknowledged nor refused yet."""
+    missing: int = 0
+    """Acknowledged, not arrived."""
+    all_sent: bool = False
+    """Every record of the node's share has been handed to the producer."""
+    quiet: bool = True
+    """Nothing more will be sent: all of it was, or it was told to stop."""
+    canaries_sent: int = 0
+    canaries_arrived: int = 0
+    e2e: dict[str, Any] = field(default_factory=dict)
+    send_delay: dict[str, Any] = field(default_factory=dict)
+
+    def to_wire(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_wire(cls, content: dict[str, Any]) -> Self:
+        return cls(**content)
+
+
+class NodeLoad(Protocol):
+    """The load of one node: one run at a time, prepared, started, stopped, closed."""
+
+    def prepare(self, assignment: Assignment) -> None:
+        """Connects and takes up its reading positions. Raises Mm2gateError."""
+
+    def send_canaries(self) -> None:
+        """Sends one record down every path of its own."""
+
+    def start(self, start_ns: int) -> None:
+        """Second 0 of the load is at `start_ns`."""
+
+    def stop_sending(self) -> None:
+        """Nothing more is sent; what was sent is still followed."""
+
+    def second(self) -> Second:
+        """Its state now; histograms of the time since the last call."""
+
+    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
+        """Closes its connections and gives the final account (see `account.py`). `committed`: "topic:partition" → the
+        last source offset that the system under test has committed, where known."""
+
+
+class MasterLoad(Protocol):
+    """What only the master does."""
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        """Checks what the run needs, before anything is written anywhere. Raises Refused or Unreachable."""
+
+    def create(self) -> list[str]:
+        """Creates what is missing at the source; names of what it created. Raises Refused."""
+
+    def committed(self) -> dict[str, int]:
+        """The form "topic:partition" → last committed source offset; empty when the system does not tell."""
+
+    def versions(self) -> dict[str, str]:
+        """Versions worth keeping in the record."""

@@ -1,0 +1,145 @@
+"""A node's side of the session: carries the master's messages to the load, and the load's state to the master."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from locust.env import Environment
+from locust.runners import Runner
+
+from locust_session import options
+from locust_session.load import Assignment, NodeLoad
+from locust_session.wire import ToMaster, ToNodes
+from scenarios.errors import ExitCode, Mm2gateError
+from scenarios.plan import RunPlan, load_plan
+
+LOG = logging.getLogger("mm2gate.node")
+MakeLoad = Callable[[RunPlan, Environment], NodeLoad]
+
+
+class NodeSession:
+    """One per process that hosts users. A run is: `open` (test start), messages, `close`."""
+
+    def __init__(self, environment: Environment, make_load: MakeLoad) -> None:
+        self._environment = environment
+        self._make_load = make_load
+        self._load: NodeLoad | None = None
+        self._plan: RunPlan | None = None
+        self._reporter: gevent.Greenlet | None = None
+        self._prepared = Event()
+        for message, handler in (
+            (ToNodes.PREPARE, self._prepare),
+            (ToNodes.CANARIES, self._canaries),
+            (ToNodes.START, self._start),
+            (ToNodes.STOP_SENDING, self._stop_sending),
+            (ToNodes.FINISH, self._finish),
+        ):
+            self._runner.register_message(message, self._listener(handler))
+
+    @property
+    def _runner(self) -> Runner:
+        runner = self._environment.runner
+        if runner is None:
+            raise Mm2gateError("the session was set up before Locust had a runner")
+        return runner
+
+    def host(self) -> NodeLoad:
+        """A user of this process offers to drive the load: makes it, and tells the master that the node is ready."""
+        if self._load is None:
+            chosen = options.of(self._environment.parsed_options)
+            try:
+                self._plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"])
+                self._load = self._make_load(self._plan, self._environment)
+            except Mm2gateError as error:
+                self._trouble(error)
+                raise
+            self._send(ToMaster.READY, {"host": socket.gethostname(), "pid": os.getpid()})
+        return self._load
+
+    def wait_until_prepared(self) -> None:
+        """Returns when the load has its share of the run."""
+        self._prepared.wait()
+
+    def close(self) -> None:
+        """The run is over, however it ended; the next one starts afresh."""
+        if self._reporter is not None:
+            self._reporter.kill(block=False)
+        self._load = self._plan = self._reporter = None
+        self._prepared.clear()
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def _listener(self, handler: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
+        """Handlers may wait, and a message must not hold up the next, so each has a greenlet of its own."""
+
+        def answer(data: dict[str, Any]) -> None:
+            try:
+                handler(data)
+            except Mm2gateError as error:
+                self._trouble(error)
+            except Exception as error:
+                LOG.exception("the load failed")
+                self._trouble(Mm2gateError(f"the load failed: {type(error).__name__}: {error}"))
+
+        def listener(msg: Any, **_: Any) -> None:
+            gevent.spawn(answer, msg.data or {})
+
+        return listener
+
+    def _prepare(self, data: dict[str, Any]) -> None:
+        load, plan = self._require_load()
+        if data["scenario_sha256"] != plan.loaded_scenario.sha256:
+            raise Mm2gateError(
+                f"{socket.gethostname()}: scenario {plan.scenario.name} here is not the master's; "
+                "install the same mm2gate, and the same files, on every node"
+            )
+        load.prepare(Assignment(run_id=data["run_id"], index=data["index"], senders=data["senders"]))
+        self._prepared.set()
+        self._reporter = gevent.spawn(self._report_each_second)
+        self._send(ToMaster.PREPARED, {})
+
+    def _canaries(self, _: dict[str, Any]) -> None:
+        self._require_load()[0].send_canaries()
+
+    def _start(self, data: dict[str, Any]) -> None:
+        # The master's instant on this node's wall clock, carried over to its monotonic clock at once.
+        self._require_load()[0].start(time.monotonic_ns() + data["start_unix_ns"] - time.time_ns())
+
+    def _stop_sending(self, _: dict[str, Any]) -> None:
+        if self._load is not None:
+            self._load.stop_sending()
+
+    def _finish(self, data: dict[str, Any]) -> None:
+        load, _ = self._require_load()
+        if self._reporter is not None:
+            self._reporter.kill()
+            self._reporter = None
+        self._send(ToMaster.SECOND, load.second().to_wire())
+        self._send(ToMaster.ACCOUNT, load.finish(data["committed"]))
+
+    # --- reports -----------------------------------------------------------------------------------------------------
+
+    def _report_each_second(self) -> None:
+        due_s = time.monotonic()
+        while True:
+            due_s += 1.0
+            gevent.sleep(max(due_s - time.monotonic(), 0.01))
+            self._send(ToMaster.SECOND, self._require_load()[0].second().to_wire())
+
+    def _require_load(self) -> tuple[NodeLoad, RunPlan]:
+        if self._load is None or self._plan is None:
+            raise Mm2gateError(f"{socket.gethostname()}: the master spoke of a run before this node had started one")
+        return self._load, self._plan
+
+    def _trouble(self, error: Mm2gateError) -> None:
+        self._send(ToMaster.TROUBLE, {"message": str(error), "exit_code": int(error.exit_code or ExitCode.INTERNAL)})
+
+    def _send(self, kind: ToMaster, data: dict[str, Any]) -> None:
+        self._runner.send_message(kind, data)

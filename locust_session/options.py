@@ -1,0 +1,26 @@
+"""The options that every locustfile of ours adds to Locust's own. None of them is, or leads to, a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from locust.argument_parser import LocustArgumentParser
+
+
+def add(parser: LocustArgumentParser) -> None:
+    """Listener of `init_command_line_parser`."""
+    parser.add_argument(
+        "--scenario", default="", help="name of a packaged scenario, or path of one", env_var="MM2GATE_SCENARIO"
+    )
+    parser.add_argument(
+        "--env", default="", help="environment: a path, or a name in environments/", env_var="MM2GATE_ENV"
+    )
+    parser.add_argument("--rehearsal", default="1", help="factor on the load's durations, as in 1/30")
+    parser.add_argument("--runs-dir", default="runs", help="where run records go", env_var="MM2GATE_RUNS_DIR")
+    # Locust's table every two seconds would bury the progress line; its summary at the end stays.
+    parser.set_defaults(only_summary=True)
+
+
+def of(parsed_options: Any) -> dict[str, str]:
+    """Our options as text."""
+    return {name: str(getattr(parsed_options, name)) for name in ("scenario", "env", "rehearsal", "runs_dir")}

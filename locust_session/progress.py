@@ -1,0 +1,69 @@
+"""What a person sees while a run goes on: one live line on a terminal, plain timestamped lines anywhere else."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from typing import TextIO
+
+from run_record.timeline import TimelineRow
+
+#: Without a terminal, a line this often is enough to see that the run lives, and fits a CI log.
+PLAIN_EVERY_S = 10
+
+
+class Progress:
+    """Writes to stderr, so that stdout stays free for results."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+        self._live = self._stream.isatty()
+        self._seconds = 0
+        self._phase = ""
+
+    def say(self, text: str) -> None:
+        """An event, on a line of its own."""
+        if self._live:
+            self._stream.write(f"\r\x1b[K{text}\n")
+        else:
+            self._stream.write(f"{datetime.now(UTC):%H:%M:%SZ} {text}\n")
+        self._stream.flush()
+
+    def second(self, row: TimelineRow, achieved_per_s: float, left_s: float | None) -> None:
+        """A second of the run. `left_s`: the least time that the run still needs, where it can be told."""
+        self._seconds += 1
+        new_phase, self._phase = row.phase != self._phase, row.phase
+        line = _line(row, achieved_per_s, left_s)
+        if self._live:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r\x1b[K{line[:width]}")
+            self._stream.flush()
+        elif new_phase or self._seconds % PLAIN_EVERY_S == 0:
+            self.say(line)
+
+    def end(self) -> None:
+        """Leaves the live line as it stands."""
+        if self._live:
+            self._stream.write("\n")
+            self._stream.flush()
+
+
+def _line(row: TimelineRow, achieved_per_s: float, left_s: float | None) -> str:
+    parts = [f"{row.phase:<8}", f"sent {row.sent}"]
+    if row.wanted_per_s or achieved_per_s:
+        parts.append(f"rate {achieved_per_s:.0f}/{row.wanted_per_s:.0f} per s")
+    if row.e2e.p99_ms is not None:
+        parts.append(f"e2e p99 {row.e2e.p99_ms:.0f} ms")
+    elif row.e2e.max_ms is not None:
+        parts.append(f"e2e max {row.e2e.max_ms:.0f} ms")
+    parts.append(f"backlog {row.backlog}")
+    if left_s is not None:
+        parts.append(f"{_clock(left_s)} left")
+    return "  ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    whole = max(round(seconds), 0)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

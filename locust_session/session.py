@@ -1,0 +1,247 @@
+"""Ties one Locust process to the session: which events start, end and judge a run, and which exit code it leaves with.
+
+On the master (or in a single process) a `Conductor` plays each run; every process that hosts users has a `NodeSession`.
+Locust's events that can fire twice, or in another order on another signal, all lead to `end_early` and `judged`, which
+do not mind.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+
+from locust_session import options
+from locust_session.conductor import Conductor, How
+from locust_session.judge_process import judge
+from locust_session.load import MasterLoad, Second
+from locust_session.node import MakeLoad, NodeSession
+from locust_session.wire import ToMaster
+from run_record.manifest import ClusterSeen
+from run_record.store import new_run_id
+from scenarios.errors import ExitCode, Mm2gateError
+from scenarios.plan import RunPlan, load_plan
+
+LOG = logging.getLogger("mm2gate.session")
+MakeMaster = Callable[[RunPlan], MasterLoad]
+
+#: Attributes of Locust's environment, where the shape and the users of this process find their session.
+SESSION, NODE = "mm2gate_session", "mm2gate_node"
+
+#: What an abnormal end may take: the hurried drain, the accounts, the seal.
+BARRIER_S = 20.0
+
+
+class MasterSession:
+    """The master's side: one conductor per run, the guards before it, the judge after it."""
+
+    def __init__(self, environment: Environment, make_master: MakeMaster) -> None:
+        self._environment = environment
+        self._make_master = make_master
+        self._conductor: Conductor | None = None
+        self._judged = Event()
+        self._code: int = ExitCode.INTERNAL
+        self._started_s = 0.0
+        self._checked: tuple[RunPlan, MasterLoad, tuple[ClusterSeen, ClusterSeen]] | None = None
+        runner = environment.runner
+        if runner is None:
+            raise Mm2gateError("the session was set up before Locust had a runner")
+        self.runner = runner
+        for message, handler in (
+            (ToMaster.READY, lambda c, node, data: c.node_ready(node, data["host"], data["pid"])),
+            (ToMaster.PREPARED, lambda c, node, _: c.node_prepared(node)),
+            (ToMaster.SECOND, lambda c, node, data: c.node_second(node, Second.from_wire(data))),
+            (ToMaster.ACCOUNT, lambda c, node, data: c.node_account(node, data)),
+            (ToMaster.TROUBLE, lambda c, _, data: c.node_trouble(data["message"], data["exit_code"])),
+        ):
+            runner.register_message(message, self._listener(handler))
+
+    # --- before a run ------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Reads the plan and asks the guards, before anything is written anywhere. Raises Mm2gateError."""
+        chosen = options.of(self._environment.parsed_options)
+        plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"])
+        load = self._make_master(plan)
+        self._checked = (plan, load, load.identify())
+
+    # --- Locust's events ---------------------------------------------------------------------------------------------
+
+    def test_start(self) -> None:
+        """A run starts: headless with the plan that was checked at init, from the UI with the form's."""
+        self._judged.clear()
+        self._code = ExitCode.INTERNAL
+        self._started_s = time.monotonic()
+        if self._checked is None:
+            self.check()
+        plan, load, clusters = self._checked or self._never()
+        self._checked = None
+        chosen = options.of(self._environment.parsed_options)
+        self._conductor = Conductor(
+            plan=plan,
+            load=load,
+            clusters=clusters,
+            send=self.runner.send_message,
+            nodes_wanted=self.users_wanted,
+            runs_directory=Path(chosen["runs_dir"]),
+            run_id=new_run_id(plan.scenario.name, datetime.now(UTC)),
+            rehearsal=chosen["rehearsal"],
+            versions=load.versions(),
+        )
+        gevent.spawn(self._play_and_judge, self._conductor)
+
+    def tick(self) -> tuple[int, float] | None:
+        """The shape's answer: as many users as there are nodes, until the run is over."""
+        conductor = self._conductor
+        if conductor is not None:
+            run_time_s = getattr(self._environment.parsed_options, "run_time", None)
+            if run_time_s and time.monotonic() - self._started_s > run_time_s:
+                conductor.end_early("run_time", f"--run-time {run_time_s} s")
+            if conductor.over.is_set():
+                return None
+        return self.users_wanted, float(self.users_wanted)
+
+    def end(self, how: How) -> None:
+        """Asks a run that is going on to end, and waits until its record is sealed; returns at once otherwise."""
+        conductor = self._conductor
+        if conductor is not None and not conductor.over.is_set():
+            conductor.end_early(how)
+            conductor.over.wait(BARRIER_S)
+
+    def quitting(self) -> None:
+        """The process is about to leave: with the code of its last run's judge."""
+        self.end("stopped")
+        if self._conductor is not None:
+            self._judged.wait()
+        self._environment.process_exit_code = int(self._code)
+
+    @property
+    def users_wanted(self) -> int:
+        """One user hosts the engine of each node."""
+        runner = self.runner
+        return (
+            len(runner.clients.ready + runner.clients.running + runner.clients.spawning)
+            if isinstance(runner, MasterRunner)
+            else 1
+        )
+
+    def leave(self) -> None:
+        """Ends the process, in Locust's own way."""
+        self.runner.quit()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is going on, or being judged."""
+        return self._conductor is not None and not self._judged.is_set()
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _play_and_judge(self, conductor: Conductor) -> None:
+        try:
+            conductor.play()
+            if conductor.exit_code is not None or conductor.directory is None:
+                print(f"mm2gate: {conductor.detail}", file=sys.stderr)
+                self._code = conductor.exit_code or ExitCode.INTERNAL
+            else:
+                self._code = judge(conductor.directory)
+        finally:
+            self._judged.set()
+
+    def _listener(self, handler: Callable[[Conductor, str, dict[str, Any]], None]) -> Callable[..., None]:
+        def listener(msg: Any, **_: Any) -> None:
+            if self._conductor is not None:
+                handler(self._conductor, msg.node_id, msg.data or {})
+
+        return listener
+
+    @staticmethod
+    def _never() -> tuple[RunPlan, MasterLoad, tuple[ClusterSeen, ClusterSeen]]:
+        raise Mm2gateError("the run was started without its checks")
+
+
+def install(environment: Environment, *, make_master: MakeMaster, make_load: MakeLoad) -> None:
+    """Called by a locustfile on Locust's `init`: sets up this process's sides of the session, and their listeners.
+
+    A headless run is checked at once: a bad scenario (64) or a guard that refuses (40) ends the process here, with its
+    sentence and no traceback.
+    """
+    if not isinstance(environment.runner, MasterRunner):
+        _install_node(environment, make_load)
+    if not isinstance(environment.runner, WorkerRunner):
+        _install_master(environment, make_master)
+
+
+def _install_node(environment: Environment, make_load: MakeLoad) -> None:
+    node = NodeSession(environment, make_load)
+    vars(environment)[NODE] = node
+
+    def close(**_: Any) -> None:
+        node.close()
+
+    environment.events.test_stop.add_listener(close)
+
+
+def _install_master(environment: Environment, make_master: MakeMaster) -> None:
+    session = MasterSession(environment, make_master)
+    vars(environment)[SESSION] = session
+
+    def test_start(**_: Any) -> None:
+        try:
+            session.test_start()
+        except Mm2gateError as error:
+            _say(error)
+            gevent.spawn(session.leave if _headless(environment) else session.runner.stop)
+
+    def test_stopping(**_: Any) -> None:
+        session.end("stopped")
+
+    def quitting(**_: Any) -> None:
+        session.quitting()
+
+    environment.events.test_start.add_listener(test_start)
+    environment.events.test_stopping.add_listener(test_stopping)
+    environment.events.quitting.add_listener(quitting)
+    if _headless(environment):
+        try:
+            session.check()
+        except Mm2gateError as error:
+            _say(error)
+            sys.exit(error.exit_code)
+    _catch_signals(session, headless=_headless(environment))
+
+
+def _catch_signals(session: MasterSession, *, headless: bool) -> None:
+    """SIGTERM and Ctrl-C end the run, which then drains, seals and is judged; the shape ends after it by itself.
+
+    Locust installs its own handlers too late for a headless run with a shape: SIGTERM would kill it dead.
+    """
+
+    def handler(how: How) -> Callable[[], None]:
+        def end() -> None:
+            if session.busy:
+                session.end(how)
+
+        return lambda: gevent.spawn(end) and None
+
+    gevent.signal_handler(signal.SIGTERM, handler("sigterm"))
+    if headless:
+        gevent.signal_handler(signal.SIGINT, handler("sigint"))
+
+
+def _headless(environment: Environment) -> bool:
+    return bool(getattr(environment.parsed_options, "headless", False))
+
+
+def _say(error: Mm2gateError) -> None:
+    for line in str(error).splitlines():
+        print(f"mm2gate: {line}", file=sys.stderr)

@@ -1,0 +1,93 @@
+"""Nodes' seconds → the run's timeline: one row a second, counts summed, histograms merged without loss."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+from locust_session.load import Second
+from run_record.histogram import LatencyHistogram
+from run_record.timeline import LatencySummary
+
+HISTOGRAMS_EVERY_S = 10
+HISTOGRAMS_EVERY_S_LATER = 60
+LATER_S = 3600
+
+
+@dataclass(slots=True)
+class NodeStates:
+    """The latest second of each node, and the histograms that came in since the last row."""
+
+    latest: dict[str, Second] = field(default_factory=dict)
+    _fresh: dict[str, LatencyHistogram] = field(default_factory=dict)
+    _stretch: dict[str, LatencyHistogram] = field(default_factory=dict)
+    _rows: int = 0
+    _since_mark: Counter[str] = field(default_factory=Counter)
+
+    def take(self, node: str, second: Second) -> None:
+        """A node has reported."""
+        self.latest[node] = second
+        self._since_mark[node] += 1
+        for kind, content in (("e2e", second.e2e), ("send_delay", second.send_delay)):
+            if content and content["count"]:
+                histogram = LatencyHistogram.from_json(content)
+                self._fresh.setdefault(kind, LatencyHistogram()).merge(histogram)
+                self._stretch.setdefault(kind, LatencyHistogram()).merge(histogram)
+
+    def total(self, name: str) -> int:
+        """The sum of a count over the nodes."""
+        return sum(getattr(second, name) for second in self.latest.values())
+
+    @property
+    def progress(self) -> tuple[int, ...]:
+        """Changes whenever anything moves: what a drain without progress is judged by."""
+        return tuple(self.total(name) for name in ("acked", "failed", "unknown", "arrived", "duplicated"))
+
+    def all(self, name: str) -> bool:
+        """Whether a flag is set on every node."""
+        return bool(self.latest) and all(getattr(second, name) for second in self.latest.values())
+
+    def mark(self) -> None:
+        """From here on, `settled` believes only what is reported later."""
+        self._since_mark.clear()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every node has sent all it will, and all of it is answered and arrived.
+
+        The first report after the mark may have been under way when it was set, so it takes the second.
+        """
+        heard = all(self._since_mark[node] >= 2 for node in self.latest)
+        return heard and self.all("quiet") and not self.total("pending") and not self.total("missing")
+
+    def summaries(self) -> dict[str, LatencySummary]:
+        """e2e and send_delay since the last row."""
+        fresh, self._fresh = self._fresh, {}
+        return {kind: summary(fresh.get(kind)) for kind in ("e2e", "send_delay")}
+
+    def histograms(self) -> dict[str, object] | None:
+        """Every 10 s (60 s after the first hour) the histograms of the stretch; None in between."""
+        self._rows += 1
+        every = HISTOGRAMS_EVERY_S if self._rows <= LATER_S else HISTOGRAMS_EVERY_S_LATER
+        if self._rows % every or not self._stretch:
+            return None
+        stretch, self._stretch = self._stretch, {}
+        return {kind: histogram.to_json() for kind, histogram in stretch.items()}
+
+
+def summary(histogram: LatencyHistogram | None) -> LatencySummary:
+    """In milliseconds; None where there is nothing, or too little for the percentile to be one of the values."""
+    if histogram is None or histogram.count == 0:
+        return LatencySummary(count=0, p50_ms=None, p99_ms=None, max_ms=None)
+    p99_ms = histogram.percentile_ms(99) if histogram.count >= 100 else None
+    return LatencySummary(
+        count=histogram.count,
+        p50_ms=_finite(histogram.percentile_ms(50)),
+        p99_ms=None if p99_ms is None else _finite(p99_ms),
+        max_ms=histogram.max_ms,
+    )
+
+
+def _finite(value_ms: float) -> float | None:
+    return value_ms if math.isfinite(value_ms) else None

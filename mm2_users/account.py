@@ -1,0 +1,66 @@
+"""An engine's final account, in the form that run_record.account describes and merges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from locust_session.load import Assignment
+from mm2_users.ledger import StreamLedger
+from mm2_users.streams import StreamPlace
+from run_record.counts import Counts, total
+from run_record.histogram import LatencyHistogram
+from scenarios.plan import RunPlan
+
+
+def account(
+    plan: RunPlan,
+    assignment: Assignment,
+    *,
+    streams: Sequence[tuple[StreamPlace, StreamLedger]],
+    canaries: Sequence[tuple[StreamPlace, bool, bool]],
+    histograms: Mapping[str, Mapping[int, LatencyHistogram]],
+    unattributed: Counts,
+    committed: Mapping[str, int],
+    last_error: str | None,
+) -> dict[str, Any]:
+    """The account. `canaries`: place, acknowledged, arrived. `committed`: "topic:partition" → last committed source
+    offset, where MM2 tells. `unattributed`: arrivals that belong to no phase of ours."""
+    names = [load.name for load in plan.loads]
+    by_phase: dict[str, list[Counts]] = {name: [] for name in names}
+    rows = []
+    for place, ledger in streams:
+        topic = plan.topics[place.topic].source
+        offset = committed.get(f"{topic}:{place.partition}")
+        counts = ledger.counts(offset)
+        for phase, some in counts.items():
+            by_phase[names[phase]].append(some)
+        rows.append(
+            {
+                "topic": topic,
+                "partition": place.partition,
+                "sender": assignment.index,
+                "counts": total(counts.values()).to_json(),
+                "examples": ledger.examples(offset),
+            }
+        )
+    return {
+        "phases": {name: total(parts).to_json() for name, parts in by_phase.items()},
+        "unattributed": unattributed.to_json(),
+        "streams": rows,
+        "canary": {
+            "sent": len(canaries),
+            "acked": sum(acked for _, acked, _ in canaries),
+            "arrived": sum(arrived for _, _, arrived in canaries),
+            "missing": [
+                {"topic": plan.topics[place.topic].source, "partition": place.partition}
+                for place, _, arrived in canaries
+                if not arrived
+            ],
+        },
+        "latency": {
+            name: {kind: phases[number].to_json() for kind, phases in histograms.items() if number in phases}
+            for number, name in enumerate(names)
+        },
+        "last_error": last_error,
+    }

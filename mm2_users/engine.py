@@ -1,0 +1,382 @@
+"""The engine: one per worker process. It sends what is due, takes acknowledgements, reads mirrors, keeps the ledger.
+
+It is driven by `step()`, called every millisecond or so by the greenlet that hosts it, and by nothing else; `step`
+never waits. All instants are nanoseconds on the load's clock: monotonic, zero at the start of the first load phase.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from typing import Any
+
+import numpy as np
+from confluent_kafka import KafkaError, Message
+from numpy.typing import NDArray
+
+from clients.kafka import REFUSALS, RecordConsumer, RecordProducer, off_hub
+from locust_session.load import Assignment, Second
+from mm2_users.account import account
+from mm2_users.envelope import CANARY, LAYOUT, VERSION, Decoded, decode, encode, run_number
+from mm2_users.keys import keys_by_partition
+from mm2_users.ledger import StreamLedger
+from mm2_users.pacing import DueRecords, Pacer
+from mm2_users.payload import BodyPool, render_pool
+from mm2_users.streams import StreamPlace, streams_of
+from run_record.counts import Counts
+from run_record.histogram import LatencyHistogram
+from scenarios.errors import Mm2gateError
+from scenarios.plan import RunPlan
+
+MOST_PER_BATCH = 500
+MOST_BATCHES_PER_STEP = 8
+MOST_READ_PER_STEP = 2000
+#: Waiting for the last acknowledgements when a run is closed; librdkafka gives up by itself after delivery.timeout.ms.
+FLUSH_S = 10.0
+
+Clock = Callable[[], int]
+#: (what, latencies in ns, bytes of one record) of a second, for Locust's screen.
+Screen = Callable[[str, NDArray[np.int64], int], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Stream:
+    """One partition that this sender writes at the source and reads back from the mirror."""
+
+    place: StreamPlace
+    keys: Iterator[bytes]
+    ledger: StreamLedger = field(default_factory=StreamLedger)
+    canary_acked: bool = False
+    canary_arrived: bool = False
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records of one stream handed to the producer together; it is their delivery callback.
+
+    librdkafka answers for each record, once. When all have an answer the ledger is told once, by range.
+    """
+
+    engine: Engine
+    stream: Stream
+    phase: int
+    first_seq: int
+    count: int
+    sent_ns: int
+    left: int
+    failed_seqs: list[int] = field(default_factory=list)
+    first_offset: int = -1
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        self.left -= 1
+        if error is not None:
+            self.engine._not_delivered(self, error, message)
+        elif self.first_offset < 0:
+            self.first_offset = message.offset() or 0
+        if self.left == 0:
+            self.engine._batch_answered(self, message)
+
+
+@dataclass(slots=True)
+class Latencies:
+    """Durations in ns since the last second, by phase index."""
+
+    arrays: dict[int, list[NDArray[np.int64]]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, phase: int, durations_ns: NDArray[np.int64]) -> None:
+        self.arrays[phase].append(durations_ns)
+
+    def flush_into(self, phases: dict[int, LatencyHistogram]) -> tuple[LatencyHistogram, NDArray[np.int64]]:
+        """Adds them to the phases' histograms; the histogram of all of them, and all of them."""
+        second, everything = LatencyHistogram(), []
+        for phase, arrays in self.arrays.items():
+            durations_ns = np.concatenate(arrays)
+            part = LatencyHistogram()
+            part.record_ns(durations_ns)
+            phases[phase].merge(part)
+            second.merge(part)
+            everything.append(durations_ns)
+        self.arrays.clear()
+        return second, np.concatenate(everything) if everything else np.empty(0, dtype=np.int64)
+
+
+class Engine:
+    """See the module. `producer` and `consumer` factories are arguments so that a test can bring its own brokers."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        *,
+        screen: Screen,
+        clock_ns: Clock = time.monotonic_ns,
+        producer: Callable[[], RecordProducer] | None = None,
+        consumer: Callable[[str], RecordConsumer] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._screen = screen
+        self._clock_ns = clock_ns
+        environment = plan.loaded_environment
+        self._make_producer = producer or (
+            lambda: RecordProducer(plan.environment.source, environment, plan.scenario.producer)
+        )
+        self._make_consumer = consumer or (lambda name: RecordConsumer(plan.environment.target, environment, name=name))
+        self._producer: RecordProducer | None = None
+        self._consumer: RecordConsumer | None = None
+        self._sending = False
+
+    # --- NodeLoad --------------------------------------------------------------------------------------------------
+
+    def prepare(self, assignment: Assignment) -> None:
+        """Takes up its partitions: mirrors read from their end, source metadata known. Waits, off the hub."""
+        plan = self._plan
+        self._assignment = assignment
+        self._run = run_number(assignment.run_id)
+        self._pool: BodyPool = render_pool(plan.scenario.payload.bytes)
+        places = streams_of(plan.topics, index=assignment.index, senders=assignment.senders)
+        keys = {topic.partitions: keys_by_partition(topic.partitions) for topic in plan.topics}
+        self._streams = [
+            Stream(place=place, keys=cycle(keys[plan.topics[place.topic].partitions][place.partition]))
+            for place in places
+        ]
+        self._by_place = {(stream.place.topic, stream.place.partition): stream for stream in self._streams}
+        self._turns = cycle(self._streams)
+        self._pacer = Pacer(plan, index=assignment.index, senders=assignment.senders)
+        self._start_ns = self._clock_ns()
+        self._outstanding = self._sent = self._acked = self._failed = self._unknown = 0
+        self._duplicated = 0
+        self._next_body = 0
+        self._foreign = self._unreadable = 0
+        self._last_error: str | None = None
+        self._latest = {"e2e": Latencies(), "send_delay": Latencies(), "ack": Latencies()}
+        self._histograms: dict[str, dict[int, LatencyHistogram]] = {
+            kind: defaultdict(LatencyHistogram) for kind in self._latest
+        }
+        self._room = max(plan.scenario.producer.buffer // plan.scenario.payload.bytes, 1)
+        producer, consumer = self._make_producer(), self._make_consumer(assignment.run_id)
+        off_hub(consumer.start_at_end, [(plan.topics[p.topic].remote, p.partition) for p in places])
+        off_hub(producer.know, sorted({plan.topics[p.topic].source for p in places}))
+        self._producer, self._consumer = producer, consumer
+
+    def send_canaries(self) -> None:
+        """One record to each of its partitions, apart from the ledger's counts."""
+        for stream in self._streams:
+            fields = self._fields(stream, 1, flags=CANARY)
+            refused = self._require_producer().send(
+                self._plan.topics[stream.place.topic].source,
+                stream.place.partition,
+                self._messages(stream, fields),
+                _canary_callback(stream),
+            )
+            if refused:
+                self._last_error = "canary refused by the producer"
+
+    def start(self, start_ns: int) -> None:
+        self._start_ns = start_ns
+        self._sending = True
+
+    def stop_sending(self) -> None:
+        self._sending = False
+
+    def second(self) -> Second:
+        """Ledger counters now, and the histograms since the last call."""
+        if self._producer is None:
+            return Second()
+        recent = {}
+        for kind, latencies in self._latest.items():
+            recent[kind], durations_ns = latencies.flush_into(self._histograms[kind])
+            self._screen(kind, durations_ns, self._plan.scenario.payload.bytes)
+        missing = sum(stream.ledger.missing().count() for stream in self._streams)
+        return Second(
+            sent=self._sent,
+            acked=self._acked,
+            failed=self._failed,
+            unknown=self._unknown,
+            arrived=self._acked - missing,
+            duplicated=self._duplicated,
+            pending=self._outstanding,
+            missing=missing,
+            all_sent=self._pacer.done,
+            quiet=self._pacer.done or not self._sending,
+            canaries_sent=len(self._streams),
+            canaries_arrived=sum(stream.canary_arrived for stream in self._streams),
+            e2e=recent["e2e"].to_json(),
+            send_delay=recent["send_delay"].to_json(),
+        )
+
+    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
+        """Closes both ends, and the account of every stream."""
+        self._sending = False
+        producer, consumer = self._producer, self._consumer
+        self._producer = self._consumer = None  # step() is over before callbacks run in the native thread
+        if producer is not None:
+            off_hub(producer.close, FLUSH_S)
+        if consumer is not None:
+            off_hub(consumer.close)
+        for kind, latencies in self._latest.items():
+            latencies.flush_into(self._histograms[kind])
+        return account(
+            self._plan,
+            self._assignment,
+            streams=[(stream.place, stream.ledger) for stream in self._streams],
+            canaries=[(stream.place, stream.canary_acked, stream.canary_arrived) for stream in self._streams],
+            histograms=self._histograms,
+            unattributed=Counts(foreign=self._foreign, corrupted=self._unreadable),
+            committed=committed,
+            last_error=self._last_error,
+        )
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Sends what is due, serves acknowledgements, takes arrivals. Never waits."""
+        producer, consumer = self._producer, self._consumer
+        if producer is None or consumer is None:
+            return
+        if self._sending:
+            self._send_due()
+        producer.serve()
+        messages = consumer.read(MOST_READ_PER_STEP)
+        if messages:
+            self._arrivals(messages)
+
+    def _now_ns(self) -> int:
+        return self._clock_ns() - self._start_ns
+
+    def _require_producer(self) -> RecordProducer:
+        if self._producer is None:
+            raise Mm2gateError("the load was asked to send before it was prepared")
+        return self._producer
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    def _send_due(self) -> None:
+        for _ in range(MOST_BATCHES_PER_STEP):
+            now_ns = self._now_ns()
+            due = self._pacer.due(now_ns, min(MOST_PER_BATCH, self._room - self._outstanding))
+            if due is None:
+                return
+            self._send(next(self._turns), due)
+
+    def _send(self, stream: Stream, due: DueRecords) -> None:
+        count = len(due.due_ns)
+        first_seq = stream.ledger.take(count, due.phase)
+        fields = self._fields(stream, count)
+        fields["phase"] = due.phase
+        fields["seq"] = np.arange(first_seq, first_seq + count)
+        fields["due_ns"] = due.due_ns
+        sent_ns = self._now_ns()
+        fields["sent_ns"] = sent_ns
+        batch = Batch(self, stream, due.phase, first_seq, count, sent_ns, left=count)
+        self._sent += count
+        self._outstanding += count
+        self._latest["send_delay"].add(due.phase, sent_ns - due.due_ns)
+        topic = self._plan.topics[stream.place.topic].source
+        refused = self._require_producer().send(topic, stream.place.partition, self._messages(stream, fields), batch)
+        for position in refused:
+            # Refused on this side of the wire: it provably never left, and no callback will come.
+            self._count_failed(batch, first_seq + position, refused=True)
+        if refused:
+            batch.left -= len(refused)
+            self._last_error = "refused by the producer before sending"
+            if batch.left == 0:
+                self._settle(batch)
+
+    def _fields(self, stream: Stream, count: int, *, flags: int = 0) -> NDArray[np.void]:
+        fields = np.zeros(count, dtype=LAYOUT)
+        fields["run"] = self._run
+        fields["sender"] = self._assignment.index
+        fields["flags"] = flags
+        fields["topic"] = stream.place.topic
+        fields["partition"] = stream.place.partition
+        fields["version"] = VERSION
+        fields["body"] = np.arange(self._next_body, self._next_body + count) % len(self._pool.bodies)
+        self._next_body += count
+        return fields
+
+    def _messages(self, stream: Stream, fields: NDArray[np.void]) -> list[dict[str, Any]]:
+        values = encode(fields, self._pool)
+        return [
+            {"value": value, "key": key} for value, key in zip(values, islice(stream.keys, len(values)), strict=True)
+        ]
+
+    # --- acknowledgements --------------------------------------------------------------------------------------------
+
+    def _not_delivered(self, batch: Batch, error: KafkaError, message: Message) -> None:
+        self._last_error = error.str()
+        decoded = decode([message.value()], self._run, self._pool)
+        self._count_failed(batch, int(decoded.fields["seq"][0]), refused=error.code() in REFUSALS)
+
+    def _count_failed(self, batch: Batch, seq: int, *, refused: bool) -> None:
+        batch.failed_seqs.append(seq)
+        if refused:
+            self._failed += 1
+            batch.stream.ledger.refuse(seq)
+        else:
+            self._unknown += 1
+
+    def _batch_answered(self, batch: Batch, last: Message) -> None:
+        if not batch.failed_seqs and last.offset() == batch.first_offset + batch.count - 1:
+            batch.stream.ledger.anchor(batch.first_seq, batch.first_offset)
+        self._settle(batch)
+
+    def _settle(self, batch: Batch) -> None:
+        self._outstanding -= batch.count
+        self._acked += batch.count - len(batch.failed_seqs)
+        start = batch.first_seq
+        for seq in sorted(batch.failed_seqs):
+            batch.stream.ledger.ack(start, seq)
+            start = seq + 1
+        batch.stream.ledger.ack(start, batch.first_seq + batch.count)
+        answered = batch.count - len(batch.failed_seqs)
+        self._latest["ack"].add(batch.phase, np.full(answered, self._now_ns() - batch.sent_ns))
+
+    # --- arrivals ----------------------------------------------------------------------------------------------------
+
+    def _arrivals(self, messages: list[Message]) -> None:
+        now_ns = self._now_ns()
+        values = [message.value() for message in messages if message.error() is None]
+        decoded = decode(values, self._run, self._pool)
+        self._foreign += decoded.foreign
+        self._unreadable += decoded.unreadable
+        for stream, group in self._by_stream(decoded):
+            self._arrive(stream, group, now_ns)
+
+    def _by_stream(self, decoded: Decoded) -> Iterator[tuple[Stream, Decoded]]:
+        """The batch by stream, each part in the order read. Records of other senders are theirs to count."""
+        fields = decoded.fields
+        if len(fields) == 0:
+            return
+        places = fields["topic"].astype(np.int64) << 32 | fields["partition"].astype(np.int64) << 16 | fields["sender"]
+        order = np.argsort(places, kind="stable")
+        cuts = np.flatnonzero(np.diff(places[order])) + 1
+        for part in np.split(order, cuts):
+            mine = fields[part[0]]
+            stream = self._by_place.get((int(mine["topic"]), int(mine["partition"])))
+            if stream is not None and mine["sender"] == self._assignment.index:
+                yield stream, Decoded(fields[part], decoded.intact[part], 0, 0)
+
+    def _arrive(self, stream: Stream, decoded: Decoded, now_ns: int) -> None:
+        fields, intact = decoded.fields, decoded.intact
+        canaries = fields["flags"] & CANARY != 0
+        if canaries.any():
+            stream.canary_arrived = True
+            fields, intact = fields[~canaries], intact[~canaries]
+            if len(fields) == 0:
+                return
+        fresh = stream.ledger.arrive(fields["seq"], fields["phase"], intact)
+        if fresh is not None:
+            self._duplicated += int((~fresh).sum())
+            fields = fields[fresh]
+        phases = fields["phase"]
+        for phase in np.unique(phases).tolist():
+            self._latest["e2e"].add(phase, now_ns - fields["due_ns"][phases == phase])
+
+
+def _canary_callback(stream: Stream) -> Callable[[KafkaError | None, Message], None]:
+    def on_delivery(error: KafkaError | None, _: Message) -> None:
+        stream.canary_acked = error is None
+
+    return on_delivery

@@ -1,0 +1,173 @@
+"""The ledger of one stream: what became of each record, exactly.
+
+A *stream* is what one sender writes to one partition: sequence numbers 0, 1, 2 … Arrivals are matched by sequence
+number, never by offset. When the drain has ended, an acknowledged record that has not arrived is *lost* if a later
+record of its stream arrived (Kafka and MM2 keep the order within a partition), or if MM2 has committed a source offset
+past it; otherwise it is *late*. A record that comes again is a duplicate, never a reorder: at-least-once replication
+replays old records after a fault.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mm2_users.ranges import RangeSet
+from run_record.counts import Counts, total
+
+MOST_EXAMPLES = 20
+
+
+class StreamLedger:
+    """One stream's account. Not safe across threads: all calls come from the engine's greenlet."""
+
+    def __init__(self) -> None:
+        self.next_seq = 0
+        self.arrived = RangeSet()
+        self._acked = RangeSet()
+        self._failed = RangeSet()
+        self._phase_starts: list[int] = []  # first seq of each phase that sent anything
+        self._phase_indices: list[int] = []
+        self._offset_anchors: list[tuple[int, int]] = []  # (first seq, source offset − seq), where it changed
+        self._duplicated_by_phase: Counter[int] = Counter()
+        self._reordered_by_phase: Counter[int] = Counter()
+        self._corrupted_by_phase: Counter[int] = Counter()
+        self._examples: dict[str, list[int]] = {"duplicated": [], "reordered": [], "corrupted": []}
+
+    # --- the source's side -------------------------------------------------------------------------------------
+
+    def take(self, count: int, phase: int) -> int:
+        """Reserves the next `count` sequence numbers for records of a phase; the first of them."""
+        if not self._phase_indices or self._phase_indices[-1] != phase:
+            self._phase_starts.append(self.next_seq)
+            self._phase_indices.append(phase)
+        first, self.next_seq = self.next_seq, self.next_seq + count
+        return first
+
+    def ack(self, first: int, end: int) -> None:
+        """The source has acknowledged [first, end)."""
+        self._acked.add(first, end)
+
+    def refuse(self, seq: int) -> None:
+        """The source has provably refused this record."""
+        self._failed.add(seq, seq + 1)
+
+    def anchor(self, seq: int, offset: int) -> None:
+        """This record has this offset in the source partition; consecutive records keep the difference."""
+        shift = offset - seq
+        if not self._offset_anchors or self._offset_anchors[-1][1] != shift:
+            self._offset_anchors.append((seq, shift))
+
+    # --- the target's side -------------------------------------------------------------------------------------
+
+    def arrive(
+        self, seqs: NDArray[np.int64], phases: NDArray[np.uint8], intact: NDArray[np.bool_]
+    ) -> NDArray[np.bool_] | None:
+        """Counts a batch of arrivals in the order read; a mask of first arrivals, or None when all are.
+
+        The usual batch continues the stream where it stood, and costs a few comparisons.
+        """
+        count = len(seqs)
+        first = int(seqs[0])
+        if not intact.all():
+            for seq, phase in zip(seqs[~intact].tolist(), phases[~intact].tolist(), strict=True):
+                self._corrupted_by_phase[phase] += 1
+                self._example("corrupted", seq)
+        if (
+            first == self.arrived.end
+            and int(seqs[-1]) == first + count - 1
+            and (count < 3 or bool((np.diff(seqs) == 1).all()))
+        ):
+            self.arrived.add(first, first + count)
+            return None
+        fresh = np.ones(count, dtype=np.bool_)
+        for place, (seq, phase) in enumerate(zip(seqs.tolist(), phases.tolist(), strict=True)):
+            if seq in self.arrived:
+                fresh[place] = False
+                self._duplicated_by_phase[phase] += 1
+                self._example("duplicated", seq)
+                continue
+            if seq < self.arrived.end:
+                self._reordered_by_phase[phase] += 1
+                self._example("reordered", seq)
+            self.arrived.add(seq, seq + 1)
+        return fresh
+
+    # --- the account -------------------------------------------------------------------------------------------
+
+    @property
+    def acked(self) -> RangeSet:
+        return self._acked
+
+    def missing(self) -> RangeSet:
+        """Acknowledged records that have not arrived."""
+        return self._acked.minus(self.arrived)
+
+    def lost(self, committed_offset: int | None = None) -> RangeSet:
+        """Missing records that are proven lost. `committed_offset`: the last source offset that MM2 has committed."""
+        proven = self.arrived.end
+        if committed_offset is not None:
+            proven = max(proven, self._first_seq_after(committed_offset))
+        return self.missing().below(proven)
+
+    def counts(self, committed_offset: int | None = None) -> dict[int, Counts]:
+        """Phase index → counts; a stream that sent nothing has none."""
+        missing, lost = self.missing(), self.lost(committed_offset)
+        arrived_acked = self._acked.minus(missing)
+        phantom = self.arrived.common(self._failed)
+        arrived_unknown = self.arrived.minus(self._acked).minus(self._failed)
+        ends = [*self._phase_starts[1:], self.next_seq]
+        parts: dict[int, list[Counts]] = {}
+        for phase, start, end in zip(self._phase_indices, self._phase_starts, ends, strict=True):
+            sent, acked, failed = end - start, self._acked.count(start, end), self._failed.count(start, end)
+            lost_count = lost.count(start, end)
+            parts.setdefault(phase, []).append(
+                Counts(
+                    sent=sent,
+                    acked=acked,
+                    failed=failed,
+                    unknown=sent - acked - failed,
+                    arrived=arrived_acked.count(start, end),
+                    lost=lost_count,
+                    late=missing.count(start, end) - lost_count,
+                    phantom=phantom.count(start, end),
+                    unknown_arrived=arrived_unknown.count(start, end),
+                )
+            )
+        seen_on_arrival = (self._duplicated_by_phase, self._reordered_by_phase, self._corrupted_by_phase)
+        for phase in set().union(*seen_on_arrival):
+            duplicated, reordered, corrupted = (counter[phase] for counter in seen_on_arrival)
+            parts.setdefault(phase, []).append(Counts(duplicated=duplicated, reordered=reordered, corrupted=corrupted))
+        return {phase: total(some) for phase, some in parts.items()}
+
+    def examples(self, committed_offset: int | None = None) -> dict[str, list[Any]]:
+        """At most 20 sequence numbers (or ranges [first, end)) of each anomaly; empty when there is none."""
+        lost = self.lost(committed_offset)
+        late = self.missing().minus(lost)
+        ranges: dict[str, Iterable[tuple[int, int]]] = {"lost": lost, "late": late, "failed": self._failed}
+        found: dict[str, list[Any]] = {
+            name: [list(one) for one in some][:MOST_EXAMPLES] for name, some in ranges.items()
+        }
+        return {name: some for name, some in (found | self._examples).items() if some}
+
+    def _first_seq_after(self, offset: int) -> int:
+        """The first sequence number whose source offset is past `offset`, by the anchors."""
+        if not self._offset_anchors:
+            return 0
+        offsets = [seq + shift for seq, shift in self._offset_anchors]
+        place = bisect_right(offsets, offset) - 1
+        if place < 0:
+            return 0
+        first_seq, shift = self._offset_anchors[place]
+        bound = self._offset_anchors[place + 1][0] if place + 1 < len(offsets) else self.next_seq
+        return min(max(offset - shift + 1, first_seq), bound)
+
+    def _example(self, kind: str, seq: int) -> None:
+        some = self._examples[kind]
+        if len(some) < MOST_EXAMPLES:
+            some.append(seq)

@@ -1,0 +1,79 @@
+"""What the load does once per run, on the master: the guards, the source topics, MM2's committed offsets, versions."""
+
+from __future__ import annotations
+
+import platform
+import time
+from importlib.metadata import version
+
+import confluent_kafka
+
+from clients.connect import Connect
+from clients.kafka import identify, off_hub
+from clients.kafka_admin import Admin
+from clients.prometheus import Prometheus
+from run_record.manifest import ClusterSeen
+from scenarios.environment import Cluster
+from scenarios.errors import Refused
+from scenarios.plan import RunPlan
+
+#: Before a run one quick retry is enough; afterwards the judge is more patient.
+PROMETHEUS_BUDGET_S = 5.0
+
+
+class KafkaMaster:
+    """`locust_session.load.MasterLoad` for MM2."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        self._plan = plan
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        """Both clusters answer and are the ones meant, Connect and Prometheus answer, and topics that exist fit."""
+        plan, environment = self._plan, self._plan.loaded_environment
+        seen = tuple(self._identify(cluster) for cluster in (plan.environment.source, plan.environment.target))
+        Connect.of(environment).root()
+        Prometheus.of(environment, budget_s=PROMETHEUS_BUDGET_S).query("up", at_s=time.time())
+        existing = off_hub(Admin(plan.environment.source, environment).partitions)
+        for topic in plan.topics:
+            found = existing.get(topic.source, topic.partitions)
+            if found != topic.partitions:
+                raise Refused(
+                    f"source cluster: topic {topic.source} has {found} partitions, the scenario wants "
+                    f"{topic.partitions}; delete it, or change topics.partitions in a copy of the scenario"
+                )
+        return seen[0], seen[1]
+
+    def create(self) -> list[str]:
+        """Creates the source topics that are missing, as the load's user, inside the prefix."""
+        plan = self._plan
+        admin = Admin(plan.environment.source, plan.loaded_environment)
+        existing = off_hub(admin.partitions)
+        missing = [(topic.source, topic.partitions) for topic in plan.topics if topic.source not in existing]
+        retention_ms = str(round(plan.scenario.topics.retention * 1000))
+        return admin.create_topics(missing, config={"retention.ms": retention_ms})
+
+    def committed(self) -> dict[str, int]:
+        """MM2's committed source offsets, as Connect tells them (since Kafka 3.5)."""
+        plan = self._plan
+        name = plan.environment.connect.connectors.source
+        offsets = Connect.of(plan.loaded_environment).offsets(name).get("offsets", [])
+        topics = {topic.source for topic in plan.topics}
+        return {
+            f"{entry['partition']['topic']}:{entry['partition']['partition']}": entry["offset"]["offset"]
+            for entry in offsets
+            if entry.get("offset") and entry["partition"].get("topic") in topics
+        }
+
+    def versions(self) -> dict[str, str]:
+        """Of what generates the load; what is under test is in the evidence."""
+        return {
+            "mm2gate": version("mm2gate"),
+            "locust": version("locust"),
+            "confluent-kafka": confluent_kafka.version(),
+            "librdkafka": confluent_kafka.libversion()[0],
+            "python": platform.python_version(),
+        }
+
+    def _identify(self, cluster: Cluster) -> ClusterSeen:
+        cluster_id = off_hub(lambda: identify(cluster, self._plan.loaded_environment))
+        return ClusterSeen(alias=cluster.alias, cluster_id=cluster_id, bootstrap_servers=cluster.bootstrap_servers)

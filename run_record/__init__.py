@@ -1,0 +1,1 @@
+"""What load and judge share: the run's directory, its manifest, timeline, ledger and histograms. Plain data."""

@@ -1,0 +1,57 @@
+"""Counts of a ledger, and the two equations that must hold between them.
+
+    sent  = acked + failed + unknown
+    acked = arrived + late + lost
+
+A *failed* record was provably refused by the source; an *unknown* one was left without an answer, so it may exist: it
+is never lost, and its arrival (`unknown_arrived`) is no phantom. A *phantom* is the arrival of a failed record.
+`duplicated`, `reordered` and `corrupted` are counted on arrivals; `foreign` are records of other runs or other
+writers that were read and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Numbers of records; the first eleven are the contract of `record/ledger.json`."""
+
+    sent: int = 0
+    acked: int = 0
+    failed: int = 0
+    unknown: int = 0
+    arrived: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    corrupted: int = 0
+    phantom: int = 0
+    unknown_arrived: int = 0
+    foreign: int = 0
+
+    @property
+    def backlog(self) -> int:
+        """Acknowledged records that have not arrived."""
+        return self.acked - self.arrived
+
+    @property
+    def balanced(self) -> bool:
+        """Whether both equations hold; `late` and `lost` are only told apart once the drain has ended."""
+        return (
+            self.sent == self.acked + self.failed + self.unknown and self.acked == self.arrived + self.late + self.lost
+        )
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
+
+    def to_json(self) -> dict[str, int]:
+        return asdict(self)
+
+
+def total(parts: Iterable[Counts]) -> Counts:
+    """The sum."""
+    return sum(parts, Counts())

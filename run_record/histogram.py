@@ -1,0 +1,123 @@
+"""Latency histograms: HDR, 1 µs to 1 h, 3 significant digits, which merge without loss.
+
+Nothing is dropped or clamped: negative values (a clock that lies) and values off the scale are counted apart, and the
+exact minimum, maximum and sum are kept beside the buckets.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from hdrh.histogram import HdrHistogram
+from numpy.typing import NDArray
+
+LOWEST_US = 1
+HIGHEST_US = 3_600_000_000
+DIGITS = 3
+NS_PER_US = 1000
+US_PER_MS = 1000.0
+
+
+class LatencyHistogram:
+    """A mutable histogram of durations, fed in nanoseconds, read in milliseconds."""
+
+    def __init__(self) -> None:
+        self._hdr = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
+        self.count = 0
+        self.negative = 0
+        self.overflow = 0
+        self._sum_ns = 0
+        self._min_ns: int | None = None
+        self._max_ns: int | None = None
+
+    def record_ns(self, durations_ns: NDArray[np.int64]) -> None:
+        """Counts an array of durations."""
+        if len(durations_ns) == 0:
+            return
+        self.count += len(durations_ns)
+        self._sum_ns += int(durations_ns.sum())
+        low, high = int(durations_ns.min()), int(durations_ns.max())
+        self._min_ns = low if self._min_ns is None else min(self._min_ns, low)
+        self._max_ns = high if self._max_ns is None else max(self._max_ns, high)
+        if low < 0:
+            self.negative += int((durations_ns < 0).sum())
+            durations_ns = durations_ns[durations_ns >= 0]
+        microseconds = durations_ns // NS_PER_US
+        if high // NS_PER_US > HIGHEST_US:
+            self.overflow += int((microseconds > HIGHEST_US).sum())
+            microseconds = microseconds[microseconds <= HIGHEST_US]
+        values, counts = np.unique(microseconds, return_counts=True)
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            self._hdr.record_value(value, count)
+
+    def merge(self, other: LatencyHistogram) -> None:
+        """Adds another's counts; the result is that of having recorded all values here."""
+        self._hdr.add(other._hdr)
+        self.count += other.count
+        self.negative += other.negative
+        self.overflow += other.overflow
+        self._sum_ns += other._sum_ns
+        for name, choose in (("_min_ns", min), ("_max_ns", max)):
+            values = [value for value in (getattr(self, name), getattr(other, name)) if value is not None]
+            setattr(self, name, choose(values) if values else None)
+
+    @property
+    def mean_ms(self) -> float:
+        """Exact mean; NaN when empty."""
+        return self._sum_ns / self.count / NS_PER_US / US_PER_MS if self.count else math.nan
+
+    @property
+    def max_ms(self) -> float:
+        """Exact maximum; NaN when empty."""
+        return math.nan if self._max_ns is None else self._max_ns / NS_PER_US / US_PER_MS
+
+    @property
+    def min_ms(self) -> float:
+        """Exact minimum; NaN when empty."""
+        return math.nan if self._min_ns is None else self._min_ns / NS_PER_US / US_PER_MS
+
+    def percentile_ms(self, percentile: float, *, missing: int = 0) -> float:
+        """The value at or below which `percentile` % of all lie, `missing` more counting as infinite.
+
+        Negative values rank first (as 0), overflowing ones last (as infinite). NaN when there is nothing at all.
+        """
+        everything = self.count + missing
+        if everything == 0:
+            return math.nan
+        rank = max(math.ceil(everything * percentile / 100), 1)
+        if rank <= self.negative:
+            return 0.0
+        within = self._hdr.get_total_count()
+        if rank > self.negative + within:
+            return math.inf
+        # Half a rank below the wanted one: hdrh rounds to the nearest count.
+        value_us = self._hdr.get_value_at_percentile(100 * (rank - self.negative - 0.5) / within)
+        # HDR answers with the upper edge of the bucket; no value can be above the exact maximum.
+        return min(float(value_us) / US_PER_MS, self.max_ms)
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts and exact extremes, and the buckets in HdrHistogram's own base64 form (V2, compressed)."""
+        return {
+            "count": self.count,
+            "negative": self.negative,
+            "overflow": self.overflow,
+            "sum_ns": self._sum_ns,
+            "min_ns": self._min_ns,
+            "max_ns": self._max_ns,
+            "hdr_us": self._hdr.encode().decode(),
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> LatencyHistogram:
+        """The inverse of `to_json`."""
+        histogram = cls()
+        histogram.count = content["count"]
+        histogram.negative = content["negative"]
+        histogram.overflow = content["overflow"]
+        histogram._sum_ns = content["sum_ns"]
+        histogram._min_ns = content["min_ns"]
+        histogram._max_ns = content["max_ns"]
+        histogram._hdr.decode_and_add(content["hdr_us"])
+        return histogram

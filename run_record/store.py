@@ -1,0 +1,254 @@
+"""The run directory: written once, flushed as it grows, sealed at the end, readable after SIGKILL at any instant.
+
+    <runs>/<UTC instant>-<scenario>/
+        record/    manifest.json events.jsonl timeline.jsonl ledger.json latency.json SHA256SUMS    by the session
+        evidence/  001/ 002/ …  what Prometheus and Connect said, each collected once                by the judge
+        live/      verdict.json fiche.md stop-request.json                                            while it runs
+        verdict.json fiche.md …                                                                       derived
+
+`SHA256SUMS` is the seal: without it the writer did not reach the end. Each JSONL line is one whole JSON document, so
+a torn last line is dropped, and said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TextIO
+
+from pydantic import ValidationError
+
+from run_record.counts import Counts
+from run_record.histogram import LatencyHistogram
+from run_record.manifest import SCHEMA, Manifest, PhasePlayed
+from run_record.timeline import TimelineRow
+from scenarios.errors import RunRecordError
+
+SEAL = "SHA256SUMS"
+
+
+def new_run_id(scenario: str, now: datetime) -> str:
+    """`20260301T100000Z-phase1_smoke`."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{scenario}"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes `content` so that a reader sees the old file or the whole new one, never a part."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, sort_keys=False) + "\n"
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Like `write_json`, for text."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+class RunWriter:
+    """The session's pen: one per run, on the master."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._record = directory / "record"
+        self._streams: dict[str, TextIO] = {}
+        self._sealed = False
+
+    @classmethod
+    def create(cls, runs_directory: Path, run_id: str) -> RunWriter:
+        """A fresh directory; a run that starts within the same second gets a number behind its name."""
+        for attempt in range(1000):
+            directory = runs_directory / (run_id if attempt == 0 else f"{run_id}-{attempt + 1}")
+            try:
+                (directory / "record").mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise RunRecordError(
+                    f"{runs_directory}: cannot be written ({error.strerror}); choose another with --runs-dir"
+                ) from None
+            return cls(directory)
+        raise RunRecordError(f"{runs_directory}: holds a thousand runs named {run_id}")
+
+    @property
+    def run_id(self) -> str:
+        return self.directory.name
+
+    def event(self, name: str, *, at_ns: int, **details: Any) -> None:
+        """Appends an event; on disk when this returns."""
+        self._append("events.jsonl", {"at_ns": at_ns, "event": name, **details}, sync=True)
+
+    def timeline(self, row: TimelineRow) -> None:
+        """Appends a second."""
+        self._append("timeline.jsonl", row.model_dump(mode="json", exclude_none=True))
+
+    def manifest(self, manifest: Manifest) -> None:
+        """Writes the manifest, whole."""
+        write_json(self._record / "manifest.json", manifest.to_json())
+
+    def ledger(self, content: dict[str, Any]) -> None:
+        """Writes the ledger (docs/run-record.md has its form)."""
+        write_json(self._record / "ledger.json", {"schema": SCHEMA, **content})
+
+    def latency(self, phases: dict[str, dict[str, LatencyHistogram]]) -> None:
+        """Writes the histograms of each phase: phase → e2e, send_delay, ack → histogram."""
+        content = {name: {kind: h.to_json() for kind, h in kinds.items()} for name, kinds in phases.items()}
+        write_json(self._record / "latency.json", {"schema": SCHEMA, "phases": content})
+
+    def seal(self) -> None:
+        """Closes the record for good. Idempotent."""
+        if self._sealed:
+            return
+        self._sealed = True
+        for stream in self._streams.values():
+            stream.close()
+        self._streams.clear()
+        write_text(self._record / SEAL, sums(self._record))
+
+    def _append(self, name: str, content: dict[str, Any], *, sync: bool = False) -> None:
+        if self._sealed:
+            return
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = self._streams[name] = (self._record / name).open("a", encoding="utf-8")
+        stream.write(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+        stream.flush()
+        if sync:
+            os.fsync(stream.fileno())
+
+
+def sums(directory: Path) -> str:
+    """`sha256  name` of each file, as sha256sum writes and checks them."""
+    names = sorted(path.name for path in directory.iterdir() if path.is_file() and path.name != SEAL)
+    return "".join(
+        f"{hashlib.sha256((directory / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in names
+        if not name.startswith(".")
+    )
+
+
+def is_sealed(directory: Path) -> bool:
+    """Whether the directory's writer reached its end."""
+    return (directory / SEAL).is_file()
+
+
+def broken_seal(directory: Path) -> list[str]:
+    """Names of sealed files that are no longer what was sealed, or missing, or new."""
+    written = set((directory / SEAL).read_text(encoding="utf-8").splitlines())
+    now = set(sums(directory).splitlines())
+    return sorted({line.partition("  ")[2] for line in written ^ now})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run as read back. Of a run that was killed, what reached the disk."""
+
+    directory: Path
+    manifest: Manifest
+    events: tuple[dict[str, Any], ...]
+    sealed: bool
+    torn: tuple[str, ...] = field(default=())
+    """Names of files whose last line was cut off."""
+
+    @classmethod
+    def open(cls, directory: Path) -> RunRecord:
+        """Reads a run directory. Raises RunRecordError when it is none, or when its seal is broken."""
+        record = directory / "record"
+        if not (record / "manifest.json").is_file():
+            raise RunRecordError(f"{directory}: not a run directory (no record/manifest.json)")
+        sealed = is_sealed(record)
+        if sealed and (names := broken_seal(record)):
+            raise RunRecordError(
+                f"{record}: {', '.join(names)} changed since the record was sealed; nothing in it can be judged"
+            )
+        try:
+            manifest = Manifest.model_validate_json((record / "manifest.json").read_text(encoding="utf-8"))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise RunRecordError(f"{record / 'manifest.json'}: {where}: {first['msg']}; not of this version?") from None
+        events, torn = read_lines(record / "events.jsonl")
+        if manifest.ending is None:
+            manifest = manifest.model_copy(update={"phases": _phases_of(events)})
+        return cls(
+            directory=directory,
+            manifest=manifest,
+            events=tuple(events),
+            sealed=sealed,
+            torn=("events.jsonl",) if torn else (),
+        )
+
+    @cached_property
+    def timeline(self) -> tuple[TimelineRow, ...]:
+        rows, _ = read_lines(self.directory / "record" / "timeline.jsonl")
+        return tuple(TimelineRow.model_validate(row) for row in rows)
+
+    @cached_property
+    def ledger(self) -> dict[str, Any] | None:
+        """The content of ledger.json; None when the run was killed before it was written."""
+        return self._optional("ledger.json")
+
+    @cached_property
+    def latency(self) -> dict[str, dict[str, LatencyHistogram]]:
+        """phase → e2e, send_delay, ack → histogram; empty when the run was killed."""
+        content = self._optional("latency.json") or {"phases": {}}
+        return {
+            phase: {kind: LatencyHistogram.from_json(hdr) for kind, hdr in kinds.items()}
+            for phase, kinds in content["phases"].items()
+        }
+
+    def counts(self, phase: str | None = None) -> Counts | None:
+        """The ledger's counts, of one phase or in total; None without a ledger."""
+        if self.ledger is None:
+            return None
+        return Counts(**(self.ledger["totals"] if phase is None else self.ledger["phases"][phase]))
+
+    def evidence(self) -> Path | None:
+        """The newest sealed evidence, if any was collected."""
+        found = sorted(path for path in self.directory.glob("evidence/[0-9][0-9][0-9]") if is_sealed(path))
+        return found[-1] if found else None
+
+    def _optional(self, name: str) -> dict[str, Any] | None:
+        path = self.directory / "record" / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def read_lines(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    """The JSON documents of a JSONL file, and whether a torn last line was dropped."""
+    if not path.is_file():
+        return [], False
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    torn = bool(lines[-1])
+    return [json.loads(line) for line in lines[:-1] if line], torn
+
+
+def _phases_of(events: Iterable[dict[str, Any]]) -> tuple[PhasePlayed, ...]:
+    """Phases of a record whose manifest was never completed, from its events."""
+    return tuple(_walk(events))
+
+
+def _walk(events: Iterable[dict[str, Any]]) -> Iterator[PhasePlayed]:
+    current: PhasePlayed | None = None
+    for event in events:
+        if event["event"] != "phase_started":
+            continue
+        if current is not None:
+            yield current.model_copy(update={"end_ns": event["at_ns"]})
+        current = PhasePlayed(
+            name=event["phase"],
+            kind=event["kind"],
+            records=event["records"],
+            planned_s=event["planned_s"],
+            start_ns=event["at_ns"],
+        )
+    if current is not None:
+        yield current

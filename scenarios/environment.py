@@ -1,0 +1,224 @@
+"""Where a run plays: source and target cluster, Connect, Prometheus, and the guards that stand outside any scenario.
+
+An environment never holds a secret: passwords are named by file or by environment variable and resolved by each node
+when it connects. Clusters are recognised by their cluster id, not by their addresses.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from scenarios.errors import Problem, Refused, SpecError
+from scenarios.units import DurationS, RatePerS, SizeBytes, ThroughputBytesPerS
+from scenarios.yaml_file import StrictModel, parse, read_text
+
+NAMED_ENVIRONMENTS = Path("environments")
+
+
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"not an http(s) URL: {url!r}")
+    if parts.username or parts.password:
+        raise ValueError("holds credentials; name them by username and password_file (or password_env) instead")
+    return url.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class Secret(StrictModel):
+    """Mixin: a password by reference. Exactly one of the two keys, or none."""
+
+    password_file: str | None = Field(None, description="path, relative to the environment file")
+    password_env: str | None = Field(None, description="name of an environment variable")
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> Self:
+        if self.password_file and self.password_env:
+            raise ValueError("give password_file or password_env, not both")
+        return self
+
+
+class Security(Secret):
+    """How Kafka clients log in; names as in librdkafka."""
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "SASL_SSL"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    username: str | None = None
+    ca_file: str | None = Field(None, description="PEM, relative to the environment file; the system's CAs otherwise")
+
+    @model_validator(mode="after")
+    def _sasl_is_whole(self) -> Self:
+        if self.protocol.startswith("SASL"):
+            missing = [key for key in ("mechanism", "username") if getattr(self, key) is None]
+            if not (self.password_file or self.password_env):
+                missing.append("password_file or password_env")
+            if missing:
+                raise ValueError(f"protocol {self.protocol} needs {', '.join(missing)}")
+        return self
+
+
+class Cluster(StrictModel):
+    """One Kafka cluster. `cluster_id` is what it must answer; `alias` is MM2's word for it."""
+
+    alias: str = Field(min_length=1)
+    bootstrap_servers: str = Field(min_length=1)
+    cluster_id: str = Field(min_length=1)
+    security: Security = Security(protocol="PLAINTEXT")
+
+
+class HttpLogin(Secret):
+    """Basic authentication of an HTTP API."""
+
+    username: str = Field(min_length=1)
+
+
+class Connectors(StrictModel):
+    """The names under which MM2's connectors run on Connect."""
+
+    source: str = "mm2-source-connector"
+    checkpoint: str | None = None
+    heartbeat: str | None = None
+
+
+class Connect(StrictModel):
+    """The Connect workers' REST API, one URL per worker."""
+
+    urls: tuple[HttpUrl, ...] = Field(min_length=1)
+    connectors: Connectors = Connectors()
+    offset_flush_interval: DurationS = Field(60.0, description="the workers' offset.flush.interval.ms")
+    login: HttpLogin | None = None
+
+
+class PrometheusJobs(StrictModel):
+    """Names of the scrape jobs."""
+
+    connect: str = "kafka-connect"
+    brokers: str = "kafka"
+    nodes: str = "node-exporter"
+
+
+class Prometheus(StrictModel):
+    """The Prometheus that scrapes the workers, and how often it does."""
+
+    url: HttpUrl
+    scrape_interval: DurationS = 15.0
+    jobs: PrometheusJobs = PrometheusJobs()
+    login: HttpLogin | None = None
+
+
+class Topics(StrictModel):
+    """Topics that may be touched: those whose name starts with `prefix`, and their mirrors, and nothing else."""
+
+    prefix: str = Field(min_length=1)
+    remote_name: str = Field("source.{topic}", description="MM2's replication policy: {topic} is the source's name")
+    replication_factor: int = Field(3, ge=1)
+
+    @model_validator(mode="after")
+    def _remote_has_topic(self) -> Self:
+        if "{topic}" not in self.remote_name:
+            raise ValueError("remote_name must contain {topic}, as in 'source.{topic}'")
+        return self
+
+    def remote(self, topic: str) -> str:
+        """The mirror's name on the target of a source topic."""
+        return self.remote_name.replace("{topic}", topic)
+
+
+class MirrorMaker(StrictModel):
+    """What the run must know of MM2's configuration."""
+
+    refresh_topics_interval: DurationS = Field(600.0, description="refresh.topics.interval.seconds")
+
+
+class Cpu(StrictModel):
+    """Whose CPU is 'the workers': their own processes, or the whole node (node_exporter) where they run alone."""
+
+    workers: Literal["process", "node"] = "node"
+
+
+class Ceilings(StrictModel):
+    """Limits that no scenario can raise."""
+
+    records_per_s: RatePerS
+    bytes_per_s: ThroughputBytesPerS
+    total_bytes: SizeBytes
+    duration: DurationS
+
+
+class Environment(StrictModel):
+    """One deployment of MM2 that runs are played against."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    production: bool = False
+    source: Cluster
+    target: Cluster
+    connect: Connect
+    prometheus: Prometheus
+    topics: Topics
+    mm2: MirrorMaker = MirrorMaker()
+    cpu: Cpu = Cpu()
+    ceilings: Ceilings
+
+    @model_validator(mode="after")
+    def _two_clusters(self) -> Self:
+        if self.source.cluster_id == self.target.cluster_id:
+            raise ValueError("source and target have the same cluster_id; MM2 mirrors between two clusters")
+        return self
+
+
+class LoadedEnvironment(StrictModel):
+    """An environment and the file it came from, which its relative paths start at."""
+
+    file: Path
+    text: str
+    environment: Environment
+
+    def password(self, secret: Secret, *, of: str) -> str:
+        """The secret itself, read now; `of` names it in the message. Raises Refused when it cannot be had."""
+        if secret.password_env is not None:
+            value = os.environ.get(secret.password_env)
+            if not value:
+                raise Refused(f"password of {of}: environment variable {secret.password_env} is not set; export it")
+            return value
+        if secret.password_file is None:
+            raise Refused(f"password of {of}: {self.file} names neither password_file nor password_env")
+        path = self.path(secret.password_file)
+        try:
+            value = path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise Refused(f"password of {of}: {path} cannot be read ({error.strerror}); see {self.file}") from None
+        if not value:
+            raise Refused(f"password of {of}: {path} is empty")
+        return value
+
+    def path(self, name: str) -> Path:
+        """A path of the file, made absolute."""
+        return (self.file.parent / Path(name).expanduser()).resolve()
+
+
+def find(name_or_path: str) -> Path:
+    """The file that `--env` means: a path, or a name in `environments/`."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    named = NAMED_ENVIRONMENTS / f"{name_or_path}.yaml"
+    if named.is_file():
+        return named
+    known = sorted(file.stem for file in NAMED_ENVIRONMENTS.glob("*.yaml"))
+    hint = f"known names: {', '.join(known)}" if known else f"there is no {NAMED_ENVIRONMENTS}/ here"
+    raise SpecError([Problem(file=name_or_path, key="", message=f"no such environment file, and {hint}")])
+
+
+def load(name_or_path: str) -> LoadedEnvironment:
+    """The environment; SpecError lists every problem of its file."""
+    path = find(name_or_path)
+    text = read_text(path)
+    environment = parse(text, Environment, file=str(path))
+    return LoadedEnvironment.model_construct(file=path.resolve(), text=text, environment=environment)

@@ -1,0 +1,165 @@
+"""The measures that criteria may name: the vocabulary shared by the plan and the judge.
+
+The judge has one function per name (a test checks that none is missing), so a scenario with an unknown measure or a
+condition in the wrong unit is refused before any load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Group(StrEnum):
+    """What a criterion on this measure may say when the intended load was not applied.
+
+    LOAD: it *is* the question whether the load was applied; failing it is INCONCLUSIVE, never NOGO, since a generator
+    cannot blame the system under test. PERFORMANCE: judged only if the load was applied. INTEGRITY and STATE: a lost
+    record or a failed task is NOGO whatever the load was.
+    """
+
+    LOAD = "load"
+    PERFORMANCE = "performance"
+    INTEGRITY = "integrity"
+    STATE = "state"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureSpec:
+    """`looks_back`: MM2's own gauges of it span the last 30 to 60 s (two Kafka metric windows of 30 s), so the phase
+    must be fenced by silence and watched afterwards. `min_samples`: fewer make it INCONCLUSIVE."""
+
+    name: str
+    unit: str
+    group: Group
+    meaning: str
+    looks_back: bool = False
+    min_samples: int = 1
+
+
+def _measures(*specs: MeasureSpec) -> dict[str, MeasureSpec]:
+    return {spec.name: spec for spec in specs}
+
+
+def _ledger(name: str, meaning: str, group: Group = Group.INTEGRITY) -> MeasureSpec:
+    return MeasureSpec(name=f"ledger.{name}", unit="records", group=group, meaning=meaning)
+
+
+def _e2e(name: str, meaning: str, min_samples: int = 1) -> MeasureSpec:
+    return MeasureSpec(name=f"e2e.{name}", unit="ms", group=Group.PERFORMANCE, meaning=meaning, min_samples=min_samples)
+
+
+MEASURES: dict[str, MeasureSpec] = _measures(
+    MeasureSpec(
+        name="load.achieved",
+        unit="%",
+        group=Group.LOAD,
+        meaning="records handed to the producer ÷ records planned",
+    ),
+    MeasureSpec(name="load.send_delay_max", unit="ms", group=Group.LOAD, meaning="largest sent − due"),
+    MeasureSpec(
+        name="load.send_delay_p99",
+        unit="ms",
+        group=Group.LOAD,
+        meaning="99th percentile of sent − due",
+        min_samples=1000,
+    ),
+    _ledger("acked", "records acknowledged by the source"),
+    _ledger("send_errors", "records that the source refused, or left without an answer"),
+    _ledger("arrived", "acknowledged records that came out at the target, each counted once"),
+    _ledger(
+        "lost",
+        "acknowledged, not arrived, though later records of the stream did, or MM2 committed past them",
+    ),
+    _ledger("late", "acknowledged, not arrived when the drain ended, and not proven lost"),
+    _ledger("duplicated", "arrivals of records that had already arrived"),
+    _ledger("reordered", "first arrivals behind a later record of their stream"),
+    _ledger("corrupted", "arrivals whose bytes are not those sent"),
+    _ledger("phantom", "arrivals of records that the source had refused"),
+    _ledger("backlog_end", "acknowledged − arrived when the drain ended", Group.PERFORMANCE),
+    MeasureSpec(
+        name="ledger.backlog_max",
+        unit="records",
+        group=Group.PERFORMANCE,
+        meaning="largest acknowledged − arrived, sampled each second",
+    ),
+    _e2e("mean", "mean of arrived − due"),
+    _e2e("max", "largest arrived − due"),
+    _e2e("p50", "median of arrived − due; a missing acknowledged record counts as infinite", 100),
+    _e2e("p99", "99th percentile of arrived − due; a missing acknowledged record counts as infinite", 1000),
+    MeasureSpec(
+        name="connect.poll_total",
+        unit="records",
+        group=Group.PERFORMANCE,
+        meaning="growth of the source tasks' source-record-poll-total",
+    ),
+    MeasureSpec(
+        name="connect.write_total",
+        unit="records",
+        group=Group.PERFORMANCE,
+        meaning="growth of the source tasks' source-record-write-total",
+    ),
+    MeasureSpec(
+        name="connect.replication_ratio",
+        unit="%",
+        group=Group.PERFORMANCE,
+        meaning="growth of write-total ÷ growth of poll-total",
+    ),
+    MeasureSpec(
+        name="connect.in_flight_max",
+        unit="records",
+        group=Group.PERFORMANCE,
+        meaning="largest sum of source-record-active-count: records between MM2's poll and the target's ack, not lag",
+    ),
+    MeasureSpec(
+        name="connect.offset_commit_max",
+        unit="ms",
+        group=Group.PERFORMANCE,
+        meaning="largest offset-commit-max-time-ms of the source tasks",
+        looks_back=True,
+    ),
+    MeasureSpec(
+        name="connect.failed_tasks",
+        unit="tasks",
+        group=Group.STATE,
+        meaning="largest connector-failed-task-count of the source connector",
+    ),
+    MeasureSpec(
+        name="connect.not_running",
+        unit="tasks",
+        group=Group.STATE,
+        meaning="MM2's connectors and tasks that Connect's REST API does not report RUNNING after the run",
+    ),
+    MeasureSpec(
+        name="mm2.topics_replicated",
+        unit="topics",
+        group=Group.PERFORMANCE,
+        meaning="topics inside the prefix for which MM2 exports mirror metrics",
+    ),
+    MeasureSpec(
+        name="mm2.latency_avg",
+        unit="ms",
+        group=Group.PERFORMANCE,
+        meaning="mean of replication-latency-ms-avg over partitions, each weighted by its records",
+        looks_back=True,
+    ),
+    MeasureSpec(
+        name="mm2.latency_max",
+        unit="ms",
+        group=Group.PERFORMANCE,
+        meaning="largest replication-latency-ms-max",
+        looks_back=True,
+    ),
+    MeasureSpec(
+        name="mm2.record_count_gap",
+        unit="records",
+        group=Group.PERFORMANCE,
+        meaning="|growth of MM2's record-count on our topics − (records acknowledged + duplicated)|",
+    ),
+    MeasureSpec(
+        name="target.topics_arrived",
+        unit="topics",
+        group=Group.PERFORMANCE,
+        meaning="topics of the plan of which at least one record came out at the target",
+    ),
+)
