@@ -7,9 +7,10 @@ thread through `off_hub`; what stays on the hub never waits: `send`, `serve`, `r
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import gevent
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -45,9 +46,21 @@ _LOGIN_FAILED = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAIL
 
 
 def off_hub(function: Callable[..., T], *arguments: Any) -> T:
-    """Runs a call that waits in a native thread, while other greenlets go on."""
-    result: T = gevent.get_hub().threadpool.apply(function, arguments)
-    return result
+    """Runs a call that waits in a native thread, while other greenlets go on; returns or raises what it does.
+
+    The outcome travels as a value: gevent would print the traceback of anything raised in its thread.
+    """
+
+    def outcome() -> tuple[T | None, Exception | None]:
+        try:
+            return function(*arguments), None
+        except Exception as error:  # noqa: BLE001 - raised again below, where it belongs
+            return None, error
+
+    result, error = gevent.get_hub().threadpool.apply(outcome)
+    if error is not None:
+        raise error
+    return cast("T", result)
 
 
 class ErrorLog:
@@ -113,11 +126,11 @@ def identify(cluster: Cluster, environment: LoadedEnvironment, *, timeout_s: flo
             client.poll(0)
             if errors.login_failed is not None:
                 raise Refused(
-                    f"{where}: login of {cluster.security.username} failed ({errors.login_failed.str()}); "
+                    f"{where}: login of {cluster.security.username} failed ({_said(errors.login_failed)}); "
                     f"check {cluster.alias}.security in {environment.file}"
                 ) from None
             if time.monotonic() > deadline_s:
-                why = (errors.last or error.args[0]).str()
+                why = _said(errors.last or error.args[0])
                 raise Unreachable(
                     f"{where}: no answer within {timeout_s:g} s ({why}); is it up, and is the address right?"
                 ) from None
@@ -127,6 +140,11 @@ def identify(cluster: Cluster, environment: LoadedEnvironment, *, timeout_s: flo
             "this is another cluster, so nothing was touched"
         )
     return cluster.cluster_id
+
+
+def _said(error: KafkaError) -> str:
+    """librdkafka's sentence without the address and the timing that it wraps it in."""
+    return re.sub(r"^\S+://\S+: | \(after \d+ms in state \w+.*\)$", "", error.str())
 
 
 class RecordProducer:

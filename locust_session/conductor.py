@@ -109,7 +109,8 @@ class Conductor:
         """Asks the run to end; only the first reason counts. Returns at once."""
         if not self._ending.is_set() and not self.over.is_set():
             self.how, self.detail = how, detail
-            self.progress.say(f"ending early ({how}{': ' + detail if detail else ''}); draining what was sent")
+            if self._start_ns is not None:
+                self.progress.say(f"ending early ({how}{': ' + detail if detail else ''}); draining what was sent")
             self._ending.set()
 
     def node_ready(self, node_id: str, host: str, pid: int) -> None:

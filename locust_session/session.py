@@ -35,6 +35,9 @@ from scenarios.plan import RunPlan, load_plan
 LOG = logging.getLogger("mm2gate.session")
 MakeMaster = Callable[[RunPlan], MasterLoad]
 
+#: The logger that Locust prints its tables with.
+STATS_TABLES = logging.getLogger("locust.stats_logger")
+
 #: Attributes of Locust's environment, where the shape and the users of this process find their session.
 SESSION, NODE = "mm2gate_session", "mm2gate_node"
 
@@ -51,6 +54,7 @@ class MasterSession:
         self._conductor: Conductor | None = None
         self._judged = Event()
         self._code: int = ExitCode.INTERNAL
+        self._verdict = ""
         self._started_s = 0.0
         self._checked: tuple[RunPlan, MasterLoad, tuple[ClusterSeen, ClusterSeen]] | None = None
         runner = environment.runner
@@ -80,6 +84,7 @@ class MasterSession:
     def test_start(self) -> None:
         """A run starts: headless with the plan that was checked at init, from the UI with the form's."""
         self._judged.clear()
+        STATS_TABLES.disabled = False
         self._code = ExitCode.INTERNAL
         self._started_s = time.monotonic()
         if self._checked is None:
@@ -125,6 +130,11 @@ class MasterSession:
             self._judged.wait()
         self._environment.process_exit_code = int(self._code)
 
+    def say_verdict(self) -> None:
+        """Prints what the judge said; a headless run does so last of all, below Locust's tables."""
+        verdict, self._verdict = self._verdict, ""
+        print(verdict, end="", flush=True)
+
     @property
     def users_wanted(self) -> int:
         """One user hosts the engine of each node."""
@@ -150,10 +160,14 @@ class MasterSession:
         try:
             conductor.play()
             if conductor.exit_code is not None or conductor.directory is None:
-                print(f"mm2gate: {conductor.detail}", file=sys.stderr)
                 self._code = conductor.exit_code or ExitCode.INTERNAL
+                self._verdict = f"mm2gate: {conductor.detail}\n"
+                STATS_TABLES.disabled = True  # of nothing
             else:
-                self._code = judge(conductor.directory)
+                conductor.progress.say("judging the record (the first time, Prometheus and Connect are asked)")
+                self._code, self._verdict = judge(conductor.directory)
+                if not _headless(self._environment):
+                    self.say_verdict()
         finally:
             self._judged.set()
 
@@ -208,9 +222,13 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
     def quitting(**_: Any) -> None:
         session.quitting()
 
+    def quit_(**_: Any) -> None:
+        session.say_verdict()
+
     environment.events.test_start.add_listener(test_start)
     environment.events.test_stopping.add_listener(test_stopping)
     environment.events.quitting.add_listener(quitting)
+    environment.events.quit.add_listener(quit_)
     if _headless(environment):
         try:
             session.check()

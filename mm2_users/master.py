@@ -14,7 +14,7 @@ from clients.kafka_admin import Admin
 from clients.prometheus import Prometheus
 from run_record.manifest import ClusterSeen
 from scenarios.environment import Cluster
-from scenarios.errors import Refused
+from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused, Unreachable
 from scenarios.plan import RunPlan
 
 #: Before a run one quick retry is enough; afterwards the judge is more patient.
@@ -31,8 +31,12 @@ class KafkaMaster:
         """Both clusters answer and are the ones meant, Connect and Prometheus answer, and topics that exist fit."""
         plan, environment = self._plan, self._plan.loaded_environment
         seen = tuple(self._identify(cluster) for cluster in (plan.environment.source, plan.environment.target))
-        Connect.of(environment).root()
-        Prometheus.of(environment, budget_s=PROMETHEUS_BUDGET_S).query("up", at_s=time.time())
+        try:
+            Connect.of(environment).root()
+            Prometheus.of(environment, budget_s=PROMETHEUS_BUDGET_S).query("up", at_s=time.time())
+        except (ConnectFailure, MetricsUnavailable) as error:
+            key = "connect.urls" if isinstance(error, ConnectFailure) else "prometheus.url"
+            raise Unreachable(f"{error}; start it, or correct {key} in {environment.file}") from None
         existing = off_hub(Admin(plan.environment.source, environment).partitions)
         for topic in plan.topics:
             found = existing.get(topic.source, topic.partitions)
@@ -69,8 +73,8 @@ class KafkaMaster:
         return {
             "mm2gate": version("mm2gate"),
             "locust": version("locust"),
-            "confluent-kafka": confluent_kafka.version(),
-            "librdkafka": confluent_kafka.libversion()[0],
+            "confluent-kafka": version("confluent-kafka"),
+            "librdkafka": str(confluent_kafka.libversion()[0]),
             "python": platform.python_version(),
         }
 

@@ -13,9 +13,9 @@ class LatencySummary(StrictModel):
     """Of the durations recorded since the row before, in milliseconds; None where there were none."""
 
     count: int
-    p50_ms: float | None
-    p99_ms: float | None
-    max_ms: float | None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
 
 
 class TimelineRow(StrictModel):

@@ -1,0 +1,1 @@
+"""The command line `mm2gate`, and what it says before a run: the plan."""

@@ -1,0 +1,133 @@
+"""`mm2gate`: every command, its options, and the exit codes that scripts may rely on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from lab.cli import lab
+from scenarios.errors import EXIT_CODE_MEANINGS, ExitCode, Mm2gateError
+
+EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>2}  {text}" for code, text in EXIT_CODE_MEANINGS.items())
+
+scenario_argument = click.argument("scenario")
+env_option = click.option("--env", required=True, help="environment: a path, or a name in environments/")
+rehearsal_option = click.option("--rehearsal", default="1", show_default=True, help="factor on the load's durations")
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mm2gate")
+def cli() -> None:
+    """May this MirrorMaker 2 go to production? Plays the runbook's tests and writes the go/no-go sheet."""
+
+
+@cli.command(epilog=EXIT_CODES)
+@scenario_argument
+@env_option
+@rehearsal_option
+@click.option("--runs-dir", default="runs", show_default=True, help="where run records go")
+def run(scenario: str, env: str, rehearsal: str, runs_dir: str) -> None:
+    """Play SCENARIO against an environment, and judge it.
+
+    The same run as `locust -f "$(mm2gate locustfile mm2)" --headless --scenario SCENARIO --env ENV`.
+    """
+    from runbook.run import exec_locust
+
+    exec_locust(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir)
+
+
+@cli.command()
+@scenario_argument
+@env_option
+@rehearsal_option
+def plan(scenario: str, env: str, rehearsal: str) -> None:
+    """Say what SCENARIO would do there: records, bytes, minutes, rights. Touches nothing."""
+    from runbook.plan_text import plan_text
+    from scenarios.plan import load_plan
+
+    click.echo(plan_text(load_plan(scenario, env, rehearsal=rehearsal)))
+
+
+@cli.command(epilog=EXIT_CODES)
+@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--refresh", is_flag=True, help="collect new evidence from Prometheus and Connect, beside the old")
+def judge(run_directory: Path, refresh: bool) -> NoReturn:
+    """Judge a run from its record: writes verdict.json and fiche.md. Once evidence is there, opens no socket."""
+    from checks.judge import judge_run
+
+    judgement = judge_run(run_directory, refresh=refresh)
+    click.echo(judgement.summary())
+    sys.exit(judgement.exit_code)
+
+
+@cli.group(invoke_without_command=True)
+@click.pass_context
+def scenarios(context: click.Context) -> None:
+    """List the packaged scenarios; show or validate one."""
+    if context.invoked_subcommand is None:
+        from scenarios import scenario
+
+        for name in scenario.library_names():
+            click.echo(f"{name:<20} {scenario.load(name).scenario.question}")
+
+
+@scenarios.command()
+@scenario_argument
+def show(scenario: str) -> None:
+    """Print SCENARIO's text: a start for one of your own."""
+    from scenarios.scenario import load
+
+    click.echo(load(scenario).text, nl=False)
+
+
+@scenarios.command()
+@scenario_argument
+def validate(scenario: str) -> None:
+    """Read SCENARIO strictly, and say all that is wrong with it."""
+    from scenarios.scenario import load
+
+    loaded = load(scenario)
+    click.echo(f"{loaded.file}: valid ({len(loaded.scenario.phases)} phases, {len(loaded.scenario.criteria)} criteria)")
+
+
+@cli.command()
+@click.argument("name", type=click.Choice(["mm2"]))
+def locustfile(name: str) -> None:
+    """Print the path of a packaged locustfile, for `locust -f`."""
+    from runbook.run import locustfile_path
+
+    click.echo(locustfile_path(name))
+
+
+cli.add_command(lab)
+
+
+def main() -> NoReturn:
+    """The console script. Foreseen trouble is one sentence and an exit code; only a bug of ours shows a traceback."""
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else ExitCode.GO)
+    except click.exceptions.Exit as exit_request:
+        sys.exit(exit_request.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.BAD_SPEC)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(ExitCode.ABORTED)
+    except Mm2gateError as error:
+        for line in str(error).splitlines():
+            print(f"mm2gate: {line}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # `mm2gate scenarios | head`: the reader has left, and so do we.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.GO)
+    except Exception:  # noqa: BLE001 - the last line of defence
+        traceback.print_exc()
+        print("mm2gate: this is a bug in mm2gate; the lines above are what its authors need", file=sys.stderr)
+        sys.exit(ExitCode.INTERNAL)

@@ -1,0 +1,59 @@
+"""What `mm2gate plan` prints: all that a run would take, computed from the plan alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scenarios.plan import RunPlan
+from scenarios.scenario import LoadPhase
+
+MIB = 1024**2
+
+
+def plan_text(plan: RunPlan) -> str:
+    """The text, a line per fact."""
+    return "\n".join(_lines(plan))
+
+
+def _lines(plan: RunPlan) -> Iterator[str]:
+    scenario, environment = plan.scenario, plan.environment
+    copies = environment.topics.replication_factor
+    partitions = sum(topic.partitions for topic in plan.topics)
+    yield f"{scenario.name}: {scenario.question}"
+    if plan.is_rehearsal:
+        yield f"REHEARSAL: the load's durations are scaled by {plan.rehearsal}; it proves nothing about production"
+    yield f"where        {environment.name}: {environment.source.alias} -> {environment.target.alias}"
+    yield f"records      {plan.record_count:,} of {scenario.payload.bytes:,} bytes, and {partitions} canaries"
+    yield (
+        f"disk         {plan.payload_bytes * copies / MIB:,.1f} MiB at most on each cluster "
+        f"({copies} {'copy' if copies == 1 else 'copies'}, before {scenario.producer.compression})"
+    )
+    least_s = scenario.silence_s + plan.load_duration_s + scenario.watch_s
+    yield f"time         {least_s / 60:.1f} min if MM2 keeps up, {plan.longest_s / 60:.1f} min at most"
+    yield f"topics       {_some([topic.source for topic in plan.topics])}, {plan.topics[0].partitions} partitions each"
+    yield f"mirrors      {_some([topic.remote for topic in plan.topics])}"
+    yield "phases"
+    yield f"  {'canary':<12} one record per partition, awaited up to {plan.canary_patience_s:g} s"
+    for phase in scenario.phases:
+        yield f"  {phase.name:<12} {_phase(plan, phase)}"
+    yield f"criteria     {len(scenario.criteria)}"
+    yield f"rights of {environment.source.security.username or 'the load'}"
+    yield f"  source     CREATE, WRITE, DESCRIBE on topics {environment.topics.prefix}*"
+    yield f"  target     READ, DESCRIBE on topics {environment.topics.remote(environment.topics.prefix)}*"
+
+
+def _phase(plan: RunPlan, phase: object) -> str:
+    if isinstance(phase, LoadPhase):
+        load = next(load for load in plan.loads if load.name == phase.name)
+        return (
+            f"{phase.profile}, {load.profile.record_count:,} records in {load.profile.duration_s:g} s, "
+            f"at most {load.profile.peak_per_s:g}/s"
+        )
+    cap_s = getattr(phase, "cap", None)
+    if cap_s is not None:
+        return f"until all have arrived, or {getattr(phase, 'patience', 0):g} s without progress, or {cap_s:g} s"
+    return f"nothing is sent for {getattr(phase, 'duration', 0):g} s"
+
+
+def _some(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} … {names[-1]} ({len(names)})"
