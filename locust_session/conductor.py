@@ -67,6 +67,7 @@ class Node:
     host: str
     pid: int
     prepared: bool = False
+    in_trouble: bool = False
     account: dict[str, Any] | None = None
 
 
@@ -109,7 +110,7 @@ class Conductor:
         """Asks the run to end; only the first reason counts. Returns at once."""
         if not self._ending.is_set() and not self.over.is_set():
             self.how, self.detail = how, detail
-            if self._start_ns is not None:
+            if self._start_ns is not None or how != "failed":
                 self.progress.say(f"ending early ({how}{': ' + detail if detail else ''}); draining what was sent")
             self._ending.set()
 
@@ -130,7 +131,9 @@ class Conductor:
         if node_id in self.nodes:
             self.nodes[node_id].account = account
 
-    def node_trouble(self, message: str, exit_code: int) -> None:
+    def node_trouble(self, node_id: str, message: str, exit_code: int) -> None:
+        if node_id in self.nodes:
+            self.nodes[node_id].in_trouble = True
         if self._start_ns is None:
             self.exit_code = ExitCode(exit_code)
         self.end_early("failed", message)
@@ -287,7 +290,7 @@ class Conductor:
                 self.send(ToNodes.FINISH, {"committed": committed}, node.id)
             waiting = gevent.Timeout(ACCOUNT_WITHIN_S, False)
             with waiting:
-                while any(node.account is None for node in prepared):
+                while any(node.account is None and not node.in_trouble for node in prepared):
                     gevent.sleep(LOOK_EVERY_S)
             silent = [node.id for node in prepared if node.account is None]
             if silent:
@@ -295,7 +298,7 @@ class Conductor:
                 if self.how == "completed":
                     self.how, self.detail = "worker_lost", f"no account from {', '.join(silent)}"
         accounts = [node.account for node in prepared if node.account is not None]
-        if self._start_ns is not None and accounts:
+        if accounts:
             ledger, latency = merge(accounts, [load.name for load in self.plan.loads])
             writer.ledger(ledger)
             writer.latency(latency)

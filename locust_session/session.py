@@ -55,6 +55,7 @@ class MasterSession:
         self._judged = Event()
         self._code: int = ExitCode.INTERNAL
         self._verdict = ""
+        self._ended_before_start: How | None = None
         self._started_s = 0.0
         self._checked: tuple[RunPlan, MasterLoad, tuple[ClusterSeen, ClusterSeen]] | None = None
         runner = environment.runner
@@ -66,7 +67,7 @@ class MasterSession:
             (ToMaster.PREPARED, lambda c, node, _: c.node_prepared(node)),
             (ToMaster.SECOND, lambda c, node, data: c.node_second(node, Second.from_wire(data))),
             (ToMaster.ACCOUNT, lambda c, node, data: c.node_account(node, data)),
-            (ToMaster.TROUBLE, lambda c, _, data: c.node_trouble(data["message"], data["exit_code"])),
+            (ToMaster.TROUBLE, lambda c, node, data: c.node_trouble(node, data["message"], data["exit_code"])),
         ):
             runner.register_message(message, self._listener(handler))
 
@@ -87,6 +88,9 @@ class MasterSession:
         STATS_TABLES.disabled = False
         self._code = ExitCode.INTERNAL
         self._started_s = time.monotonic()
+        if self._ended_before_start is not None:
+            self._code = ExitCode.ABORTED
+            raise Mm2gateError(f"ended before the load ({self._ended_before_start}); nothing was sent")
         if self._checked is None:
             self.check()
         plan, load, clusters = self._checked or self._never()
@@ -117,9 +121,14 @@ class MasterSession:
         return self.users_wanted, float(self.users_wanted)
 
     def end(self, how: How) -> None:
-        """Asks a run that is going on to end, and waits until its record is sealed; returns at once otherwise."""
+        """Asks a run that is going on to end, and waits until its record is sealed.
+
+        Before the first run it is remembered, so that no load starts; after a run there is nothing to end.
+        """
         conductor = self._conductor
-        if conductor is not None and not conductor.over.is_set():
+        if conductor is None:
+            self._ended_before_start = how
+        elif not conductor.over.is_set():
             conductor.end_early(how)
             conductor.over.wait(BARRIER_S)
 
@@ -214,6 +223,7 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
             session.test_start()
         except Mm2gateError as error:
             _say(error)
+            STATS_TABLES.disabled = True
             gevent.spawn(session.leave if _headless(environment) else session.runner.stop)
 
     def test_stopping(**_: Any) -> None:
@@ -229,13 +239,13 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
     environment.events.test_stopping.add_listener(test_stopping)
     environment.events.quitting.add_listener(quitting)
     environment.events.quit.add_listener(quit_)
+    _catch_signals(session, headless=_headless(environment))
     if _headless(environment):
         try:
             session.check()
         except Mm2gateError as error:
             _say(error)
             sys.exit(error.exit_code)
-    _catch_signals(session, headless=_headless(environment))
 
 
 def _catch_signals(session: MasterSession, *, headless: bool) -> None:
@@ -244,16 +254,11 @@ def _catch_signals(session: MasterSession, *, headless: bool) -> None:
     Locust installs its own handlers too late for a headless run with a shape: SIGTERM would kill it dead.
     """
 
-    def handler(how: How) -> Callable[[], None]:
-        def end() -> None:
-            if session.busy:
-                session.end(how)
-
-        return lambda: gevent.spawn(end) and None
-
-    gevent.signal_handler(signal.SIGTERM, handler("sigterm"))
+    gevent.signal_handler(signal.SIGTERM, session.end, "sigterm")
     if headless:
-        gevent.signal_handler(signal.SIGINT, handler("sigint"))
+        gevent.signal_handler(signal.SIGINT, session.end, "sigint")
+    # `mm2gate run` starts with both blocked; what came in the meantime is delivered now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
 
 def _headless(environment: Environment) -> bool:

@@ -121,7 +121,7 @@ class StreamLedger:
         arrived_acked = self._acked.minus(missing)
         phantom = self.arrived.common(self._failed)
         arrived_unknown = self.arrived.minus(self._acked).minus(self._failed)
-        ends = [*self._phase_starts[1:], self.next_seq]
+        ends = [*self._phase_starts, self.next_seq][1:]
         parts: dict[int, list[Counts]] = {}
         for phase, start, end in zip(self._phase_indices, self._phase_starts, ends, strict=True):
             sent, acked, failed = end - start, self._acked.count(start, end), self._failed.count(start, end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import resources
 from pathlib import Path
@@ -37,7 +38,12 @@ def locust_command(scenario: str, env: str, *, rehearsal: str, runs_dir: str) ->
 
 
 def exec_locust(scenario: str, env: str, *, rehearsal: str, runs_dir: str) -> NoReturn:
-    """Replaces this process by the run."""
+    """Replaces this process by the run.
+
+    SIGTERM and Ctrl-C wait, through exec, until the session has its handlers (`locust_session.session`): during the
+    second that Python and Locust take to start they would kill the process without a word.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     command = locust_command(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir)
     sys.stdout.flush()
     sys.stderr.flush()
