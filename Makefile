@@ -1,0 +1,56 @@
+# mm2gate: what one types in this checkout. `make` alone lists it; each target's line starts with what it does.
+
+PYTHON ?= python3
+STATE_DIR ?= .lab
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- prepare -------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: ## .venv, Java, Kafka's jars, Prometheus; no root, cached outside the checkout, a second call takes a second
+	@$(PYTHON) -I lab/bootstrap.py
+
+# ---- the lab -------------------------------------------------------------------------------------------------------
+
+.PHONY: lab-up
+lab-up: setup ## two Kafka clusters, Connect with MirrorMaker 2, Prometheus on 127.0.0.1 (STATE_DIR=.lab)
+	@$(BIN)/python -m lab up --state-dir $(STATE_DIR)
+
+.PHONY: lab-down
+lab-down: setup ## end the lab's processes and remove its files
+	@$(BIN)/python -m lab down --state-dir $(STATE_DIR)
+
+# ---- play ----------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: ## a lab on this machine, the smoke test (phase 1), its fiche, and the lab gone again
+	@began=$$(date +%s) && $(MAKE) --no-print-directory setup && $(BIN)/python -m runbook.demo --since $$began
+
+# ---- check ---------------------------------------------------------------------------------------------------------
+
+.PHONY: check
+check: setup ## lint, types and the fast tests (a minute or two)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/pytest -m "not lab" -q
+
+.PHONY: test
+test: setup ## everything that CI runs: lint, types, fast tests, and the tests on real labs
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/pytest
+
+# ---- maintain ------------------------------------------------------------------------------------------------------
+
+.PHONY: lock
+lock: ## rewrite requirements.txt after requirements.in changed (needs uv)
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header -q requirements.in -o requirements.txt
+
+.PHONY: jars-lock
+jars-lock: setup ## rewrite lab/kafka-jars.lock after lab/pom.xml changed (needs Maven)
+	@$(BIN)/python -m lab.jars_lock

@@ -1,0 +1,147 @@
+"""Prometheus's HTTP API, strictly: prometheus-api-client carries the request, everything else is decided here.
+
+The library returns `data.result` alone and loses what says whether it can be trusted (resultType, warnings, infos,
+the body of a refusal), so the whole answer is taken from its session as it passes. Always GET: it does not retry
+POSTs, and sends their query in the URL all the same. Always a timeout: without one it waits for ever.
+
+Values are left as Prometheus writes them ("NaN" stays "NaN"); whoever judges them parses them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, Self
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util import Retry
+
+from clients.http_session import excerpt, new_session, reason, resolve_login
+from scenarios.environment import LoadedEnvironment
+from scenarios.errors import MetricsUnavailable
+
+TIMEOUT_S = 10.0
+BUDGET_S = 30.0
+FIRST_PAUSE_S = 0.5
+#: Answers that may be different in a moment: rate limit, bad gateway, not ready, gateway timeout.
+PASSING_STATUSES = frozenset({429, 502, 503, 504})
+RESULT_TYPES = frozenset({"matrix", "vector", "scalar", "string"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One query and what came back. `body` is the answer as received; `at_s` the Unix time it was asked for."""
+
+    query: str
+    at_s: float
+    status: int
+    body: str
+    result_type: str
+    result: list[Any]
+    warnings: tuple[str, ...]
+    infos: tuple[str, ...]
+
+
+class Prometheus:
+    """A client of one Prometheus (or Thanos, Mimir, … that speaks its API). Not for several threads at once."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        login: tuple[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
+        budget_s: float = BUDGET_S,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._budget_s = budget_s
+        self._session = new_session(self.url, login)
+        self._seen: list[requests.Response] = []
+        self._session.hooks["response"].append(lambda response, *_args, **_kwargs: self._seen.append(response))
+        # Retries are ours: the library's would multiply every timeout by four.
+        self._api = PrometheusConnect(url=self.url, session=self._session, retry=Retry(total=0, redirect=5))
+        # The library passes auth=None on, which would leave the session's own login in place: good.
+
+    @classmethod
+    def of(cls, environment: LoadedEnvironment, *, timeout_s: float = TIMEOUT_S, budget_s: float = BUDGET_S) -> Self:
+        """The Prometheus of an environment; Refused when its password cannot be read."""
+        prometheus = environment.environment.prometheus
+        login = resolve_login(environment, prometheus.login, of="Prometheus")
+        return cls(prometheus.url, login=login, timeout_s=timeout_s, budget_s=budget_s)
+
+    def query(self, query: str, *, at_s: float) -> Answer:
+        """The answer to an instant query; a range selector `metric[60s]` brings raw points with their scrape times.
+
+        Raises MetricsUnavailable when there was no trustworthy answer within the budget.
+        """
+        deadline = time.monotonic() + self._budget_s
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return self._ask(query, at_s, timeout_s=max(min(self._timeout_s, deadline - time.monotonic()), 0.1))
+            except MetricsUnavailable as error:
+                passing = error.status is None or error.status in PASSING_STATUSES
+                if not passing or time.monotonic() + pause_s >= deadline:
+                    raise
+            time.sleep(pause_s)
+            pause_s *= 2
+
+    def _ask(self, query: str, at_s: float, *, timeout_s: float) -> Answer:
+        self._seen.clear()
+        # Thanos answers with what it has and a warning unless told not to; Prometheus ignores the parameter.
+        params = {"time": f"{at_s:.3f}", "partial_response": "false"}
+        try:
+            self._api.custom_query(query, params=params, timeout=timeout_s)
+        except (PrometheusApiClientException, requests.JSONDecodeError, LookupError, TypeError):
+            pass  # What the library makes of an answer does not matter: it is read below.
+        except requests.RequestException as error:
+            raise MetricsUnavailable(f"Prometheus at {self.url}: {reason(error, timeout_s=timeout_s)}") from None
+        if not self._seen:
+            raise MetricsUnavailable(f"Prometheus at {self.url}: no answer")
+        return self._read(self._seen[-1], query, at_s)
+
+    def _read(self, response: requests.Response, query: str, at_s: float) -> Answer:
+        status, body = response.status_code, response.text
+        if status in (requests.codes.unauthorized, requests.codes.forbidden):
+            raise self._bad(status, "login refused; see prometheus.login in the environment file")
+        content = _json_object(body)
+        if content is None:
+            raise self._bad(status, f"not JSON but {excerpt(body)!r}; is it the URL of Prometheus?")
+        if content.get("status") != "success" or status != requests.codes.ok:
+            said = content.get("error") or excerpt(body)
+            raise self._bad(status, f"{content.get('errorType', 'error')}: {excerpt(str(said))}")
+        data = content.get("data")
+        if not isinstance(data, dict) or data.get("resultType") not in RESULT_TYPES:
+            raise self._bad(status, f"no data that can be read in {excerpt(body)!r}")
+        result = data.get("result")
+        if not isinstance(result, list):
+            raise self._bad(status, f"no list of results in {excerpt(body)!r}")
+        return Answer(
+            query=query,
+            at_s=at_s,
+            status=status,
+            body=body,
+            result_type=data["resultType"],
+            result=result,
+            warnings=_texts(content.get("warnings")),
+            infos=_texts(content.get("infos")),
+        )
+
+    def _bad(self, status: int, what: str) -> MetricsUnavailable:
+        return MetricsUnavailable(f"Prometheus at {self.url}: HTTP {status}, {what}", status=status)
+
+
+def _json_object(body: str) -> dict[str, Any] | None:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()

@@ -1,0 +1,136 @@
+"""`Lab`: an existing lab and the handles on its parts.
+
+    lab = Lab.open(Path(".lab"))
+    lab.component("prometheus").stop()
+    lab.connect.pause("mm2-source-connector")
+
+Bringing a lab into being and taking it away is in `lab.lifecycle`; this is what one holds in between.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import requests
+
+from clients.connect import Connect
+from clients.http_session import new_session
+from lab import state as states
+from lab.accounts import ADMIN, read_password
+from lab.component import Component
+from lab.environment import worker_urls
+from lab.kafka_admin import ClusterAdmin, Login
+from lab.layout import CLUSTERS, COMPONENTS, NODE_EXPORTER, PROMETHEUS, WORKERS, Layout, layout_of
+from lab.ports import HOST, answers
+from lab.process import ProcessId
+from lab.rendering import bootstrap
+from lab.state import LabState
+from scenarios.errors import LabError
+
+# A worker answers /health from the thread that also rebalances, seconds late at times.
+_PROBE_TIMEOUT_S = 5.0
+_READY_PATHS = {PROMETHEUS: "/-/ready", NODE_EXPORTER: "/", **dict.fromkeys(WORKERS, "/health")}
+
+
+class Lab:
+    """One lab. Opening it starts nothing and asks nobody anything."""
+
+    def __init__(self, layout: Layout, state: LabState) -> None:
+        self.layout = layout
+        self._state = state
+        self._noting = threading.Lock()
+        self._admins: dict[str, ClusterAdmin] = {}
+        self.connect = Connect(self.connect_urls)
+        self.components = tuple(self._component(name) for name in COMPONENTS)
+
+    @classmethod
+    def open(cls, state_dir: Path) -> Self:
+        """The lab of a state directory; LabError when there is none."""
+        layout = layout_of(state_dir)
+        state = states.load(layout.state_file)
+        if state is None:
+            raise LabError(f"no lab in {layout.root}; `mm2gate lab up --state-dir {state_dir}` makes one")
+        return cls(layout, state)
+
+    @property
+    def state(self) -> LabState:
+        """Ports, ids, commands and processes as last noted."""
+        return self._state
+
+    @property
+    def environment_file(self) -> Path:
+        """What `--env` takes."""
+        return self.layout.environment_file
+
+    @property
+    def connect_urls(self) -> list[str]:
+        """The REST address of each worker."""
+        return worker_urls(self._state.ports)
+
+    @property
+    def prometheus_url(self) -> str:
+        """Prometheus' address."""
+        return f"http://{HOST}:{self._state.ports[PROMETHEUS]}"
+
+    def component(self, name: str) -> Component:
+        """The handle on one part."""
+        for component in self.components:
+            if component.name == name:
+                return component
+        raise LabError(f"no component {name!r} in a lab; it has {', '.join(COMPONENTS)}")
+
+    def login(self, cluster: str, user: str) -> Login:
+        """How a user of the lab logs in to `source` or `target`."""
+        return Login(
+            bootstrap_servers=bootstrap(cluster, self._state.ports),
+            username=user,
+            password=read_password(self.layout, user),
+        )
+
+    def admin(self, cluster: str) -> ClusterAdmin:
+        """The lab's own hands on a cluster."""
+        if cluster not in self._admins:
+            self._admins[cluster] = ClusterAdmin(self.login(cluster, ADMIN))
+        return self._admins[cluster]
+
+    def mark(self, stage: states.Stage) -> None:
+        """Note how far `up` came."""
+        with self._noting:
+            self._state = replace(self._state, stage=stage)
+            states.save(self._state, self.layout.state_file)
+
+    def _noted(self, name: str) -> ProcessId | None:
+        return self._state.processes.get(name)
+
+    def _note(self, name: str, process: ProcessId) -> None:
+        with self._noting:
+            self._state = self._state.with_process(name, process)
+            states.save(self._state, self.layout.state_file)
+
+    def _component(self, name: str) -> Component:
+        return Component(
+            name=name,
+            port=self._state.ports[name],
+            lab_id=self._state.lab_id,
+            layout=self.layout,
+            command=self._state.commands[name],
+            probe=partial(self._broker_answers if name in CLUSTERS else self._http_answers, name),
+            noted=self._noted,
+            note=self._note,
+        )
+
+    def _broker_answers(self, name: str) -> bool:
+        # The port first: an AdminClient that finds nobody backs off for longer than a broker takes to start.
+        return answers(self._state.ports[name]) and self.admin(name).is_ready()
+
+    def _http_answers(self, name: str) -> bool:
+        url = f"http://{HOST}:{self._state.ports[name]}{_READY_PATHS[name]}"
+        with new_session(url, None) as session:
+            try:
+                return session.get(url, timeout=_PROBE_TIMEOUT_S).ok
+            except requests.RequestException:
+                return False

@@ -1,0 +1,1 @@
+"""What Prometheus and the JMX exporter are told; data, no code."""

@@ -1,0 +1,74 @@
+"""However a run ends, its record says so: signals at any moment, and SIGKILL."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.handles import Lab
+from tests.lab.conftest import Run, mm2gate
+
+SHORT = str(Path(__file__).with_name("short.yaml"))
+
+
+def test_undisturbed_run_is_whole(lab: Lab, tmp_path: Path) -> None:
+    run = Run.start(SHORT, lab, tmp_path)
+    assert run.wait() == 0, run.output
+    assert run.totals["sent"] == run.totals["acked"] == run.totals["arrived"] == 4800
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("phase", ["canary", "rising", "steady", "drain"])
+def test_signal_in_a_phase_leaves_a_whole_record_and_exit_50(
+    lab: Lab, tmp_path: Path, phase: str, number: signal.Signals
+) -> None:
+    run = Run.start(SHORT, lab, tmp_path)
+    run.until_phase(phase)
+    run.signal(number)
+    assert run.wait(within_s=60) == 50, run.output
+    record = run.record
+    assert record.sealed
+    assert record.manifest.ending is not None
+    assert record.manifest.ending.aborted
+    counts = record.counts()
+    assert counts is not None
+    assert counts.balanced, counts
+    # What was sent is drained: nothing is left behind by an end of our own making.
+    assert counts.sent == counts.acked == counts.arrived, counts
+    assert run.verdict["aborted"] is True
+
+
+@pytest.mark.parametrize("after_s", [0.2, 0.6, 1.0])
+def test_signal_while_starting_sends_nothing_and_exits_50(lab: Lab, tmp_path: Path, after_s: float) -> None:
+    run = Run.start(SHORT, lab, tmp_path)
+    time.sleep(after_s)
+    run.signal(signal.SIGTERM)
+    assert run.wait(within_s=60) == 50, run.output
+
+
+def test_killed_run_can_be_judged_and_says_what_happened(lab: Lab, tmp_path: Path) -> None:
+    run = Run.start(SHORT, lab, tmp_path)
+    run.until_phase("steady")
+    time.sleep(2)
+    run.signal(signal.SIGKILL)
+    run.wait()
+    assert not run.record.sealed
+    sent = run.record.timeline[-1].sent
+    assert sent > 0
+    done = mm2gate("judge", str(run.directory))
+    assert done.returncode == 30, done.stdout + done.stderr
+    assert run.verdict["verdict"] == "INCONCLUSIVE"
+    assert run.verdict["aborted"] is True
+    assert "INDÉTERMINÉ" in run.fiche
+
+
+def test_plain_locust_is_the_same_run(lab: Lab, tmp_path: Path) -> None:
+    import sys
+
+    command = (sys.executable, "-m", "locust", "-f", "locustfiles/mm2.py", "--headless")
+    run = Run.start(SHORT, lab, tmp_path, command)
+    assert run.wait() == 0, run.output
+    assert run.totals["arrived"] == 4800
