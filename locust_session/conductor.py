@@ -68,6 +68,7 @@ class Node:
     pid: int
     prepared: bool = False
     in_trouble: bool = False
+    lost: bool = False
     account: dict[str, Any] | None = None
 
 
@@ -134,13 +135,15 @@ class Conductor:
     def node_trouble(self, node_id: str, message: str, exit_code: int) -> None:
         if node_id in self.nodes:
             self.nodes[node_id].in_trouble = True
-        if self._start_ns is None:
+        if self._start_ns is None and not self._ending.is_set():
             self.exit_code = ExitCode(exit_code)
         self.end_early("failed", message)
 
     def node_lost(self, node_id: str) -> None:
         """A node is gone; what it had not reported is not known."""
-        if node_id in self.nodes and self.nodes[node_id].account is None:
+        node = self.nodes.get(node_id)
+        if node is not None and node.account is None and not node.lost:
+            node.lost = True
             self._event("worker_lost", worker=node_id)
             self.end_early("worker_lost", f"worker {node_id} was lost")
 
@@ -181,7 +184,9 @@ class Conductor:
     def _gather(self) -> None:
         """Every node ready, the topics there, every node prepared. Nothing was sent before this is done."""
         self._wait(lambda: len(self.nodes) >= self.nodes_wanted, READY_WITHIN_S, "waiting for the nodes to be ready")
-        created = [] if self._ending.is_set() else self.load.create()
+        if self._ending.is_set():
+            return
+        created = self.load.create()
         if created:
             self._event("topics_created", topics=created)
         for index, node in enumerate(self.nodes.values()):
@@ -222,7 +227,8 @@ class Conductor:
         self._to_nodes(ToNodes.CANARIES)
         crossed = self._until(
             lambda: (
-                self._states.all("canaries_sent")
+                len(self._states.latest) == len(self.nodes)
+                and self._states.all("canaries_sent")
                 and self._states.total("canaries_arrived") >= self._states.total("canaries_sent")
             ),
             patience_s,
@@ -237,7 +243,8 @@ class Conductor:
 
     def _play_loads(self) -> None:
         start_ns = self._start_ns = self.clock.now_ns() + START_AHEAD_NS
-        self._to_nodes(ToNodes.START, {"start_unix_ns": start_ns})
+        # On the nodes' wall clocks as they are now: one that was set since the run began must not bend the start.
+        self._to_nodes(ToNodes.START, {"start_unix_ns": start_ns + self.clock.wall_step_ns()})
         for load in self.plan.loads:
             at_ns = start_ns + round(load.start_s * NS_PER_S)
             self._until(lambda at_ns=at_ns: self.clock.now_ns() >= at_ns, None)  # type: ignore[misc]
@@ -290,7 +297,7 @@ class Conductor:
                 self.send(ToNodes.FINISH, {"committed": committed}, node.id)
             waiting = gevent.Timeout(ACCOUNT_WITHIN_S, False)
             with waiting:
-                while any(node.account is None and not node.in_trouble for node in prepared):
+                while any(node.account is None and not (node.in_trouble or node.lost) for node in prepared):
                     gevent.sleep(LOOK_EVERY_S)
             silent = [node.id for node in prepared if node.account is None]
             if silent:

@@ -67,6 +67,13 @@ class NodeSession:
         """Returns when the load has its share of the run."""
         self._prepared.wait()
 
+    def failed(self, error: Exception) -> None:
+        """The load broke: tells the master, which ends the run."""
+        if not isinstance(error, Mm2gateError):
+            LOG.error("the load failed", exc_info=error)
+            error = Mm2gateError(f"the load failed: {type(error).__name__}: {error}")
+        self._trouble(error)
+
     def close(self) -> None:
         """The run is over, however it ended; the next one starts afresh."""
         if self._reporter is not None:
@@ -79,19 +86,17 @@ class NodeSession:
     def _listener(self, handler: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
         """Handlers may wait, and a message must not hold up the next, so each has a greenlet of its own."""
 
-        def answer(data: dict[str, Any]) -> None:
-            try:
-                handler(data)
-            except Mm2gateError as error:
-                self._trouble(error)
-            except Exception as error:
-                LOG.exception("the load failed")
-                self._trouble(Mm2gateError(f"the load failed: {type(error).__name__}: {error}"))
-
         def listener(msg: Any, **_: Any) -> None:
-            gevent.spawn(answer, msg.data or {})
+            gevent.spawn(self._guarded, handler, msg.data or {})
 
         return listener
+
+    def _guarded(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Does it; the master learns of anything that goes wrong."""
+        try:
+            action(*arguments)
+        except Exception as error:  # noqa: BLE001 - told to the master, which ends the run
+            self.failed(error)
 
     def _prepare(self, data: dict[str, Any]) -> None:
         load, plan = self._require_load()
@@ -101,8 +106,10 @@ class NodeSession:
                 "install the same mm2gate, and the same files, on every node"
             )
         load.prepare(Assignment(run_id=data["run_id"], index=data["index"], senders=data["senders"]))
+        if self._load is not load:
+            return  # the run ended meanwhile
         self._prepared.set()
-        self._reporter = gevent.spawn(self._report_each_second)
+        self._reporter = gevent.spawn(self._guarded, self._report_each_second)
         self._send(ToMaster.PREPARED, {})
 
     def _canaries(self, _: dict[str, Any]) -> None:

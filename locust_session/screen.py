@@ -28,8 +28,11 @@ def add_batch(environment: Environment, kind: str, durations_ns: NDArray[np.int6
     now_s = time.time()
     stats = environment.stats
     batch = StatsEntry(stats, name, method)
-    # The function is looked up late, since Locust lets users replace it.
-    for value, count in zip(*np.unique(np.rint(durations_ms), return_counts=True), strict=True):
+    # Locust rounds at multiples of 0.5 ms, ties to even: all values between two of them fare alike, so one stands for
+    # them. The function is looked up late, since Locust lets users replace it.
+    halves = np.floor(2 * durations_ms)
+    representatives = np.where(halves == 2 * durations_ms, halves, halves + 0.5) / 2
+    for value, count in zip(*np.unique(representatives, return_counts=True), strict=True):
         bucket = locust.stats.bucket_response_time(float(value))
         batch.response_times[bucket] = batch.response_times.get(bucket, 0) + int(count)
     batch.num_requests = len(durations_ms)

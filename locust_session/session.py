@@ -85,6 +85,7 @@ class MasterSession:
     def test_start(self) -> None:
         """A run starts: headless with the plan that was checked at init, from the UI with the form's."""
         self._judged.clear()
+        self._conductor = None  # the run before; one that is refused below must not be waited for
         STATS_TABLES.disabled = False
         self._code = ExitCode.INTERNAL
         self._started_s = time.monotonic()
@@ -92,7 +93,11 @@ class MasterSession:
             self._code = ExitCode.ABORTED
             raise Mm2gateError(f"ended before the load ({self._ended_before_start}); nothing was sent")
         if self._checked is None:
-            self.check()
+            try:
+                self.check()
+            except Mm2gateError as error:
+                self._code = error.exit_code
+                raise
         plan, load, clusters = self._checked or self._never()
         self._checked = None
         chosen = options.of(self._environment.parsed_options)
@@ -104,7 +109,7 @@ class MasterSession:
             nodes_wanted=self.users_wanted,
             runs_directory=Path(chosen["runs_dir"]),
             run_id=new_run_id(plan.scenario.name, datetime.now(UTC)),
-            rehearsal=chosen["rehearsal"],
+            rehearsal=str(plan.rehearsal),
             versions=load.versions(),
         )
         gevent.spawn(self._play_and_judge, self._conductor)
@@ -113,6 +118,7 @@ class MasterSession:
         """The shape's answer: as many users as there are nodes, until the run is over."""
         conductor = self._conductor
         if conductor is not None:
+            self._look_for_lost_workers(conductor)
             run_time_s = getattr(self._environment.parsed_options, "run_time", None)
             if run_time_s and time.monotonic() - self._started_s > run_time_s:
                 conductor.end_early("run_time", f"--run-time {run_time_s} s")
@@ -164,6 +170,13 @@ class MasterSession:
         return self._conductor is not None and not self._judged.is_set()
 
     # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _look_for_lost_workers(self, conductor: Conductor) -> None:
+        """Locust says only in its log that a worker left; one that went missing stays in `clients` for a minute."""
+        if isinstance(self.runner, MasterRunner) and not conductor.over.is_set():
+            missing = {client.id for client in self.runner.clients.missing}
+            for node_id in [id_ for id_ in conductor.nodes if id_ in missing or id_ not in self.runner.clients]:
+                conductor.node_lost(node_id)
 
     def _play_and_judge(self, conductor: Conductor) -> None:
         try:
@@ -227,7 +240,8 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
             gevent.spawn(session.leave if _headless(environment) else session.runner.stop)
 
     def test_stopping(**_: Any) -> None:
-        session.end("stopped")
+        if session.busy:  # it is also fired for a run that was refused at its start
+            session.end("stopped")
 
     def quitting(**_: Any) -> None:
         session.quitting()

@@ -141,6 +141,8 @@ class Engine:
             Stream(place=place, keys=cycle(keys[plan.topics[place.topic].partitions][place.partition]))
             for place in places
         ]
+        # Where several senders read one partition, what belongs to nobody is counted by the first of them.
+        self._counts_strangers = assignment.index < sum(topic.partitions for topic in plan.topics)
         self._by_place = {(stream.place.topic, stream.place.partition): stream for stream in self._streams}
         self._turns = cycle(self._streams)
         self._pacer = Pacer(plan, index=assignment.index, senders=assignment.senders)
@@ -318,7 +320,8 @@ class Engine:
             self._unknown += 1
 
     def _batch_answered(self, batch: Batch, last: Message) -> None:
-        if not batch.failed_seqs and last.offset() == batch.first_offset + batch.count - 1:
+        # A retry that the broker had already taken is acknowledged without an offset (-1): it anchors nothing.
+        if not batch.failed_seqs and 0 <= batch.first_offset == (last.offset() or 0) - batch.count + 1:
             batch.stream.ledger.anchor(batch.first_seq, batch.first_offset)
         self._settle(batch)
 
@@ -339,8 +342,9 @@ class Engine:
         now_ns = self._now_ns()
         values = [message.value() for message in messages if message.error() is None]
         decoded = decode(values, self._run, self._pool)
-        self._foreign += decoded.foreign
-        self._unreadable += decoded.unreadable
+        if self._counts_strangers:
+            self._foreign += decoded.foreign
+            self._unreadable += decoded.unreadable
         for stream, group in self._by_stream(decoded):
             self._arrive(stream, group, now_ns)
 

@@ -89,7 +89,7 @@ class Decoded:
 
 def decode(values: Sequence[bytes | None], run: int, pool: BodyPool) -> Decoded:
     """Reads a batch of values."""
-    ours = [value for value in values if value is not None and value.startswith(PREFIX) and len(value) >= HEAD_BYTES]
+    ours = [value for value in values if value is not None and value.startswith(PREFIX)]
     foreign = len(values) - len(ours)
     raw = _envelopes(ours)
     unreadable = 0
@@ -120,9 +120,11 @@ def decode(values: Sequence[bytes | None], run: int, pool: BodyPool) -> Decoded:
 
 
 def _envelopes(values: Sequence[bytes]) -> bytes | None:
-    """The raw envelopes in a row; None when some character of them is not base64."""
+    """The raw envelopes in a row; None when some are cut short, or hold a character that is not base64."""
     text = b"".join([value[_PREFIX_BYTES:HEAD_BYTES] for value in values])
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
+        raw = binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:
         return None
+    # Padding at the end is good base64, and makes it shorter.
+    return raw if len(raw) == _BYTES * len(values) else None

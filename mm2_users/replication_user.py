@@ -25,6 +25,10 @@ class ReplicationUser(User):
         if not isinstance(engine, Engine):
             raise TypeError(f"ReplicationUser drives an Engine, not {type(engine).__name__}")
         node.wait_until_prepared()
-        while True:
-            engine.step()
-            gevent.sleep(STEP_EVERY_S)
+        try:
+            while True:
+                engine.step()
+                gevent.sleep(STEP_EVERY_S)
+        except Exception as error:
+            node.failed(error)  # Locust would only log it, and go on
+            raise

@@ -92,8 +92,8 @@ class LatencyHistogram:
         within = self._hdr.get_total_count()
         if rank > self.negative + within:
             return math.inf
-        # Half a rank below the wanted one: hdrh rounds to the nearest count.
-        value_us = self._hdr.get_value_at_percentile(100 * (rank - self.negative - 0.5) / within)
+        # hdrh turns the percentile back into a count, rounded to the nearest: this rank, whatever the float noise.
+        value_us = self._hdr.get_value_at_percentile(100 * (rank - self.negative) / within)
         # HDR answers with the upper edge of the bucket; no value can be above the exact maximum.
         return min(float(value_us) / US_PER_MS, self.max_ms)
 

@@ -194,6 +194,8 @@ class LoadedEnvironment(StrictModel):
             value = path.read_text(encoding="utf-8").strip()
         except OSError as error:
             raise Refused(f"password of {of}: {path} cannot be read ({error.strerror}); see {self.file}") from None
+        except UnicodeDecodeError:
+            raise Refused(f"password of {of}: {path} is not UTF-8 text; see {self.file}") from None
         if not value:
             raise Refused(f"password of {of}: {path} is empty")
         return value

@@ -22,6 +22,7 @@ from scenarios.scenario import LoadedScenario, LoadPhase, Scenario
 NS_PER_S = 1_000_000_000
 #: MM2 needs one refresh to find a new topic and up to another to start on it.
 CANARY_PATIENCE_S = 60.0
+_REHEARSAL_CHARACTERS = frozenset("0123456789./ ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,8 @@ class RunPlan:
 def parse_rehearsal(text: str) -> Fraction:
     """The text "1/30" → the factor on the load's durations. SpecError unless 0 < factor ≤ 1."""
     try:
-        factor = Fraction(text)
+        # Not "1e-999999999", which Fraction would write out.
+        factor = Fraction(text) if set(text) <= _REHEARSAL_CHARACTERS else Fraction(0)
     except (ValueError, ZeroDivisionError):
         factor = Fraction(0)
     if not 0 < factor <= 1:

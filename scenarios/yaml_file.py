@@ -54,13 +54,27 @@ def parse(text: str, model: type[M], *, file: str, context: dict[str, Any] | Non
         raise SpecError([Problem(file=file, key="", message="must be a mapping of keys to values")])
     try:
         # As JSON, where strict still lets a list be a tuple; YAML has no other type that we would accept.
-        return model.model_validate_json(json.dumps(content, default=str), context=context)
+        text = json.dumps(content, default=str)
+    except (TypeError, ValueError) as error:  # a list or a date for a key; an alias of what it stands in
+        raise SpecError([Problem(file=file, key="", message=f"not plain keys and values: {error}")]) from None
+    try:
+        return model.model_validate_json(text, context=context)
     except ValidationError as error:
+        items = error.errors()
         raise SpecError(
             Problem(file=file, key=_dotted(item["loc"], content), message=sentence)
-            for item in error.errors()
+            for item in items
+            if not _only_follows(item, items)
             for sentence in _sentences(item, model)
         ) from None
+
+
+def _only_follows(item: Any, items: Iterable[Any]) -> bool:
+    """Whether it says that a list is too short only because pydantic left out its faulty members."""
+    location = item["loc"]
+    return item["type"] == "too_short" and any(
+        len(other["loc"]) > len(location) and other["loc"][: len(location)] == location for other in items
+    )
 
 
 def _dotted(location: tuple[int | str, ...], content: Any) -> str:

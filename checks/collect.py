@@ -1,0 +1,244 @@
+"""Asks Prometheus and Connect, once, what they know of a run, and keeps the answers as received.
+
+The only part of the judge that opens a socket. Metrics are asked for as raw range vectors (`metric{…}[90000ms]` at an
+instant), so that the true scrape times are kept and nothing is interpolated; long windows in pieces. A Prometheus or
+Connect that does not answer is evidence too: the error is kept in its place, and judging goes on without it.
+
+    evidence/001/   index.json                  every question as sent, and what became of it
+                    metric-<role>-<n>.json      Prometheus's answer, byte for byte
+                    connect-<name>.json         Connect's, with secrets hidden
+                    SHA256SUMS                  the seal: an evidence directory is collected once
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from checks.metric_profiles import PROFILES, MetricProfile, Role, detect, job_matcher
+from checks.record_inputs import environment_of
+from checks.redaction import redacted_connectors
+from checks.windows import Windows
+from clients.connect import Connect
+from clients.prometheus import Answer, Prometheus
+from run_record.store import SEAL, RunRecord, sums, write_json, write_text
+from scenarios.environment import Environment, LoadedEnvironment
+from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused, RunRecordError
+
+SCHEMA = 1
+PIECE_S = 3600.0
+#: Scrapes that are waited for after the run's last window, at most.
+PATIENCE_SCRAPES = 3
+CONNECT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """The wall clock, in Unix seconds, and how to wait; an argument, so that tests need not."""
+
+    now_s: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(slots=True, kw_only=True)
+class _Writer:
+    """The pen of one evidence directory."""
+
+    directory: Path
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def create(cls, run_directory: Path) -> _Writer:
+        for number in range(1, 1000):
+            directory = run_directory / "evidence" / f"{number:03d}"
+            try:
+                directory.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise RunRecordError(f"{directory}: evidence cannot be written ({error.strerror})") from None
+            return cls(directory=directory)
+        raise RunRecordError(f"{run_directory}: has 999 evidence directories")
+
+    def keep_text(self, name: str, text: str) -> str:
+        write_text(self.directory / name, text)
+        return name
+
+    def keep_json(self, name: str, content: Any) -> str:
+        write_json(self.directory / name, content)
+        return name
+
+    def seal(self, **head: Any) -> None:
+        write_json(self.directory / "index.json", {"schema": SCHEMA, **head, "answers": self.entries})
+        write_text(self.directory / SEAL, sums(self.directory))
+
+
+def collect(record: RunRecord, *, clock: Clock | None = None) -> Path:
+    """Collects a new evidence directory for a run and seals it; returns its path.
+
+    Waits, three scrapes at most, for the scrape that closes the windows of a completed run.
+    """
+    clock = clock or Clock()
+    environment = environment_of(record.manifest)
+    writer = _Writer.create(record.directory)
+    _ask_connect(environment, writer)
+    windows = Windows.of(record, environment.environment)
+    completed = record.sealed and record.manifest.ending is not None and not record.manifest.ending.aborted
+    profile = _ask_prometheus(environment, windows, writer, clock, wait=completed)
+    writer.seal(
+        collected_at_ns=int(clock.now_s() * 1e9),
+        profile=profile.name,
+        prometheus_url=environment.environment.prometheus.url,
+        connect_urls=list(environment.environment.connect.urls),
+        windows=None if windows is None else asdict(windows),
+    )
+    return writer.directory
+
+
+# Prometheus.
+
+
+def _ask_prometheus(
+    environment: LoadedEnvironment, windows: Windows | None, writer: _Writer, clock: Clock, *, wait: bool
+) -> MetricProfile:
+    profile = next(iter(PROFILES.values()))
+    if windows is None:
+        return profile
+    roles = [Role.UP, *profile.metrics]
+    try:
+        prometheus = Prometheus.of(environment)
+        if wait:
+            _wait_for_scrape(prometheus, environment.environment, windows, clock)
+        profile = detect(_names_present(prometheus, environment.environment, windows))
+    except Refused as error:
+        writer.entries += [_metric_entry(profile, role, environment.environment, error=str(error)) for role in roles]
+        return profile
+    silent: MetricsUnavailable | None = None
+    for role in [Role.UP, *profile.metrics]:
+        if silent is not None:
+            # It said nothing for a whole budget: asking on would take as long again for each metric.
+            entry = _metric_entry(profile, role, environment.environment, error=str(silent))
+            writer.entries.append(entry)
+            continue
+        try:
+            _ask_metric(prometheus, profile, role, environment.environment, windows, writer, clock)
+        except MetricsUnavailable as error:
+            writer.entries.append(_metric_entry(profile, role, environment.environment, error=str(error)))
+            silent = error if error.status is None else None
+    return profile
+
+
+def _wait_for_scrape(prometheus: Prometheus, environment: Environment, windows: Windows, clock: Clock) -> None:
+    patience_s = PATIENCE_SCRAPES * windows.scrape_s + 1.0
+    query = f"min(timestamp(up{{{job_matcher(environment)}}}))"
+    while clock.now_s() < windows.needed_until_s + patience_s:
+        answer = prometheus.query(query, at_s=clock.now_s())
+        if _only_value(answer) >= windows.needed_until_s:
+            return
+        until_due_s = windows.needed_until_s - clock.now_s()
+        clock.sleep(max(until_due_s, min(windows.scrape_s / 4, 2.0)))
+
+
+def _only_value(answer: Answer) -> float:
+    try:
+        return float(answer.result[0]["value"][1])
+    except (LookupError, TypeError, ValueError):
+        return -math.inf
+
+
+def _names_present(prometheus: Prometheus, environment: Environment, windows: Windows) -> set[str]:
+    query = f'count by (__name__) ({{{job_matcher(environment)},__name__=~"kafka_.+"}})'
+    names: set[str] = set()
+    for at_s in (windows.start_s, windows.watched_s):
+        for item in prometheus.query(query, at_s=at_s).result:
+            if isinstance(item, dict):
+                names.add(str(item.get("metric", {}).get("__name__", "")))
+    return names
+
+
+def _ask_metric(
+    prometheus: Prometheus,
+    profile: MetricProfile,
+    role: Role,
+    environment: Environment,
+    windows: Windows,
+    writer: _Writer,
+    clock: Clock,
+) -> None:
+    selector = profile.selector(role, environment)
+    for number, (at_s, span_s) in enumerate(_pieces(windows, now_s=clock.now_s()), start=1):
+        answer = prometheus.query(f"{selector}[{round(span_s * 1000)}ms]", at_s=at_s)
+        entry = _metric_entry(profile, role, environment, error=None)
+        entry |= {
+            "file": writer.keep_text(f"metric-{role}-{number:03d}.json", answer.body),
+            "query": answer.query,
+            "at_s": at_s,
+            "span_s": span_s,
+            "status": answer.status,
+            "result_type": answer.result_type,
+            "series": len(answer.result),
+            "warnings": list(answer.warnings),
+            "infos": list(answer.infos),
+        }
+        writer.entries.append(entry)
+
+
+def _pieces(windows: Windows, *, now_s: float) -> Iterator[tuple[float, float]]:
+    """(instant, span) of range selectors that cover what is fetched; they touch, and are merged by scrape time."""
+    fetched = windows.fetched
+    end_s = max(min(fetched.end_s, now_s), fetched.start_s + 1.0)
+    count = max(math.ceil((end_s - fetched.start_s) / PIECE_S), 1)
+    span_s = (end_s - fetched.start_s) / count
+    for number in range(1, count + 1):
+        yield round(fetched.start_s + number * span_s, 3), span_s + 0.001
+
+
+def _metric_entry(profile: MetricProfile, role: Role, environment: Environment, *, error: str | None) -> dict[str, Any]:
+    return {"kind": "metric", "role": role.value, "query": profile.selector(role, environment), "error": error}
+
+
+# Connect.
+
+
+def _ask_connect(environment: LoadedEnvironment, writer: _Writer) -> None:
+    source = environment.environment.connect.connectors.source
+    try:
+        connect = Connect.of(environment, timeout_s=CONNECT_TIMEOUT_S)
+    except Refused as error:
+        writer.entries.append(_connect_entry("connectors", error=error))
+        return
+    workers = connect.workers()
+    content = [
+        {"url": url, "error": str(answer)} if isinstance(answer, ConnectFailure) else asdict(answer)
+        for url, answer in workers.items()
+    ]
+    writer.entries.append(_connect_entry("workers", file=writer.keep_json("connect-workers.json", content)))
+    questions: tuple[tuple[str, Callable[[], Any]], ...] = (
+        ("connectors", lambda: redacted_connectors(connect.connectors())),
+        ("offsets", lambda: connect.offsets(source)),
+        ("topics", lambda: connect.topics(source)),
+    )
+    nobody = next((a for a in workers.values() if isinstance(a, ConnectFailure)), None)
+    if any(not isinstance(answer, ConnectFailure) for answer in workers.values()):
+        nobody = None
+    for name, ask in questions:
+        try:
+            if nobody is not None:
+                raise nobody
+            entry = _connect_entry(name, file=writer.keep_json(f"connect-{name}.json", ask()))
+        except ConnectFailure as error:
+            entry = _connect_entry(name, error=error)
+        writer.entries.append(entry)
+
+
+def _connect_entry(name: str, *, file: str | None = None, error: Refused | None = None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"kind": "connect", "name": name, "error": None if error is None else str(error)}
+    if file is not None:
+        entry["file"] = file
+    if isinstance(error, ConnectFailure):
+        entry["status"] = error.status
+    return entry

@@ -1,0 +1,241 @@
+"""From a run and its evidence to verdicts: every criterion is measured and judged, whatever happens to the others.
+
+Beyond the plain comparison of a value with its two conditions, in this order:
+
+1. No value, or too few samples: INCONCLUSIVE, with the reason.
+2. A condition on the *plan* ("== plan records") means nothing when the plan was not sent whole, because the run was cut
+   short or the generator fell behind: INCONCLUSIVE. What was sent is judged by the ledger's other criteria.
+3. An abnormal end drains for seconds, not minutes. What had not arrived by then (late, backlog, arrived) is not MM2's
+   fault: INCONCLUSIVE instead of NOGO. Lost, duplicated, corrupted and phantom records are proven, and stay.
+4. A criterion on the load itself is never NOGO: a generator cannot blame the system under test.
+5. If the load was not applied, criteria on performance are INCONCLUSIVE, good or bad. Integrity and state stay.
+
+A run that was aborted is INCONCLUSIVE at best, however far it got; one whose writer died is INCONCLUSIVE.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from checks.measurement import Measurement
+from checks.measures import Run, measure
+from checks.measures.load import sent_records
+from checks.reasons import Code, Reason
+from checks.verdict import Verdict, judge_at_least, judge_value, worst
+from checks.windows import last_known_ns
+from scenarios.errors import ExitCode
+from scenarios.measures import MEASURES, Group
+from scenarios.scenario import Criterion, Scenario
+
+#: What a drain that was cut short makes look worse than it is.
+NEEDS_WHOLE_DRAIN = frozenset({"ledger.late", "ledger.backlog_end", "ledger.arrived"})
+EXIT_CODES = {
+    Verdict.GO: ExitCode.GO,
+    Verdict.GREY: ExitCode.GREY,
+    Verdict.NOGO: ExitCode.NOGO,
+    Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+}
+
+Measure = Callable[[str, Run], Measurement]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A criterion, what was measured for it, what that comes to, and why."""
+
+    criterion: Criterion
+    measurement: Measurement
+    verdict: Verdict
+    reason: Reason
+    beside: Measurement | None = None
+
+    @property
+    def group(self) -> Group:
+        return self.criterion.spec.group
+
+    @property
+    def required(self) -> bool:
+        return not self.criterion.advisory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The verdict on a run. `deciding` are ids of the required criteria that are as bad as the verdict."""
+
+    results: tuple[Result, ...]
+    load: Verdict
+    verdict: Verdict
+    reason: Reason
+    deciding: tuple[str, ...]
+    aborted: bool
+    crashed: bool
+    exit_code: ExitCode
+
+    def result(self, criterion_id: str) -> Result | None:
+        """The result of a criterion, if the scenario has it."""
+        return next((result for result in self.results if result.criterion.id == criterion_id), None)
+
+
+def evaluate(run: Run, scenario: Scenario, *, measure: Measure = measure) -> Evaluation:
+    """Judges every criterion of a scenario on a run."""
+    results = [_result(run, criterion, measure) for criterion in scenario.criteria]
+    load = _load_verdict(results)
+    results = [_under_load(result, load) for result in results]
+    required = [result for result in results if result.required]
+    verdict, reason = _overall(run, required)
+    return Evaluation(
+        results=tuple(results),
+        load=load,
+        verdict=verdict,
+        reason=reason,
+        deciding=tuple(
+            result.criterion.id for result in required if verdict is not Verdict.GO and result.verdict is verdict
+        ),
+        aborted=run.aborted,
+        crashed=run.crashed,
+        exit_code=_exit_code(run, required, verdict),
+    )
+
+
+def _result(run: Run, criterion: Criterion, measure: Measure) -> Result:
+    measurement = _measured(run, criterion.measure, measure)
+    beside = None if criterion.beside is None else _measured(run, criterion.beside, measure)
+    verdict, reason = _judged(run, criterion, measurement)
+    return Result(criterion=criterion, measurement=measurement, verdict=verdict, reason=reason, beside=beside)
+
+
+def _measured(run: Run, name: str, measure: Measure) -> Measurement:
+    try:
+        return measure(name, run)
+    except Exception as error:  # noqa: BLE001 - the one broad except: a check that crashes is a result, not the end
+        return Measurement.missing(
+            Code.MEASURE_CRASHED,
+            unit=MEASURES[name].unit,
+            source=name,
+            error=f"{type(error).__name__}: {error}",
+            traceback=_portable_traceback(error),
+        )
+
+
+def _portable_traceback(error: Exception) -> str:
+    """Where it crashed, without this machine's directories: a verdict is the same bytes everywhere."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " > ".join(
+        f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}" for frame in frames[-6:]
+    )
+
+
+def _judged(run: Run, criterion: Criterion, measurement: Measurement) -> tuple[Verdict, Reason]:
+    spec = criterion.spec
+    objection = _objection(run, criterion, measurement)
+    if objection is not None or measurement.value is None:
+        return Verdict.INCONCLUSIVE, objection or Reason.of(Code.NOT_COLLECTED, metric=criterion.measure)
+    verdict = _compared(run, criterion, measurement, measurement.value)
+    if verdict is Verdict.INCONCLUSIVE:
+        return verdict, measurement.note or Reason.of(Code.ONLY_AT_LEAST)
+    if verdict is not Verdict.GO and criterion.measure in NEEDS_WHOLE_DRAIN and _drain_was_cut(run):
+        return Verdict.INCONCLUSIVE, Reason.of(Code.DRAIN_CUT_SHORT)
+    if verdict is Verdict.NOGO and spec.group is Group.LOAD:
+        return Verdict.INCONCLUSIVE, Reason.of(Code.GO_MISSED, go=criterion.go.text)
+    return verdict, _comparison_reason(criterion, verdict, measurement)
+
+
+def _objection(run: Run, criterion: Criterion, measurement: Measurement) -> Reason | None:
+    """Why no comparison can be made, if none can."""
+    if measurement.value is None:
+        return measurement.why_not
+    spec = criterion.spec
+    if measurement.samples < spec.min_samples:
+        return Reason.of(Code.TOO_FEW_SAMPLES, samples=measurement.samples, needed=spec.min_samples)
+    if _names_plan(criterion) and spec.group is not Group.LOAD:
+        sent, planned = sent_records(run.record), run.record.manifest.planned_records
+        if sent is not None and sent < planned:
+            return Reason.of(Code.PLAN_NOT_SENT, sent=sent, planned=planned)
+    return None
+
+
+def _names_plan(criterion: Criterion) -> bool:
+    return any(condition is not None and condition.number is None for condition in (criterion.go, criterion.nogo))
+
+
+def _compared(run: Run, criterion: Criterion, measurement: Measurement, value: float) -> Verdict:
+    unit, planned = criterion.spec.unit, run.record.manifest.planned_records
+    go = criterion.go.interval(unit=unit, plan_records=planned)
+    nogo = None if criterion.nogo is None else criterion.nogo.interval(unit=unit, plan_records=planned)
+    return (judge_at_least if measurement.at_least else judge_value)(value, go, nogo)
+
+
+def _comparison_reason(criterion: Criterion, verdict: Verdict, measurement: Measurement) -> Reason:
+    if measurement.value == math.inf and measurement.note is not None:
+        return measurement.note
+    go, nogo = criterion.go.text, criterion.nogo.text if criterion.nogo else ""
+    if verdict is Verdict.GO:
+        return Reason.of(Code.GO_MET, go=go)
+    if verdict is Verdict.GREY:
+        return Reason.of(Code.BETWEEN, go=go, nogo=nogo)
+    return Reason.of(Code.NOGO_MET, go=go, nogo=nogo) if nogo else Reason.of(Code.GO_MISSED, go=go)
+
+
+def _drain_was_cut(run: Run) -> bool:
+    """Whether the run ended before its drain did; what comes after a drain proves that it ended."""
+    return run.aborted and not run.record.manifest.of_kind("watch")
+
+
+def _load_verdict(results: list[Result]) -> Verdict:
+    """Whether the load was applied; NOT_RUN when no required criterion asks."""
+    asked = [result.verdict for result in results if result.required and result.group is Group.LOAD]
+    return worst(asked) if asked else Verdict.NOT_RUN
+
+
+def _under_load(result: Result, load: Verdict) -> Result:
+    if result.group is not Group.PERFORMANCE or result.verdict is Verdict.INCONCLUSIVE:
+        return result
+    if load in (Verdict.GO, Verdict.GREY):
+        return result
+    not_judged = Reason.of(Code.LOAD_NOT_JUDGED, hint="load.achieved")
+    reason = not_judged if load is Verdict.NOT_RUN else Reason.of(Code.LOAD_NOT_APPLIED)
+    return replace(result, verdict=Verdict.INCONCLUSIVE, reason=reason)
+
+
+def _overall(run: Run, required: list[Result]) -> tuple[Verdict, Reason]:
+    verdicts = [result.verdict for result in required]
+    if run.crashed:
+        return Verdict.INCONCLUSIVE, _crash_reason(run)
+    ending = run.record.manifest.ending
+    if run.aborted and ending is not None:
+        return worst([*verdicts, Verdict.INCONCLUSIVE]), Reason.of(
+            Code.ABORTED, how=ending.how, detail=ending.detail, at_ns=ending.at_ns
+        )
+    if not required:
+        return Verdict.INCONCLUSIVE, Reason.of(Code.NO_CRITERIA)
+    verdict = worst(verdicts)
+    if verdict is Verdict.GO:
+        return verdict, Reason.of(Code.ALL_GO, count=len(required))
+    count = sum(one is verdict for one in verdicts)
+    return verdict, Reason.of(Code.DECIDED_BY, count=count, of=len(required))
+
+
+def _crash_reason(run: Run) -> Reason:
+    """What happened, and the last thing known."""
+    record = run.record
+    phase = record.manifest.phases[-1].name if record.manifest.phases else ""
+    row = record.timeline[-1] if record.timeline else None
+    return Reason.of(
+        Code.CRASHED,
+        phase=phase,
+        at_ns=last_known_ns(record),
+        sent=row.sent if row else 0,
+        acked=row.acked if row else 0,
+        arrived=row.arrived if row else 0,
+    )
+
+
+def _exit_code(run: Run, required: list[Result], verdict: Verdict) -> ExitCode:
+    if not run.aborted:
+        return EXIT_CODES[verdict]
+    damaged = any(result.verdict is Verdict.NOGO and result.group is Group.INTEGRITY for result in required)
+    return ExitCode.NOGO if damaged and not run.crashed else ExitCode.ABORTED

@@ -1,0 +1,384 @@
+"""The fiche: one Markdown page that answers, proves, and can be followed beside the runbook's page.
+
+Everything that is worked out is worked out here, as text ready to print; templates only place it. What they print is
+escaped unless it is Markdown of ours, and nothing may be None or undefined: a blank would look like an answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment as Jinja
+from jinja2 import FunctionLoader, StrictUndefined
+
+from checks.diagnosis import Finding
+from checks.evaluate import Evaluation, Result
+from checks.markdown import Md, block, code, escape, spaced
+from checks.measurement import Measurement
+from checks.measures import Run
+from checks.metric_profiles import Role
+from checks.pages import Page, answer_of, page_of, verdict_of
+from checks.reasons import Code, Reason
+from checks.verdict import Verdict
+from checks.words import TEMPLATES, Words
+from run_record.counts import Counts
+from run_record.manifest import PhasePlayed
+from run_record.store import SEAL
+from scenarios.measures import Group
+from scenarios.scenario import Scenario
+
+NS_PER_S = 1e9
+LEDGER_COLUMNS = (
+    "sent", "acked", "failed", "unknown", "arrived", "lost", "late", "duplicated", "reordered", "corrupted", "phantom",
+)  # fmt: skip
+#: The connector filter of the page's PromQL.
+PAGE_CONNECTOR_FILTER = ".*MirrorSourceConnector.*"
+MOST_REASONS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriterionView:
+    """A criterion as text."""
+
+    id: str
+    title: str
+    measure: str
+    group: str
+    advisory: bool
+    measured: Md
+    growth: Md
+    wanted: str
+    refused: str
+    verdict: str
+    reason: Md
+    beside_title: str
+    beside: Md
+    source: Md
+    window: str
+    samples: str
+    series: str
+    coverage: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingView:
+    """A row of the diagnosis as text."""
+
+    row: str
+    fits: bool
+    answer: str
+    symptom: Md
+    cause: Md
+    figures: Md
+    action: Md
+
+
+def fiche(run: Run, scenario: Scenario, evaluation: Evaluation, findings: tuple[Finding, ...], *, language: str) -> str:
+    """The fiche's text, in one of the catalogue's languages: that of the scenario's page, or the general one."""
+    words = Words.load(language)
+    page = page_of(scenario)
+    views = _Views(run, scenario, evaluation, findings, words)
+    template = page.template if page is not None else "fiche.md.j2"
+    text = _jinja(language).get_template(template).render(**views.context(page))
+    text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    numbers = words.catalogue.numbers
+    return spaced(text, before=numbers.space_before, after=numbers.space_after)
+
+
+def _jinja(language: str) -> Jinja:
+    def source(name: str) -> str:
+        return (TEMPLATES / language / name).read_text(encoding="utf-8")
+
+    jinja = Jinja(  # noqa: S701 - Markdown, not HTML: `_printed` escapes
+        loader=FunctionLoader(source),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printed,
+    )
+    jinja.filters["code"] = lambda text: code(str(text))
+    jinja.filters["md"] = Md
+    jinja.globals["boxes"] = _boxes
+    return jinja
+
+
+def _boxes(verdict: str, good: str, bad: str, word: str) -> Md:
+    """Two boxes of the page's checklist; neither is ticked when the verdict is neither, and then the word says so."""
+    go, nogo = ("☑" if verdict == wanted else "☐" for wanted in (Verdict.GO.value, Verdict.NOGO.value))
+    neither = "" if verdict in (Verdict.GO.value, Verdict.NOGO.value) else f" ☑ {word}"
+    return Md(f"{go} {escape(good)} {nogo} {escape(bad)}{neither}")
+
+
+def _printed(value: Any) -> str:
+    if value is None:
+        raise ValueError("a template printed nothing; say what is missing instead")
+    return value if isinstance(value, Md) else escape(str(value))
+
+
+class _Views:
+    """Turns one judgement into a template's context."""
+
+    def __init__(
+        self, run: Run, scenario: Scenario, evaluation: Evaluation, findings: tuple[Finding, ...], words: Words
+    ) -> None:
+        self._run = run
+        self._manifest = run.record.manifest
+        self._scenario = scenario
+        self._evaluation = evaluation
+        self._findings = findings
+        self._words = words
+
+    def context(self, page: Page | None) -> dict[str, Any]:
+        criteria = [self._criterion(result) for result in self._evaluation.results]
+        by_id = {view.id: view for view in criteria}
+        ids = {verdict: self._ids(verdict) for verdict in Verdict}
+        return {
+            "scenario": self._scenario.name,
+            "question": self._scenario.question,
+            "run_id": self._manifest.run_id,
+            "environment": self._manifest.environment.name,
+            "played_at": self._words.instant(self._manifest.started_at_ns / NS_PER_S),
+            "rehearsal": self._manifest.rehearsal if self._manifest.is_rehearsal else "",
+            "verdict": self._words.verdict(self._evaluation.verdict),
+            "verdict_key": self._evaluation.verdict.value,
+            "reason": self._overall_reason(),
+            "aborted": self._evaluation.aborted,
+            "crashed": self._evaluation.crashed,
+            "why": [by_id[name] for name in self._evaluation.deciding[:MOST_REASONS]],
+            "more": max(len(self._evaluation.deciding) - MOST_REASONS, 0),
+            "inconclusive": [] if self._evaluation.verdict is Verdict.INCONCLUSIVE else ids[Verdict.INCONCLUSIVE],
+            "failed": [] if self._evaluation.verdict is Verdict.NOGO else ids[Verdict.NOGO],
+            "criteria": criteria,
+            "c": by_id,
+            "load": self._load(),
+            "ledger": self._ledger(),
+            "last_errors": list((self._run.record.ledger or {}).get("last_errors", ())),
+            "diagnosis": self._diagnosis(),
+            "provenance": self._provenance(),
+            "phases": self._phases(),
+            "page": self._page(page, by_id) if page is not None else {},
+        }
+
+    def _ids(self, verdict: Verdict) -> list[str]:
+        return [r.criterion.id for r in self._evaluation.results if r.required and r.verdict is verdict]
+
+    # One criterion.
+
+    def _criterion(self, result: Result) -> CriterionView:
+        criterion, measurement, words = result.criterion, result.measurement, self._words
+        planned = self._manifest.planned_records
+        window = measurement.window
+        beside = criterion.beside
+        return CriterionView(
+            id=criterion.id,
+            title=words.of("measures", criterion.measure),
+            measure=criterion.measure,
+            group=words.of("groups", result.group.value),
+            advisory=criterion.advisory,
+            measured=self._value(measurement),
+            growth=self._growth(measurement),
+            wanted=words.condition(criterion.go, planned=planned),
+            refused=words.condition(criterion.nogo, planned=planned) if criterion.nogo else "",
+            verdict=words.verdict(result.verdict),
+            reason=self._reason(result),
+            beside_title="" if beside is None else words.of("measures", beside),
+            beside=Md("") if result.beside is None else self._value(result.beside),
+            source=self._source(measurement.source),
+            window="" if window is None else f"{words.instant(window.start_s)} → {words.instant(window.end_s)}",
+            samples=words.number(measurement.samples),
+            series="" if measurement.series is None else words.number(measurement.series),
+            coverage="" if measurement.coverage is None else words.quantity(100 * measurement.coverage, "%"),
+            warnings=measurement.warnings,
+        )
+
+    def _value(self, measurement: Measurement) -> Md:
+        if measurement.value is None:
+            return self._words.phrase("not_measured")
+        if measurement.value == float("inf"):
+            return self._words.phrase("never")
+        text = escape(self._words.measured(measurement.value, measurement.unit))
+        return self._words.phrase("at_least", value=text) if measurement.at_least else text
+
+    @staticmethod
+    def _source(text: str) -> Md:
+        """A query stands alone, to be copied; the name of a file does not need the room."""
+        return block(text) if "{" in text else Md(f"Source : {code(text)}")
+
+    def _growth(self, measurement: Measurement) -> Md:
+        """A counter's growth with its two readings, or else the value."""
+        base, end = measurement.detail("base"), measurement.detail("end")
+        if measurement.value is None or base is None or end is None or measurement.at_least:
+            return self._value(measurement)
+        return self._words.phrase("grew", growth=measurement.value, base=base, end=end)
+
+    def _reason(self, result: Result) -> Md:
+        criterion, planned = result.criterion, self._manifest.planned_records
+        conditions = {"go": self._words.condition(criterion.go, planned=planned)}
+        if criterion.nogo is not None:
+            conditions["nogo"] = self._words.condition(criterion.nogo, planned=planned)
+        params = {name: conditions.get(name, value) for name, value in result.reason.params.items()}
+        return self._words.reason(Reason(code=result.reason.code, params=params))
+
+    # The run as a whole.
+
+    def _overall_reason(self) -> Md:
+        reason = self._evaluation.reason
+        if reason.code is Code.ABORTED:
+            how = self._words.of("endings", str(reason.params["how"]))
+            reason = Reason(code=reason.code, params={**reason.params, "how": how})
+        return self._words.reason(reason)
+
+    def _load(self) -> dict[str, Any]:
+        words, manifest = self._words, self._manifest
+        counts = self._run.counts
+        row = self._run.record.timeline[-1] if self._run.record.timeline else None
+        sent = counts.sent if counts is not None else row.sent if row is not None else 0
+        return {
+            "verdict": words.verdict(self._evaluation.load),
+            "verdict_key": self._evaluation.load.value,
+            "planned": words.quantity(manifest.planned_records, "records"),
+            "sent": words.quantity(sent, "records"),
+            "bytes": words.number(manifest.record_bytes),
+            "topics": words.quantity(len(manifest.topics), "topics"),
+            "partitions": words.quantity(sum(topic.partitions for topic in manifest.topics), "partitions"),
+            "criteria": [self._criterion(r) for r in self._evaluation.results if r.group is Group.LOAD],
+        }
+
+    def _ledger(self) -> dict[str, Any]:
+        record = self._run.record
+        if record.ledger is None:
+            row = record.timeline[-1] if record.timeline else None
+            last = {} if row is None else {name: self._words.number(getattr(row, name)) for name in _LAST_COLUMNS}
+            return {"rows": [], "canary": [], "last": last}
+        phases = [phase.name for phase in self._manifest.of_kind("load") if phase.name in record.ledger["phases"]]
+        rows = [(name, self._counts(record.counts(name))) for name in phases] if len(phases) > 1 else []
+        canary = record.ledger["canary"]
+        return {
+            "rows": [*rows, ("total", self._counts(record.counts()))],
+            "canary": [self._words.number(canary[name]) for name in ("sent", "acked", "arrived")],
+            "last": {},
+        }
+
+    def _counts(self, counts: Counts | None) -> list[str]:
+        return [self._words.number(getattr(counts, column)) for column in LEDGER_COLUMNS]
+
+    def _phases(self) -> list[dict[str, str]]:
+        words = self._words
+        return [
+            {
+                "name": phase.name,
+                "kind": words.of("phase_kinds", phase.kind),
+                "records": words.number(phase.records),
+                "start": words.instant(phase.start_ns / NS_PER_S),
+                "end": words.instant(phase.end_ns / NS_PER_S) if phase.end_ns else words.phrase("unfinished"),
+                "lasted": words.quantity(phase.duration_s, "s") if phase.duration_s is not None else "–",
+            }
+            for phase in self._manifest.phases
+        ]
+
+    def _planned(self, phase: PhasePlayed) -> str:
+        seconds = phase.planned_s or 0.0
+        rate = phase.records / seconds if seconds else 0.0
+        return self._words.phrase("planned", records=phase.records, seconds=seconds, rate=rate)
+
+    def _diagnosis(self) -> dict[str, list[FindingView]]:
+        views = {True: [], False: []}  # type: dict[bool, list[FindingView]]
+        for finding in self._findings:
+            views[finding.from_page].append(self._finding(finding))
+        return {"page": views[True], "ours": views[False], "fitting": [v for v in views[True] if v.fits] + views[False]}
+
+    def _finding(self, finding: Finding) -> FindingView:
+        row, fill = self._words.catalogue.diagnosis[finding.row], self._words.fill
+        known = finding.params or finding.fits is not None
+        figures = fill(row.figures, finding.params) if known else self._words.phrase("not_measured")
+        return FindingView(
+            row=finding.row,
+            fits=finding.fits is True,
+            answer=self._answer(finding.fits),
+            symptom=fill(row.symptom, finding.params),
+            cause=fill(row.cause, finding.params),
+            figures=figures,
+            action=fill(row.action, finding.params),
+        )
+
+    def _answer(self, value: bool | None) -> Md:
+        return self._words.phrase("unknown" if value is None else "yes" if value else "no")
+
+    # The runbook's page.
+
+    def _page(self, page: Page, by_id: dict[str, CriterionView]) -> dict[str, Any]:
+        words, evaluation = self._words, self._evaluation
+        cells: dict[str, str] = {name: self._answer(answer_of(evaluation, c)) for name, c in page.conditions.items()}
+        for name, criteria in page.boxes.items():
+            cells[f"box_{name}"] = words.verdict(verdict_of(evaluation, criteria))
+        for finding in self._diagnosis()["page"]:
+            cells[f"diagnosis_{finding.row}"] = finding.answer
+        for name in ("latency_avg", "latency_max", "in_flight"):
+            if name in by_id:
+                cells[f"baseline_{name}"] = by_id[name].measured
+        cells["promql_poll"] = by_id["poll_total"].growth if "poll_total" in by_id else ""
+        cells["promql_write"] = by_id["write_total"].growth if "write_total" in by_id else ""
+        loads = self._manifest.of_kind("load")
+        cells["load_planned"] = _listed(self._planned(phase) for phase in loads) or words.phrase("not_measured")
+        cells["load_played"] = self._load()["sent"]
+        cells["conclusion"] = words.verdict(evaluation.verdict)
+        names = self._run.environment.connect.connectors.source
+        return {
+            "cells": cells,
+            "steps": {name: words.verdict(verdict_of(evaluation, ids)) for name, ids in page.steps.items()},
+            "checked": {f"box_{name}": verdict_of(evaluation, criteria).value for name, criteria in page.boxes.items()}
+            | {"conclusion": evaluation.verdict.value},
+            "connector": names,
+            "filter_matches": re.fullmatch(PAGE_CONNECTOR_FILTER, names) is not None,
+            "selectors": {
+                role.value: code(self._run.evidence.profile.selector(role, self._run.environment))
+                for role in (Role.POLL_TOTAL, Role.WRITE_TOTAL)
+            },
+            "sources": [topic.source for topic in self._manifest.topics],
+            "remotes": [topic.remote for topic in self._manifest.topics],
+        }
+
+    # Where it all comes from.
+
+    def _provenance(self) -> dict[str, Any]:
+        manifest, words, record = self._manifest, self._words, self._run.record
+        seal = record.directory / "record" / SEAL
+        ending = manifest.ending
+        index = self._run.evidence.index
+        workers = self._run.evidence.connect("workers").content or ()
+        return {
+            "scenario_sha256": manifest.scenario.sha256,
+            "source": manifest.environment.source,
+            "target": manifest.environment.target,
+            "production": words.phrase("yes" if manifest.environment.production else "no"),
+            "versions": _listed(f"{name} {version}" for name, version in sorted(manifest.versions.items())),
+            "connect": _listed(
+                f"{worker['url']} : {worker.get('version') or words.phrase('not_measured')}" for worker in workers
+            )
+            or str(words.phrase("not_measured")),
+            "load_workers": _listed(f"{worker.host} (pid {worker.pid})" for worker in manifest.workers) or "–",
+            "ending": words.of("endings", ending.how) if ending is not None else str(words.phrase("unfinished")),
+            "seal": _sha256(seal.read_bytes()) if record.sealed else str(words.phrase("unsealed")),
+            "torn": _listed(record.torn),
+            "evidence": self._run.evidence.directory.name,
+            "evidence_seal": _sha256(self._run.evidence.seal.encode()),
+            "collected_at": words.instant(index["collected_at_ns"] / NS_PER_S),
+            "profile": self._run.evidence.profile.name,
+            "prometheus": index["prometheus_url"],
+        }
+
+
+_LAST_COLUMNS = ("wanted", "sent", "acked", "arrived", "duplicated", "backlog")
+
+
+def _listed(items: Iterable[str]) -> str:
+    return ", ".join(items)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,69 @@
+"""`judge_run`: the whole judge. Evidence is collected once; from then on the same bytes come out, anywhere, offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from checks.diagnosis import Finding, diagnose
+from checks.evaluate import Evaluation, evaluate
+from checks.evidence import Evidence
+from checks.fiche import fiche
+from checks.measures import Run
+from checks.record_inputs import environment_of, scenario_of
+from checks.verdict import Verdict
+from checks.verdict_file import verdict_content
+from checks.windows import Windows
+from run_record.store import RunRecord, write_json, write_text
+from scenarios.errors import ExitCode, RunRecordError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the judge came to, and where it wrote it."""
+
+    evaluation: Evaluation
+    findings: tuple[Finding, ...]
+    verdict_file: Path
+    fiche_file: Path
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.evaluation.verdict
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return self.evaluation.exit_code
+
+
+def judge_run(directory: Path, *, refresh: bool = False, language: str = "fr") -> Judgement:
+    """Judges a run directory and writes verdict.json and fiche.md into it.
+
+    Asks Prometheus and Connect only when no sealed evidence is there yet, or on `refresh`. Raises RunRecordError when
+    the record or its evidence cannot be read or trusted, SpecError when its scenario is not of this version.
+    """
+    record = RunRecord.open(directory)
+    evidence = Evidence.open(_evidence_of(record, refresh=refresh))
+    scenario = scenario_of(record.manifest).scenario
+    environment = environment_of(record.manifest).environment
+    run = Run(record=record, evidence=evidence, environment=environment, windows=Windows.of(record, environment))
+    evaluation = evaluate(run, scenario)
+    findings = diagnose(run, evaluation)
+    verdict_file, fiche_file = directory / "verdict.json", directory / "fiche.md"
+    write_json(verdict_file, verdict_content(evaluation, record.manifest, evidence.directory.name))
+    write_text(fiche_file, fiche(run, scenario, evaluation, findings, language=language))
+    return Judgement(evaluation=evaluation, findings=findings, verdict_file=verdict_file, fiche_file=fiche_file)
+
+
+def _evidence_of(record: RunRecord, *, refresh: bool) -> Path:
+    found = None if refresh else record.evidence()
+    if found is not None:
+        return found
+    # Only here is anything that can open a socket so much as imported.
+    from checks.collect import collect
+
+    collect(record)
+    found = record.evidence()
+    if found is None:
+        raise RunRecordError(f"{record.directory}: evidence was collected, but cannot be found again")
+    return found

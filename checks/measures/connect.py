@@ -1,0 +1,139 @@
+"""What Connect's own metrics and REST API say of the source connector.
+
+`source-record-poll-total` and `-write-total` are read as growth over the run, since they count from the last restart
+of the task and have seen the canaries. `-write-total` moves only when a whole batch is acknowledged, hence the wait
+for the offset flush. Neither proves that nothing is missing: the ledger does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from checks.connectors import connectors_seen
+from checks.measurement import Measurement
+from checks.measures.registry import MeasureFunction, Run, measures
+from checks.measures.scraped import PATIENCE_SCRAPES, Counted, counted, gauge, scraped
+from checks.metric_profiles import Role
+from checks.reasons import Code
+from checks.series import Series, largest_sum
+from scenarios.measures import MeasureSpec
+
+STATUS_PATH = "GET /connectors?expand=status&expand=info"
+
+
+def _counter(run: Run, spec: MeasureSpec, role: Role) -> Counted | Measurement:
+    profile = run.evidence.profile
+    found = scraped(run, spec, role, counter=True, identity=(profile.connector_label, profile.task_label))
+    return found if isinstance(found, Measurement) else counted(run, spec, found)
+
+
+def _total(role: Role) -> MeasureFunction:
+    def measured(run: Run, spec: MeasureSpec) -> Measurement:
+        counter = _counter(run, spec, role)
+        if isinstance(counter, Measurement):
+            return counter
+        return Measurement(
+            value=counter.growth,
+            unit=spec.unit,
+            source=counter.found.metric.query,
+            samples=counter.points,
+            window=counter.found.window,
+            series=len(counter.growths),
+            coverage=counter.found.coverage,
+            at_least=counter.reset is not None,
+            note=counter.reset,
+            details=counter.details,
+        )
+
+    return measured
+
+
+measures("connect.poll_total")(_total(Role.POLL_TOTAL))
+measures("connect.write_total")(_total(Role.WRITE_TOTAL))
+
+
+@measures("connect.replication_ratio")
+def replication_ratio(run: Run, spec: MeasureSpec) -> Measurement:
+    """Written ÷ polled, in %. Two lower bounds have no ratio, so a reset leaves it unknown."""
+    written, polled = _counter(run, spec, Role.WRITE_TOTAL), _counter(run, spec, Role.POLL_TOTAL)
+    if isinstance(written, Measurement):
+        return written
+    if isinstance(polled, Measurement):
+        return polled
+    source = f"{written.found.metric.query} ÷ {polled.found.metric.query}"
+    if reset := written.reset or polled.reset:
+        return Measurement(
+            value=None, unit=spec.unit, source=source, window=polled.found.window, why_not=reset, series=None
+        )
+    if polled.growth == 0:
+        return Measurement.missing(Code.NOTHING_POLLED, unit=spec.unit, source=source, window=polled.found.window)
+    return Measurement(
+        value=100 * written.growth / polled.growth,
+        unit=spec.unit,
+        source=source,
+        samples=written.points + polled.points,
+        window=polled.found.window,
+        series=len(written.growths) + len(polled.growths),
+        coverage=min(written.found.coverage, polled.found.coverage),
+        details=(("written", written.growth), ("polled", polled.growth)),
+    )
+
+
+def _largest_sum(run: Run, spec: MeasureSpec, role: Role, identity: tuple[str, ...]) -> Measurement:
+    found = scraped(run, spec, role, counter=False, identity=identity)
+    if isinstance(found, Measurement):
+        return found
+    # Workers are scraped at different instants: each series counts with its last point while that is fresh.
+    stale_s = PATIENCE_SCRAPES * found.windows.scrape_s
+    return gauge(found, spec, largest_sum(found.within(), stale_s=stale_s))
+
+
+@measures("connect.in_flight_max")
+def in_flight_max(run: Run, spec: MeasureSpec) -> Measurement:
+    """Largest sum of source-record-active-count over the tasks, from the load's start to the watch's end."""
+    profile = run.evidence.profile
+    return _largest_sum(run, spec, Role.ACTIVE_COUNT, (profile.connector_label, profile.task_label))
+
+
+@measures("connect.failed_tasks")
+def failed_tasks(run: Run, spec: MeasureSpec) -> Measurement:
+    """Largest sum of connector-failed-task-count over the workers."""
+    return _largest_sum(run, spec, Role.FAILED_TASKS, ())
+
+
+@measures("connect.offset_commit_max")
+def offset_commit_max(run: Run, spec: MeasureSpec) -> Measurement:
+    """Largest offset-commit-max-time-ms of any task. A task that committed nothing in a while reads NaN: no data."""
+    profile = run.evidence.profile
+    found = scraped(
+        run, spec, Role.OFFSET_COMMIT_MAX, counter=False, identity=(profile.connector_label, profile.task_label)
+    )
+    if isinstance(found, Measurement):
+        return found
+    return gauge(found, spec, largest_value(found.within()))
+
+
+def largest_value(series: Sequence[Series]) -> float | None:
+    """The largest number in any of them, NaN left out; None when there is none."""
+    values = np.concatenate([one.values for one in series]) if series else np.array([])
+    known = values[~np.isnan(values)]
+    return float(known.max()) if len(known) else None
+
+
+@measures("connect.not_running")
+def not_running(run: Run, spec: MeasureSpec) -> Measurement:
+    """Connectors and tasks that are not RUNNING when the evidence is collected."""
+    connectors, workers = run.evidence.connect("connectors"), run.evidence.connect("workers")
+    if connectors.content is None:
+        return Measurement.missing(
+            Code.CONNECT_FAILED, unit=spec.unit, source=STATUS_PATH, error=connectors.error or ""
+        )
+    seen = connectors_seen(run.environment, connectors.content, workers.content)
+    return Measurement(
+        value=sum(connector.troubles for connector in seen),
+        unit=spec.unit,
+        source=STATUS_PATH,
+        samples=sum(1 + len(connector.tasks) for connector in seen),
+    )

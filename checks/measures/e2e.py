@@ -1,0 +1,98 @@
+"""End-to-end latency, arrived − due, from our own histograms: exact counts, one clock at both ends.
+
+Percentiles exist nowhere in MM2's metrics. An acknowledged record that never arrived counts as infinitely late in a
+percentile (leaving it out would make a worse run look faster), and makes mean and maximum lower bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from checks.measurement import Measurement
+from checks.measures.registry import MeasureFunction, Run, measures
+from checks.reasons import Code, Reason
+from run_record.histogram import LatencyHistogram
+from scenarios.measures import MeasureSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latencies:
+    """Histograms of all load phases in one, and where they came from."""
+
+    histogram: LatencyHistogram
+    source: str
+
+
+def merged_latencies(run: Run, spec: MeasureSpec, kind: str, *, missing: int = 0) -> Latencies | Measurement:
+    """The histogram of a kind over all load phases, or the measurement that says why there is none.
+
+    An empty one is an answer only when it is known of `missing` records that they never arrived.
+    """
+    source = f"record/latency.json: {kind}"
+    if run.record.ledger is None:
+        return Measurement.missing(Code.RECORD_UNFINISHED, unit=spec.unit, source=source)
+    together = LatencyHistogram()
+    for kinds in run.record.latency.values():
+        if kind in kinds:
+            together.merge(kinds[kind])
+    if together.count + missing == 0:
+        return Measurement.missing(Code.NO_LATENCIES, unit=spec.unit, source=source)
+    if together.negative:
+        return Measurement.missing(Code.NEGATIVE_LATENCIES, unit=spec.unit, source=source, count=together.negative)
+    return Latencies(histogram=together, source=source)
+
+
+def _missing_records(run: Run) -> int:
+    counts = run.counts
+    return counts.backlog if counts is not None else 0
+
+
+@measures("e2e.mean")
+def mean(run: Run, spec: MeasureSpec) -> Measurement:
+    """Mean of what arrived; a lower bound while records are missing, which have waited longer than that already."""
+    return _of_arrived(run, spec, lambda histogram: histogram.mean_ms)
+
+
+@measures("e2e.max")
+def largest(run: Run, spec: MeasureSpec) -> Measurement:
+    """Largest of what arrived; a lower bound while records are missing."""
+    return _of_arrived(run, spec, lambda histogram: histogram.max_ms)
+
+
+def _of_arrived(run: Run, spec: MeasureSpec, read: Callable[[LatencyHistogram], float]) -> Measurement:
+    found = merged_latencies(run, spec, "e2e")
+    if isinstance(found, Measurement):
+        return found
+    missing = _missing_records(run)
+    return Measurement(
+        value=read(found.histogram),
+        unit=spec.unit,
+        source=found.source,
+        samples=found.histogram.count,
+        at_least=missing > 0 or run.worker_lost,
+        note=Reason.of(Code.NEVER_ARRIVED, missing=missing) if missing else None,
+    )
+
+
+def _percentile(percentile: float) -> MeasureFunction:
+    def measured(run: Run, spec: MeasureSpec) -> Measurement:
+        missing = _missing_records(run)
+        found = merged_latencies(run, spec, "e2e", missing=missing)
+        if isinstance(found, Measurement):
+            return found
+        value = found.histogram.percentile_ms(percentile, missing=missing)
+        return Measurement(
+            value=value,
+            unit=spec.unit,
+            source=found.source,
+            samples=found.histogram.count + missing,
+            note=Reason.of(Code.NEVER_ARRIVED, missing=missing) if missing and value == math.inf else None,
+        )
+
+    return measured
+
+
+measures("e2e.p50")(_percentile(50))
+measures("e2e.p99")(_percentile(99))

@@ -1,0 +1,56 @@
+"""Was the intended load applied? Asked first: a generator that fell short cannot blame the system under test."""
+
+from __future__ import annotations
+
+from checks.measurement import Measurement
+from checks.measures.e2e import merged_latencies
+from checks.measures.registry import Run, measures
+from checks.reasons import Code, Reason
+from run_record.store import RunRecord
+from scenarios.measures import MeasureSpec
+
+
+def sent_records(record: RunRecord) -> int | None:
+    """Records handed to the producer, from the ledger, else from the last second that reached the disk."""
+    counts = record.counts()
+    if counts is not None:
+        return counts.sent
+    return record.timeline[-1].sent if record.timeline else None
+
+
+@measures("load.achieved")
+def achieved(run: Run, spec: MeasureSpec) -> Measurement:
+    """Sent ÷ planned, in %."""
+    source = "record/ledger.json: totals.sent ÷ record/manifest.json: planned_records"
+    sent, planned = sent_records(run.record), run.record.manifest.planned_records
+    if sent is None or planned == 0:
+        return Measurement.missing(Code.RECORD_UNFINISHED, unit=spec.unit, source=source)
+    return Measurement(
+        value=100.0 * sent / planned,
+        unit=spec.unit,
+        source=source,
+        samples=planned,
+        details=(("sent", sent), ("planned", planned)),
+        at_least=run.worker_lost or run.record.ledger is None,
+        note=Reason.of(Code.RECORD_UNFINISHED) if run.record.ledger is None else None,
+    )
+
+
+@measures("load.send_delay_max")
+def send_delay_max(run: Run, spec: MeasureSpec) -> Measurement:
+    """Largest sent − due of all load phases."""
+    found = merged_latencies(run, spec, "send_delay")
+    if isinstance(found, Measurement):
+        return found
+    return Measurement(value=found.histogram.max_ms, unit=spec.unit, source=found.source, samples=found.histogram.count)
+
+
+@measures("load.send_delay_p99")
+def send_delay_p99(run: Run, spec: MeasureSpec) -> Measurement:
+    """99th percentile of sent − due of all load phases."""
+    found = merged_latencies(run, spec, "send_delay")
+    if isinstance(found, Measurement):
+        return found
+    return Measurement(
+        value=found.histogram.percentile_ms(99), unit=spec.unit, source=found.source, samples=found.histogram.count
+    )

@@ -1,0 +1,162 @@
+"""What MM2's own mirror metrics say, per mirrored partition, on the topics of the plan.
+
+`replication-latency-ms` runs from the record's timestamp (CreateTime) to the target's acknowledgement, on the worker's
+clock. Its `-avg` and `-max` span two Kafka metric windows of 30 s (SampledStat, `metrics.sample.window.ms` ×
+`metrics.num.samples`): the values of the last 30 to 60 s, then NaN. The silence before the load keeps the canary out
+of them, the watch after it leaves time to read them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from checks.measurement import Measurement
+from checks.measures.connect import largest_value
+from checks.measures.ledger import SOURCE as LEDGER_SOURCE
+from checks.measures.registry import Run, measures
+from checks.measures.scraped import Counted, Scraped, counted, gauge, scraped
+from checks.metric_profiles import Role
+from checks.reasons import Code
+from checks.series import Floats, Series
+from scenarios.measures import MeasureSpec
+
+KAFKA_METRIC_WINDOW_S = 30.0
+
+
+def _ours(run: Run) -> Callable[[Series], bool]:
+    label = run.evidence.profile.topic_label
+    remotes = {topic.remote for topic in run.record.manifest.topics}
+    return lambda series: series.label(label) in remotes
+
+
+def _mirrored(run: Run, spec: MeasureSpec, role: Role, *, counter: bool = False) -> Scraped | Measurement:
+    profile = run.evidence.profile
+    identity = (profile.topic_label, profile.partition_label)
+    return scraped(run, spec, role, counter=counter, identity=identity, only=_ours(run))
+
+
+def _record_counts(run: Run, spec: MeasureSpec) -> Counted | Measurement:
+    found = _mirrored(run, spec, Role.RECORD_COUNT, counter=True)
+    return found if isinstance(found, Measurement) else counted(run, spec, found)
+
+
+@measures("mm2.topics_replicated")
+def topics_replicated(run: Run, spec: MeasureSpec) -> Measurement:
+    """Distinct topics inside the prefix with mirror metrics. The metrics exist from the moment MM2 takes a partition
+    up, before anything is replicated: `target.topics_arrived` says whether something came out."""
+    found = scraped(run, spec, Role.RECORD_COUNT, counter=False)
+    if isinstance(found, Measurement):
+        return found
+    label = run.evidence.profile.topic_label
+    topics = {one.label(label) for one in found.within() if len(one.times_s)}
+    return gauge(found, spec, float(len(topics)))
+
+
+@measures("mm2.latency_max")
+def latency_max(run: Run, spec: MeasureSpec) -> Measurement:
+    """Largest replication-latency-ms-max of any partition, from the load's start to the watch's end."""
+    found = _mirrored(run, spec, Role.LATENCY_MAX)
+    if isinstance(found, Measurement):
+        return found
+    return gauge(found, spec, largest_value(found.within()))
+
+
+@measures("mm2.latency_avg")
+def latency_avg(run: Run, spec: MeasureSpec) -> Measurement:
+    """Mean of replication-latency-ms-avg over partitions, each weighted by the records it carried.
+
+    A plain average over partitions would let an idle one count as much as a busy one, and NaN would swallow the sum.
+
+    Where load and drain together last no longer than one Kafka metric window (30 s), a partition's records all lie in
+    the same sample, so its last number before NaN *is* the mean of the phase; its weight is the growth of record-count.
+    Over longer phases each scrape's number is weighted by the growth of record-count since the scrape before: that is
+    the mean but for the lag of the gauge (it still shows up to 60 s of the past), which evens out over minutes.
+    A partition that carried records and shows no number leaves the mean unknown.
+    """
+    found = _mirrored(run, spec, Role.LATENCY_AVG)
+    if isinstance(found, Measurement):
+        return found
+    counts = _record_counts(run, spec)
+    if isinstance(counts, Measurement):
+        return counts
+    busy = {_key(series): (series, growth.growth) for series, growth in counts.growths if growth.growth > 0}
+    if not busy:
+        return Measurement.missing(
+            Code.NO_GROWTH, unit=spec.unit, source=counts.found.metric.query, window=found.window
+        )
+    gauges = {_key(series): series for series in found.within()}
+    windows = found.windows
+    if windows.drained_s - windows.start_s <= KAFKA_METRIC_WINDOW_S:
+        parts = _last_numbers(busy, gauges)
+    else:
+        parts = _number_of_each_scrape(busy, gauges)
+    if parts is None:
+        return gauge(found, spec, None)
+    values, weights = parts
+    return gauge(found, spec, math.fsum(values * weights) / math.fsum(weights))
+
+
+Key = tuple[tuple[str, str], ...]
+Busy = Mapping[Key, tuple[Series, float]]
+Parts = tuple[Floats, Floats]
+
+
+def _key(series: Series) -> Key:
+    return tuple(sorted((name, value) for name, value in series.labels.items() if name != "__name__"))
+
+
+def _last_numbers(busy: Busy, gauges: Mapping[Key, Series]) -> Parts | None:
+    values, weights = [], []
+    for key, (_, growth) in sorted(busy.items()):
+        shown = gauges[key].values if key in gauges else np.array([])
+        known = shown[~np.isnan(shown)]
+        if len(known) == 0:
+            return None
+        values.append(known[-1])
+        weights.append(growth)
+    return np.array(values), np.array(weights)
+
+
+def _number_of_each_scrape(busy: Busy, gauges: Mapping[Key, Series]) -> Parts | None:
+    values, weights = [], []
+    for key, (counter, _) in sorted(busy.items()):
+        one = gauges.get(key)
+        if one is None or np.isnan(one.values).all():
+            return None
+        index = np.searchsorted(counter.times_s, one.times_s, side="right") - 1
+        counts = np.where(index >= 0, counter.values[np.maximum(index, 0)], 0.0)
+        steps = np.diff(counts, prepend=counts[:1])
+        steps = np.where(steps < 0, counts, steps)  # after a restart the counter shows what it grew
+        known = ~np.isnan(one.values) & (steps > 0)
+        values.append(one.values[known])
+        weights.append(steps[known])
+    together = np.concatenate(values), np.concatenate(weights)
+    return together if together[1].sum() > 0 else None
+
+
+@measures("mm2.record_count_gap")
+def record_count_gap(run: Run, spec: MeasureSpec) -> Measurement:
+    """How far MM2's own count of records on our topics is from the ledger's: two independent sources should agree."""
+    counts = _record_counts(run, spec)
+    if isinstance(counts, Measurement):
+        return counts
+    source = f"|{counts.found.metric.query} − {LEDGER_SOURCE.format('acked + totals.duplicated')}|"
+    ledger = run.counts
+    if ledger is None:
+        return Measurement.missing(Code.RECORD_UNFINISHED, unit=spec.unit, source=source)
+    if counts.reset is not None:
+        return Measurement(value=None, unit=spec.unit, source=source, window=counts.found.window, why_not=counts.reset)
+    ours = ledger.acked + ledger.duplicated
+    return Measurement(
+        value=abs(counts.growth - ours),
+        unit=spec.unit,
+        source=source,
+        samples=counts.points,
+        window=counts.found.window,
+        series=len(counts.growths),
+        coverage=counts.found.coverage,
+        details=(("mm2", counts.growth), ("ours", ours)),
+    )

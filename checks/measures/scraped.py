@@ -1,0 +1,232 @@
+"""What every measure read from Prometheus must pass before its figure is believed.
+
+In this order: the load ran; the answer came whole and without warnings; there are series; every worker's exporter was
+scraped for at least 90 % of the window; so was the metric; the last point is not older than the window needs; no two
+series count the same thing. The first that fails is the reason why there is no value.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from checks.evidence import Metric
+from checks.measurement import Measurement, Window
+from checks.measures.registry import Run
+from checks.metric_profiles import Role
+from checks.reasons import Code, Reason
+from checks.series import Floats, Growth, Series, coverage, growth_of, instants
+from checks.windows import Windows
+from scenarios.measures import MeasureSpec
+
+COVERAGE_LEAST = 0.9
+#: A point this many scrapes old still speaks for its window's end; a task may have one twin for as long as it moves.
+FRESH_SCRAPES = 2
+PATIENCE_SCRAPES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scraped:
+    """Series that passed, cut to nothing yet, with what is to be said about them."""
+
+    metric: Metric
+    series: tuple[Series, ...]
+    windows: Windows
+    window: Window
+    coverage: float
+
+    def within(self) -> tuple[Series, ...]:
+        """The points of the window."""
+        return tuple(one.between(self.window.start_s, self.window.end_s) for one in self.series)
+
+
+def scraped(
+    run: Run,
+    spec: MeasureSpec,
+    role: Role,
+    *,
+    counter: bool,
+    identity: Sequence[str] = (),
+    only: Callable[[Series], bool] = lambda _: True,
+) -> Scraped | Measurement:
+    """The series of a role that `only` lets through, or the measurement that says why they cannot be used.
+
+    `counter`: over the counters' window, which a scrape must close. `identity`: labels that name what is measured, so
+    that two series of the same identity at the same time count it twice.
+    """
+    metric = run.evidence.metric(role)
+    windows = run.windows
+    if windows is None:
+        return Measurement.missing(Code.LOAD_NOT_STARTED, unit=spec.unit, source=metric.query)
+    window = windows.counters if counter else windows.gauges
+    series = tuple(one for one in metric.series if only(one))
+    objections = (
+        metric.trouble,
+        run.evidence.metric(Role.UP).trouble,
+        _clock_objection(run, windows),
+        _empty_objection(metric, series, window),
+        _coverage_objection(run, series, windows, window),
+        _stale_objection(series, window, fresh_s=0.0 if counter else FRESH_SCRAPES * windows.scrape_s),
+        _twin_objection(series, identity, longer_than_s=PATIENCE_SCRAPES * windows.scrape_s),
+    )
+    for objection in objections:
+        if objection is not None:
+            return Measurement(
+                value=None,
+                unit=spec.unit,
+                source=metric.query,
+                window=window,
+                series=len(series),
+                warnings=metric.warnings,
+                why_not=objection,
+            )
+    covered, _, _ = _least_covered(run, series, windows, window)
+    return Scraped(metric=metric, series=series, windows=windows, window=window, coverage=covered)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The growth of a counter over all its series."""
+
+    found: Scraped
+    growths: tuple[tuple[Series, Growth], ...]
+
+    @property
+    def growth(self) -> float:
+        return sum(growth.growth for _, growth in self.growths)
+
+    @property
+    def points(self) -> int:
+        return sum(growth.points for _, growth in self.growths)
+
+    @property
+    def reset(self) -> Reason | None:
+        """Why the growth is a lower bound, if it is."""
+        resets = sum(growth.resets for _, growth in self.growths)
+        ended = sum(growth.ended for _, growth in self.growths)
+        return Reason.of(Code.COUNTER_RESET, resets=resets, ended=ended) if resets or ended else None
+
+    @property
+    def details(self) -> tuple[tuple[str, float], ...]:
+        return (
+            ("base", sum(growth.base for _, growth in self.growths)),
+            ("end", sum(growth.end for _, growth in self.growths)),
+        )
+
+
+def counted(run: Run, spec: MeasureSpec, found: Scraped) -> Counted | Measurement:
+    """Growth of each series over the counters' window."""
+    patience_s = PATIENCE_SCRAPES * found.windows.scrape_s
+    growths = []
+    for one in found.series:
+        growth = growth_of(one, found.window.start_s, found.window.end_s, patience_s=patience_s)
+        if growth is None:
+            continue
+        if growth.born and not _scraped_before(run, one, found.window.start_s):
+            return Measurement.missing(
+                Code.NO_BASE, unit=spec.unit, source=found.metric.query, window=found.window, series=_name(one)
+            )
+        growths.append((one, growth))
+    if not growths:
+        return Measurement.missing(
+            Code.ONLY_NAN, unit=spec.unit, source=found.metric.query, window=found.window, series=len(found.series)
+        )
+    return Counted(found=found, growths=tuple(growths))
+
+
+def gauge(found: Scraped, spec: MeasureSpec, value: float | None, *, at_least: bool = False) -> Measurement:
+    """The measurement of a gauge whose value over the window was worked out."""
+    points = sum(int((~np.isnan(one.values)).sum()) for one in found.within())
+    if value is None:
+        return Measurement.missing(
+            Code.ONLY_NAN, unit=spec.unit, source=found.metric.query, window=found.window, series=len(found.series)
+        )
+    if not np.isfinite(value):
+        return Measurement.missing(Code.NOT_FINITE, unit=spec.unit, source=found.metric.query, window=found.window)
+    return Measurement(
+        value=value,
+        unit=spec.unit,
+        source=found.metric.query,
+        samples=points,
+        window=found.window,
+        series=len(found.series),
+        coverage=found.coverage,
+        at_least=at_least,
+    )
+
+
+def _clock_objection(run: Run, windows: Windows) -> Reason | None:
+    clock = run.record.manifest.clock
+    step_s = 0.0 if clock is None else abs(clock.largest_step_ns) / 1e9
+    return Reason.of(Code.CLOCK_STEPPED, step_s=step_s) if step_s > windows.scrape_s else None
+
+
+def _empty_objection(metric: Metric, series: Sequence[Series], window: Window) -> Reason | None:
+    if any(len(one.between(window.start_s, window.end_s).times_s) for one in series):
+        return None
+    return Reason.of(Code.NO_SERIES, query=metric.query)
+
+
+def _coverage_objection(run: Run, series: Sequence[Series], windows: Windows, window: Window) -> Reason | None:
+    if not run.evidence.metric(Role.UP).series:
+        return Reason.of(Code.NO_SCRAPES, query=run.evidence.metric(Role.UP).query)
+    least, where, times_s = _least_covered(run, series, windows, window)
+    if least >= COVERAGE_LEAST:
+        return None
+    return Reason.of(
+        Code.LOW_COVERAGE,
+        percent=100 * least,
+        wanted=100 * COVERAGE_LEAST,
+        points=int(((times_s >= window.start_s) & (times_s <= window.end_s)).sum()),
+        interval_s=windows.scrape_s,
+        where=where,
+    )
+
+
+def _least_covered(run: Run, series: Sequence[Series], windows: Windows, window: Window) -> tuple[float, str, Floats]:
+    """The least coverage among the workers' exporters and the metric itself, whose it is, and its scrape times."""
+    exporters = run.evidence.metric(Role.UP).series
+    parts = [(one.label("instance"), one.times_s[one.values == 1.0]) for one in exporters]
+    parts.append(("metric", instants(series)))
+    measured = [
+        (coverage(times_s, window.start_s, window.end_s, interval_s=windows.scrape_s), where, times_s)
+        for where, times_s in parts
+    ]
+    return min(measured, key=lambda part: part[:2])
+
+
+def _stale_objection(series: Sequence[Series], window: Window, *, fresh_s: float) -> Reason | None:
+    times_s = instants(series)
+    age_s = window.end_s - float(times_s[-1]) if len(times_s) else 0.0
+    return Reason.of(Code.STALE, age_s=age_s) if age_s > fresh_s else None
+
+
+def _twin_objection(series: Sequence[Series], identity: Sequence[str], *, longer_than_s: float) -> Reason | None:
+    """Two series of one identity at the same time, for longer than a task takes to move."""
+    groups: dict[tuple[str, ...], list[Series]] = defaultdict(list)
+    for one in series:
+        if identity and len(one.times_s):
+            groups[tuple(one.label(name) for name in identity)].append(one)
+    for key in sorted(groups):
+        spans = sorted((float(one.times_s[0]), float(one.times_s[-1])) for one in groups[key])
+        for (_, before_end), (after_start, after_end) in pairwise(spans):
+            if min(before_end, after_end) - after_start > longer_than_s:
+                what = ", ".join(f"{name}={value}" for name, value in zip(identity, key, strict=True))
+                return Reason.of(Code.TWIN_SERIES, what=what)
+    return None
+
+
+def _scraped_before(run: Run, series: Series, at_s: float) -> bool:
+    """Whether the exporter of a series was scraped before an instant, so that the series' absence then is known."""
+    return any(
+        one.label("instance") == series.label("instance") and bool(((one.times_s <= at_s) & (one.values == 1.0)).any())
+        for one in run.evidence.metric(Role.UP).series
+    )
+
+
+def _name(series: Series) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(series.labels.items()) if key not in ("job", "__name__"))

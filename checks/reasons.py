@@ -1,0 +1,82 @@
+"""Why a verdict is what it is: a code and its figures. Sentences belong to the report's language, not here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
+
+Param = str | int | float
+
+
+class Code(StrEnum):
+    """Every reason there is; each language's catalogue words each of them (a test compares)."""
+
+    # Measured.
+    GO_MET = "go_met"
+    BETWEEN = "between"
+    NOGO_MET = "nogo_met"
+    GO_MISSED = "go_missed"
+    NEVER_ARRIVED = "never_arrived"
+
+    # Measured in part.
+    ONLY_AT_LEAST = "only_at_least"
+    LATE_MAY_BE_LOST = "late_may_be_lost"
+
+    # Not measured: the record.
+    RECORD_UNFINISHED = "record_unfinished"
+    LOAD_NOT_STARTED = "load_not_started"
+    LEDGER_UNBALANCED = "ledger_unbalanced"
+    NO_LATENCIES = "no_latencies"
+    NEGATIVE_LATENCIES = "negative_latencies"
+    CLOCK_STEPPED = "clock_stepped"
+    TOO_FEW_SAMPLES = "too_few_samples"
+    WORKER_LOST = "worker_lost"
+
+    # Not measured: Prometheus and Connect.
+    PROMETHEUS_FAILED = "prometheus_failed"
+    CONNECT_FAILED = "connect_failed"
+    NOT_COLLECTED = "not_collected"
+    UNREADABLE = "unreadable"
+    API_WARNINGS = "api_warnings"
+    NO_SERIES = "no_series"
+    ONLY_NAN = "only_nan"
+    NOT_FINITE = "not_finite"
+    NO_SCRAPES = "no_scrapes"
+    LOW_COVERAGE = "low_coverage"
+    STALE = "stale"
+    NO_BASE = "no_base"
+    TWIN_SERIES = "twin_series"
+    COUNTER_RESET = "counter_reset"
+    NOTHING_POLLED = "nothing_polled"
+    NO_GROWTH = "no_growth"
+
+    # Not judged.
+    LOAD_NOT_APPLIED = "load_not_applied"
+    LOAD_NOT_JUDGED = "load_not_judged"
+    PLAN_NOT_SENT = "plan_not_sent"
+    DRAIN_CUT_SHORT = "drain_cut_short"
+    MEASURE_CRASHED = "measure_crashed"
+
+    # The run as a whole.
+    ALL_GO = "all_go"
+    DECIDED_BY = "decided_by"
+    ABORTED = "aborted"
+    CRASHED = "crashed"
+    NO_CRITERIA = "no_criteria"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """A code with what its sentence needs. Every parameter is finite: it goes into JSON."""
+
+    code: Code
+    params: Mapping[str, Param] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, code: Code, **params: Param) -> Self:
+        return cls(code=code, params=params)
+
+    def to_json(self) -> dict[str, object]:
+        return {"code": self.code.value, "params": dict(self.params)}

@@ -1,0 +1,58 @@
+"""Verdicts, their order, and the judgement of one number against two conditions. Pure.
+
+The order is NOGO > INCONCLUSIVE > GREY > GO: a failure that was seen outranks a measurement that is missing, and a
+missing one outranks a number that a person may still accept. Nothing measured is never a pass, so the worst of
+nothing is INCONCLUSIVE, and a required criterion that was not run counts as INCONCLUSIVE.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from enum import StrEnum
+
+from scenarios.conditions import Interval
+
+
+class Verdict(StrEnum):
+    """What a criterion, or a run, comes to. A string: an IntEnum with GO = 0 would be falsy."""
+
+    GO = "GO"
+    GREY = "GREY"
+    NOGO = "NOGO"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_RUN = "NOT_RUN"
+
+
+_RANK = {Verdict.GO: 0, Verdict.GREY: 1, Verdict.INCONCLUSIVE: 2, Verdict.NOT_RUN: 2, Verdict.NOGO: 3}
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of them; INCONCLUSIVE when there is none."""
+    ranked = max(verdicts, key=_RANK.__getitem__, default=Verdict.INCONCLUSIVE)
+    return Verdict.INCONCLUSIVE if ranked is Verdict.NOT_RUN else ranked
+
+
+def judge_value(value: float, go: Interval, nogo: Interval | None) -> Verdict:
+    """One exact number. Without `nogo`, NOGO is the complement of GO. NaN is INCONCLUSIVE."""
+    if math.isnan(value):
+        return Verdict.INCONCLUSIVE
+    if go.holds(value):
+        return Verdict.GO
+    return Verdict.NOGO if nogo is None or nogo.holds(value) else Verdict.GREY
+
+
+def judge_at_least(value: float, go: Interval, nogo: Interval | None) -> Verdict:
+    """A number of which only a lower bound is known: a verdict only if every value from `value` up gives the same."""
+    if math.isnan(value):
+        return Verdict.INCONCLUSIVE
+    possible = Interval(low=value, low_open=False)
+    if go.overlaps(possible):
+        return Verdict.GO if _covers_upwards(go, value) else Verdict.INCONCLUSIVE
+    if nogo is None or _covers_upwards(nogo, value):
+        return Verdict.NOGO
+    return Verdict.INCONCLUSIVE if nogo.overlaps(possible) else Verdict.GREY
+
+
+def _covers_upwards(interval: Interval, value: float) -> bool:
+    return interval.high == math.inf and interval.holds(value)

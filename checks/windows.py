@@ -1,0 +1,94 @@
+"""When to look: every window hangs on the phases' actual edges, never on "now − 5 min".
+
+    … canary  silence │ load phases │ drain │ watch │
+                      └ start       load_end drained  watched
+    counters:         from the last scrape before `start` to the first one after `counters_end`
+    gauges:           from `start` to `watched`, since those that look back still show the load during the watch
+
+`counters_end` is the drain's end plus Connect's offset flush interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from checks.measurement import Window
+from run_record.manifest import PhasePlayed
+from run_record.store import RunRecord
+from scenarios.environment import Environment
+
+NS_PER_S = 1e9
+#: Scrapes before and after a window that are fetched with it: a counter needs one on each side, and one may be missed.
+MARGIN_SCRAPES = 4
+MARGIN_LEAST_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """The run's instants in Unix seconds, and the interval at which Prometheus scrapes."""
+
+    start_s: float
+    load_end_s: float
+    drained_s: float
+    watched_s: float
+    counters_end_s: float
+    scrape_s: float
+
+    @property
+    def counters(self) -> Window:
+        return Window(start_s=self.start_s, end_s=self.counters_end_s)
+
+    @property
+    def gauges(self) -> Window:
+        return Window(start_s=self.start_s, end_s=self.watched_s)
+
+    @property
+    def needed_until_s(self) -> float:
+        """A scrape of this instant or later closes every window."""
+        return max(self.watched_s, self.counters_end_s)
+
+    @property
+    def fetched(self) -> Window:
+        """What is asked of Prometheus: all windows, with a margin."""
+        margin_s = max(MARGIN_SCRAPES * self.scrape_s, MARGIN_LEAST_S)
+        return Window(start_s=self.start_s - margin_s, end_s=self.needed_until_s + margin_s)
+
+    @classmethod
+    def of(cls, record: RunRecord, environment: Environment) -> Self | None:
+        """The windows of a run; None when its load never started.
+
+        A run that was cut short has the windows of what it got to; of one that was killed, until the last thing known.
+        """
+        manifest = record.manifest
+        loads = manifest.of_kind("load")
+        if not loads:
+            return None
+        last_ns = last_known_ns(record)
+        load_end_ns = _end(loads[-1], last_ns)
+        drained_ns = max((_end(phase, last_ns) for phase in manifest.of_kind("drain")), default=load_end_ns)
+        watched_ns = max((_end(phase, last_ns) for phase in manifest.of_kind("watch")), default=drained_ns)
+        return cls(
+            start_s=loads[0].start_ns / NS_PER_S,
+            load_end_s=load_end_ns / NS_PER_S,
+            drained_s=drained_ns / NS_PER_S,
+            watched_s=watched_ns / NS_PER_S,
+            counters_end_s=drained_ns / NS_PER_S + environment.connect.offset_flush_interval,
+            scrape_s=environment.prometheus.scrape_interval,
+        )
+
+
+def last_known_ns(record: RunRecord) -> int:
+    """The last instant of which the record tells anything."""
+    manifest = record.manifest
+    instants = [manifest.started_at_ns, *(int(event["at_ns"]) for event in record.events)]
+    instants += [phase.end_ns for phase in manifest.phases if phase.end_ns is not None]
+    if manifest.ending is not None:
+        instants.append(manifest.ending.at_ns)
+    if record.timeline:
+        instants.append(record.timeline[-1].at_ns)
+    return max(instants)
+
+
+def _end(phase: PhasePlayed, last_ns: int) -> int:
+    return max(last_ns, phase.start_ns) if phase.end_ns is None else phase.end_ns

@@ -1,0 +1,176 @@
+"""One language's words and numbers: a catalogue in YAML, and how figures are written in it.
+
+The catalogue's own sentences are Markdown; every figure put into them is escaped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any, Literal
+
+from checks.markdown import Md, code, escape
+from checks.reasons import Param, Reason
+from checks.verdict import Verdict
+from scenarios.conditions import Condition
+from scenarios.errors import Problem, SpecError
+from scenarios.yaml_file import StrictModel, parse
+
+TEMPLATES = resources.files("report_templates")
+NS_PER_S = 1e9
+
+
+def languages() -> tuple[str, ...]:
+    """Languages with a catalogue."""
+    return tuple(sorted(entry.name for entry in TEMPLATES.iterdir() if (entry / "words.yaml").is_file()))
+
+
+class NumberWords(StrictModel):
+    """How numbers are written, and around which characters a language wants no-break spaces."""
+
+    decimal: str
+    thousands: str
+    space_before: str
+    space_after: str
+
+
+class DiagnosisWords(StrictModel):
+    """One row of the diagnosis."""
+
+    symptom: str
+    cause: str
+    figures: str
+    action: str
+
+
+class Catalogue(StrictModel):
+    """The whole of a words.yaml."""
+
+    numbers: NumberWords
+    verdicts: dict[str, str]
+    operators: dict[str, str]
+    counts: tuple[str, ...]
+    units: dict[str, tuple[str, str]]
+    phrases: dict[str, str]
+    groups: dict[str, str]
+    phase_kinds: dict[str, str]
+    endings: dict[str, str]
+    measures: dict[str, str]
+    reasons: dict[str, str]
+    diagnosis: dict[str, DiagnosisWords]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A language's catalogue, and what is said with it."""
+
+    language: str
+    catalogue: Catalogue
+
+    @classmethod
+    def load(cls, language: str) -> Words:
+        """SpecError when there is no such language."""
+        if language not in languages():
+            message = f"no reports in this language; there are {', '.join(languages())}"
+            raise SpecError([Problem(file=f"--lang {language}", key="", message=message)])
+        text = (TEMPLATES / language / "words.yaml").read_text(encoding="utf-8")
+        file = f"report_templates/{language}/words.yaml"
+        return cls(language=language, catalogue=parse(text, Catalogue, file=file))
+
+    # Numbers.
+
+    def number(self, value: float) -> str:
+        """A number with three significant digits behind small ones, none behind large ones: 0,48 · 31,2 · 1 234."""
+        if not math.isfinite(value):
+            return "∞" if value > 0 else "−∞" if value < 0 else "NaN"
+        decimals = 0 if value == int(value) or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+        text = f"{value:,.{decimals}f}"
+        if "." in text:
+            text = text.rstrip("0").rstrip(".")
+        marks = {",": self.catalogue.numbers.thousands, ".": self.catalogue.numbers.decimal, "-": "−"}
+        return "".join(marks.get(character, character) for character in text)
+
+    def quantity(self, value: float, unit: str) -> str:
+        """A number and its unit, joined by a no-break space."""
+        one, many = self.catalogue.units.get(unit, (unit, unit))
+        # French counts 0 and 1,5 as singular, English does not; the catalogue's language decides below 2.
+        word = one if abs(value) < 2 else many
+        return f"{self.number(value)}\u00a0{word}"
+
+    def measured(self, value: float, unit: str) -> str:
+        """A measured value: counts without a word, since what is counted is the measure's title."""
+        return self.number(value) if unit in self.catalogue.counts else self.quantity(value, unit)
+
+    def condition(self, condition: Condition, *, planned: int) -> str:
+        """A condition in words, `plan` as the number that it stands for."""
+        number = float(planned) if condition.number is None else condition.number
+        form = self.catalogue.operators[condition.op]
+        if condition.op == "..":
+            return form.format(low=self.number(number), high=self.measured(condition.high, condition.unit))
+        return form.format(low=self.measured(number, condition.unit))
+
+    @staticmethod
+    def instant(unix_s: float) -> str:
+        """UTC to the second, and said so: no report depends on where it was made."""
+        return datetime.fromtimestamp(int(unix_s), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+    # Words.
+
+    def verdict(self, verdict: Verdict) -> str:
+        """The word of a verdict."""
+        return self.catalogue.verdicts[verdict.value]
+
+    def phrase(self, name: str, **params: Param | str) -> Md:
+        """A fixed phrase."""
+        return self.fill(self.catalogue.phrases[name], params)
+
+    def of(self, kind: Literal["measures", "phase_kinds", "endings", "groups"], name: str) -> str:
+        """A word of a list; the name itself when there is none."""
+        words: dict[str, str] = getattr(self.catalogue, kind)
+        return words.get(name, name)
+
+    def reason(self, reason: Reason) -> Md:
+        """The sentence of a reason, its first letter small: it follows a colon."""
+        return self.fill(self.catalogue.reasons[reason.code.value], reason.params)
+
+    def fill(self, sentence: str, params: Mapping[str, Param]) -> Md:
+        """A sentence of the catalogue with its figures; a figure that is not known is a dash."""
+        shown = _Known({name: _Figure(value, self) for name, value in params.items()})
+        return Md(sentence.format_map(shown).strip())
+
+
+class _Figure:
+    """A parameter on its way into a sentence; the format says how it is shown."""
+
+    def __init__(self, value: Param, words: Words) -> None:
+        self._value = value
+        self._words = words
+
+    def __format__(self, spec: str) -> str:
+        value = self._value
+        if isinstance(value, str):
+            return code(value) if spec == "code" else value if isinstance(value, Md) else escape(value)
+        match spec:
+            case "ms" | "s":
+                return self._words.quantity(value, spec)
+            case "pct":
+                return self._words.quantity(value, "%")
+            case "at":
+                return self._words.instant(value / NS_PER_S)
+            case _:
+                return self._words.number(value)
+
+
+class _Known(dict[str, Any]):
+    """Parameters of a sentence; those that were not measured are shown as such."""
+
+    def __missing__(self, key: str) -> Any:
+        return _Dash()
+
+
+class _Dash:
+    def __format__(self, spec: str) -> str:
+        return "–"
