@@ -69,6 +69,7 @@ class Node:
     prepared: bool = False
     in_trouble: bool = False
     lost: bool = False
+    owns: list[str] = field(default_factory=list)
     account: dict[str, Any] | None = None
 
 
@@ -120,9 +121,10 @@ class Conductor:
         if self._start_ns is None and len(self.nodes) < self.nodes_wanted:
             self.nodes[node_id] = Node(node_id, host, pid)
 
-    def node_prepared(self, node_id: str) -> None:
+    def node_prepared(self, node_id: str, owns: list[str]) -> None:
         if node_id in self.nodes:
             self.nodes[node_id].prepared = True
+            self.nodes[node_id].owns = owns
 
     def node_second(self, node_id: str, second: Second) -> None:
         if node_id in self.nodes:
@@ -140,12 +142,19 @@ class Conductor:
         self.end_early("failed", message)
 
     def node_lost(self, node_id: str) -> None:
-        """A node is gone; what it had not reported is not known."""
+        """A node is gone. The others go on; what it owned is named in the ledger as unaccounted for."""
         node = self.nodes.get(node_id)
-        if node is not None and node.account is None and not node.lost:
-            node.lost = True
-            self._event("worker_lost", worker=node_id)
-            self.end_early("worker_lost", f"worker {node_id} was lost")
+        if node is None or node.account is not None or node.lost:
+            return
+        node.lost = True
+        self._states.gone.add(node_id)
+        self._event("worker_lost", worker=node_id, owned=node.owns)
+        self.progress.say(f"worker {node_id} was lost; what it owned ({len(node.owns)}) cannot be judged")
+        if self._start_ns is None:
+            self.exit_code = ExitCode.INTERNAL
+            self.end_early("worker_lost", f"worker {node_id} was lost before the load")
+        elif all(other.lost for other in self.nodes.values()):
+            self.end_early("worker_lost", "every worker was lost")
 
     # --- the run -------------------------------------------------------------------------------------------------
 
@@ -290,7 +299,7 @@ class Conductor:
         writer = self._writer
         if writer is None:
             return
-        prepared = [node for node in self.nodes.values() if node.prepared]
+        prepared = [node for node in self.nodes.values() if node.prepared and not node.lost]
         if prepared:
             committed = self._committed()
             for node in prepared:
@@ -302,11 +311,10 @@ class Conductor:
             silent = [node.id for node in prepared if node.account is None]
             if silent:
                 self._event("account_missing", workers=silent)
-                if self.how == "completed":
-                    self.how, self.detail = "worker_lost", f"no account from {', '.join(silent)}"
         accounts = [node.account for node in prepared if node.account is not None]
         if accounts:
             ledger, latency = merge(accounts, [load.name for load in self.plan.loads])
+            ledger["unaccounted"] = self._unaccounted()
             writer.ledger(ledger)
             writer.latency(latency)
         at_ns = self.clock.now_ns()
@@ -314,6 +322,14 @@ class Conductor:
         self._event("run_ended", how=self.how, detail=self.detail)
         self._write_manifest(Ending(how=self.how, aborted=self.how != "completed", at_ns=at_ns, detail=self.detail))
         writer.seal()
+
+    def _unaccounted(self) -> list[dict[str, Any]]:
+        """What nodes owned that never gave their account, with the little that was last heard of it."""
+        return [
+            {"worker": node.id, "owned": node.owns, "sent": self._states.latest.get(node.id, Second()).sent}
+            for node in self.nodes.values()
+            if node.prepared and node.account is None
+        ]
 
     def _committed(self) -> dict[str, int]:
         if self._start_ns is None:
@@ -328,7 +344,8 @@ class Conductor:
 
     def _to_nodes(self, kind: ToNodes, data: dict[str, Any] | None = None) -> None:
         for node in self.nodes.values():
-            self.send(kind, data or {}, node.id)
+            if not node.lost:
+                self.send(kind, data or {}, node.id)
 
     def _phase(
         self, name: str, kind: PhaseKind, *, records: int = 0, planned_s: float | None = None, at_ns: int | None = None
@@ -377,6 +394,7 @@ class Conductor:
         while True:
             due_ns += NS_PER_S
             gevent.sleep(max((due_ns - self.clock.now_ns()) / NS_PER_S, 0.01))
+            self._to_nodes(ToNodes.PULSE)
             try:
                 self._row()
             except OSError as error:

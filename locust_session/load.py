@@ -56,8 +56,11 @@ class Second:
 class NodeLoad(Protocol):
     """The load of one node: one run at a time, prepared, started, stopped, closed."""
 
-    def prepare(self, assignment: Assignment) -> None:
-        """Connects and takes up its reading positions. Raises Mm2gateError."""
+    def prepare(self, assignment: Assignment) -> list[str]:
+        """Connects and takes up its reading positions; names of what only this node will be able to account for.
+
+        Raises Mm2gateError.
+        """
 
     def send_canaries(self) -> None:
         """Sends one record down every path of its own."""

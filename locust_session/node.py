@@ -21,6 +21,8 @@ from scenarios.errors import ExitCode, Mm2gateError
 from scenarios.plan import RunPlan, load_plan
 
 LOG = logging.getLogger("mm2gate.node")
+#: A node that has not heard its master for so long sends nothing more: nobody would count it, or could stop it.
+ALONE_S = 5.0
 MakeLoad = Callable[[RunPlan, Environment], NodeLoad]
 
 
@@ -33,12 +35,14 @@ class NodeSession:
         self._load: NodeLoad | None = None
         self._plan: RunPlan | None = None
         self._reporter: gevent.Greenlet | None = None
+        self._heard_s = 0.0
         self._prepared = Event()
         for message, handler in (
             (ToNodes.PREPARE, self._prepare),
             (ToNodes.CANARIES, self._canaries),
             (ToNodes.START, self._start),
             (ToNodes.STOP_SENDING, self._stop_sending),
+            (ToNodes.PULSE, self._pulse),
             (ToNodes.FINISH, self._finish),
         ):
             self._runner.register_message(message, self._listener(handler))
@@ -105,12 +109,13 @@ class NodeSession:
                 f"{socket.gethostname()}: scenario {plan.scenario.name} here is not the master's; "
                 "install the same mm2gate, and the same files, on every node"
             )
-        load.prepare(Assignment(run_id=data["run_id"], index=data["index"], senders=data["senders"]))
+        owns = load.prepare(Assignment(run_id=data["run_id"], index=data["index"], senders=data["senders"]))
         if self._load is not load:
             return  # the run ended meanwhile
+        self._heard_s = time.monotonic()
         self._prepared.set()
         self._reporter = gevent.spawn(self._guarded, self._report_each_second)
-        self._send(ToMaster.PREPARED, {})
+        self._send(ToMaster.PREPARED, {"owns": owns})
 
     def _canaries(self, _: dict[str, Any]) -> None:
         self._require_load()[0].send_canaries()
@@ -118,6 +123,9 @@ class NodeSession:
     def _start(self, data: dict[str, Any]) -> None:
         # The master's instant on this node's wall clock, carried over to its monotonic clock at once.
         self._require_load()[0].start(time.monotonic_ns() + data["start_unix_ns"] - time.time_ns())
+
+    def _pulse(self, _: dict[str, Any]) -> None:
+        self._heard_s = time.monotonic()
 
     def _stop_sending(self, _: dict[str, Any]) -> None:
         if self._load is not None:
@@ -138,7 +146,10 @@ class NodeSession:
         while True:
             due_s += 1.0
             gevent.sleep(max(due_s - time.monotonic(), 0.01))
-            self._send(ToMaster.SECOND, self._require_load()[0].second().to_wire())
+            load, _ = self._require_load()
+            if time.monotonic() - self._heard_s > ALONE_S:
+                load.stop_sending()
+            self._send(ToMaster.SECOND, load.second().to_wire())
 
     def _require_load(self) -> tuple[NodeLoad, RunPlan]:
         if self._load is None or self._plan is None:

@@ -64,7 +64,7 @@ class MasterSession:
         self.runner = runner
         for message, handler in (
             (ToMaster.READY, lambda c, node, data: c.node_ready(node, data["host"], data["pid"])),
-            (ToMaster.PREPARED, lambda c, node, _: c.node_prepared(node)),
+            (ToMaster.PREPARED, lambda c, node, data: c.node_prepared(node, data["owns"])),
             (ToMaster.SECOND, lambda c, node, data: c.node_second(node, Second.from_wire(data))),
             (ToMaster.ACCOUNT, lambda c, node, data: c.node_account(node, data)),
             (ToMaster.TROUBLE, lambda c, node, data: c.node_trouble(node, data["message"], data["exit_code"])),
@@ -225,6 +225,10 @@ def _install_node(environment: Environment, make_load: MakeLoad) -> None:
         node.close()
 
     environment.events.test_stop.add_listener(close)
+    if isinstance(environment.runner, WorkerRunner):
+        # Ctrl-C reaches the workers of --processes too: the master ends the run, they drain, and leave when it says so.
+        gevent.signal_handler(signal.SIGINT, LOG.info, "Ctrl-C: waiting for the master to end the run")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
 
 def _install_master(environment: Environment, make_master: MakeMaster) -> None:

@@ -20,6 +20,8 @@ class NodeStates:
     """The latest second of each node, and the histograms that came in since the last row."""
 
     latest: dict[str, Second] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    """Nodes that were lost: what they last said still counts in the sums, but nobody waits for them."""
     _fresh: dict[str, LatencyHistogram] = field(default_factory=dict)
     _stretch: dict[str, LatencyHistogram] = field(default_factory=dict)
     _rows: int = 0
@@ -35,6 +37,10 @@ class NodeStates:
                 self._fresh.setdefault(kind, LatencyHistogram()).merge(histogram)
                 self._stretch.setdefault(kind, LatencyHistogram()).merge(histogram)
 
+    @property
+    def _here(self) -> list[str]:
+        return [node for node in self.latest if node not in self.gone]
+
     def total(self, name: str) -> int:
         """The sum of a count over the nodes."""
         return sum(getattr(second, name) for second in self.latest.values())
@@ -46,7 +52,7 @@ class NodeStates:
 
     def all(self, name: str) -> bool:
         """Whether a flag is set on every node."""
-        return bool(self.latest) and all(getattr(second, name) for second in self.latest.values())
+        return bool(self.latest) and all(getattr(self.latest[node], name) for node in self._here)
 
     def mark(self) -> None:
         """From here on, `settled` believes only what is reported later."""
@@ -58,8 +64,9 @@ class NodeStates:
 
         The first report after the mark may have been under way when it was set, so it takes the second.
         """
-        heard = all(self._since_mark[node] >= 2 for node in self.latest)
-        return heard and self.all("quiet") and not self.total("pending") and not self.total("missing")
+        heard = all(self._since_mark[node] >= 2 for node in self._here)
+        open_ = any(self.latest[node].pending or self.latest[node].missing for node in self._here)
+        return heard and self.all("quiet") and not open_
 
     def summaries(self) -> dict[str, LatencySummary]:
         """e2e and send_delay since the last row."""

@@ -12,6 +12,7 @@ class ToNodes(StrEnum):
     CANARIES = "mm2gate.canaries"
     START = "mm2gate.start"  # start_unix_ns: second 0 of the load
     STOP_SENDING = "mm2gate.stop_sending"
+    PULSE = "mm2gate.pulse"  # the master lives; a node that misses it for five seconds sends nothing more
     FINISH = "mm2gate.finish"  # committed
 
 
@@ -19,7 +20,7 @@ class ToMaster(StrEnum):
     """From a node."""
 
     READY = "mm2gate.ready"  # host, pid
-    PREPARED = "mm2gate.prepared"
+    PREPARED = "mm2gate.prepared"  # owns: names of what only this node can account for
     SECOND = "mm2gate.second"  # Second.to_wire()
     ACCOUNT = "mm2gate.account"  # run_record.account
     TROUBLE = "mm2gate.trouble"  # message, exit_code

@@ -129,8 +129,11 @@ class Engine:
 
     # --- NodeLoad --------------------------------------------------------------------------------------------------
 
-    def prepare(self, assignment: Assignment) -> None:
-        """Takes up its partitions: mirrors read from their end, source metadata known. Waits, off the hub."""
+    def prepare(self, assignment: Assignment) -> list[str]:
+        """Takes up its partitions: mirrors read from their end, source metadata known. Waits, off the hub.
+
+        Owns them, as "topic:partition".
+        """
         plan = self._plan
         self._assignment = assignment
         self._run = run_number(assignment.run_id)
@@ -161,6 +164,7 @@ class Engine:
         off_hub(consumer.start_at_end, [(plan.topics[p.topic].remote, p.partition) for p in places])
         off_hub(producer.know, sorted({plan.topics[p.topic].source for p in places}))
         self._producer, self._consumer = producer, consumer
+        return [f"{plan.topics[place.topic].source}:{place.partition}" for place in places]
 
     def send_canaries(self) -> None:
         """One record to each of its partitions, apart from the ledger's counts."""
@@ -322,7 +326,7 @@ class Engine:
     def _batch_answered(self, batch: Batch, last: Message) -> None:
         # A retry that the broker had already taken is acknowledged without an offset (-1): it anchors nothing.
         if not batch.failed_seqs and 0 <= batch.first_offset == (last.offset() or 0) - batch.count + 1:
-            batch.stream.ledger.anchor(batch.first_seq, batch.first_offset)
+            batch.stream.ledger.anchor(batch.first_seq, batch.first_seq + batch.count, batch.first_offset)
         self._settle(batch)
 
     def _settle(self, batch: Batch) -> None:

@@ -38,8 +38,8 @@ def keys_by_partition(partitions: int) -> tuple[tuple[bytes, ...], ...]:
     for number in range(1, KEY_COUNT + 1):
         key = b"key_%d" % number
         found[partition_of(key, partitions)].append(key)
-    number = KEY_COUNT
-    while missing := sum(not keys for keys in found):
+    number, missing = KEY_COUNT, sum(not keys for keys in found)
+    while missing:
         number += 1
         key = b"key_%d" % number
         partition = partition_of(key, partitions)

@@ -21,6 +21,7 @@ from mm2_users.ranges import RangeSet
 from run_record.counts import Counts, total
 
 MOST_EXAMPLES = 20
+MOST_ANCHORS = 4096
 
 
 class StreamLedger:
@@ -33,7 +34,7 @@ class StreamLedger:
         self._failed = RangeSet()
         self._phase_starts: list[int] = []  # first seq of each phase that sent anything
         self._phase_indices: list[int] = []
-        self._offset_anchors: list[tuple[int, int]] = []  # (first seq, source offset − seq), where it changed
+        self._offset_anchors: list[tuple[int, int, int]] = []  # (first seq, end, source offset − seq)
         self._duplicated_by_phase: Counter[int] = Counter()
         self._reordered_by_phase: Counter[int] = Counter()
         self._corrupted_by_phase: Counter[int] = Counter()
@@ -57,11 +58,17 @@ class StreamLedger:
         """The source has provably refused this record."""
         self._failed.add(seq, seq + 1)
 
-    def anchor(self, seq: int, offset: int) -> None:
-        """This record has this offset in the source partition; consecutive records keep the difference."""
-        shift = offset - seq
-        if not self._offset_anchors or self._offset_anchors[-1][1] != shift:
-            self._offset_anchors.append((seq, shift))
+    def anchor(self, first: int, end: int, offset: int) -> None:
+        """The records [first, end) have consecutive offsets in the source partition, from `offset` on."""
+        anchors, shift = self._offset_anchors, offset - first
+        if anchors and offset < anchors[-1][1] + anchors[-1][2]:
+            anchors.clear()  # offsets began anew: the topic was deleted and made again
+        if anchors and anchors[-1][2] == shift:
+            anchors[-1] = (anchors[-1][0], end, shift)
+            return
+        anchors.append((first, end, shift))
+        if len(anchors) > MOST_ANCHORS:
+            del anchors[1:-1:2]  # others write between ours; fewer anchors prove less, never too much
 
     # --- the target's side -------------------------------------------------------------------------------------
 
@@ -157,15 +164,12 @@ class StreamLedger:
 
     def _first_seq_after(self, offset: int) -> int:
         """The first sequence number whose source offset is past `offset`, by the anchors."""
-        if not self._offset_anchors:
-            return 0
-        offsets = [seq + shift for seq, shift in self._offset_anchors]
-        place = bisect_right(offsets, offset) - 1
+        place = bisect_right(self._offset_anchors, offset, key=lambda anchor: anchor[0] + anchor[2]) - 1
         if place < 0:
             return 0
-        first_seq, shift = self._offset_anchors[place]
-        bound = self._offset_anchors[place + 1][0] if place + 1 < len(offsets) else self.next_seq
-        return min(max(offset - shift + 1, first_seq), bound)
+        # Behind the anchored records others may have written: nothing is known of the offsets there.
+        _, end, shift = self._offset_anchors[place]
+        return min(offset - shift + 1, end)
 
     def _example(self, kind: str, seq: int) -> None:
         some = self._examples[kind]

@@ -17,6 +17,8 @@ PREFIX = b'{"_mm2gate":"'
 ENVELOPE_CHARACTERS = 64
 HEAD_BYTES = len(PREFIX) + ENVELOPE_CHARACTERS
 POOL_SIZE = 500
+#: Large bodies are fewer, so that the pool fits any node.
+POOL_BYTES = 64 * 1024**2
 _SEED = 20260301
 _OPENING = '",'
 
@@ -88,8 +90,10 @@ class BodyPool:
     crcs: tuple[int, ...]
 
 
-def render_pool(value_bytes: int, size: int = POOL_SIZE) -> BodyPool:
+def render_pool(value_bytes: int, size: int | None = None) -> BodyPool:
     """The pool for values of this size, at least 100 bytes."""
+    if size is None:
+        size = max(min(POOL_SIZE, POOL_BYTES // value_bytes), len(TYPES))
     rng = random.Random(_SEED)  # noqa: S311 - payload, not a secret
     tail_bytes = value_bytes - HEAD_BYTES
     kinds = list(TYPES.items())

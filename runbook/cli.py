@@ -59,9 +59,10 @@ def plan(scenario: str, env: str, rehearsal: str) -> None:
 def judge(run_directory: Path, refresh: bool) -> NoReturn:
     """Judge a run from its record: writes verdict.json and fiche.md. Once evidence is there, opens no socket."""
     from checks.judge import judge_run
+    from runbook.verdict_text import verdict_text
 
     judgement = judge_run(run_directory, refresh=refresh)
-    click.echo(judgement.summary())
+    click.echo(verdict_text(judgement.verdict_file, judgement.fiche_file))
     sys.exit(judgement.exit_code)
 
 

@@ -59,7 +59,7 @@ def test_killed_run_can_be_judged_and_says_what_happened(lab: Lab, tmp_path: Pat
     sent = run.record.timeline[-1].sent
     assert sent > 0
     done = mm2gate("judge", str(run.directory))
-    assert done.returncode == 30, done.stdout + done.stderr
+    assert done.returncode == 50, done.stdout + done.stderr
     assert run.verdict["verdict"] == "INCONCLUSIVE"
     assert run.verdict["aborted"] is True
     assert "INDÉTERMINÉ" in run.fiche

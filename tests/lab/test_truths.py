@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from checks.pages import unfilled_lines
 from lab.handles import Lab
 from tests.lab.conftest import Run, mm2gate
 
@@ -126,8 +127,6 @@ def test_clean_is_go_with_nothing_lost(truths: Truths) -> None:
 
 
 def test_clean_fiche_fills_every_line_of_the_page(truths: Truths) -> None:
-    from checks.pages import unfilled_lines
-
     run = truths.clean.result()
     assert unfilled_lines("phase1_smoke", run.fiche) == []
 
