@@ -14,7 +14,7 @@ from checks.record_inputs import environment_of, scenario_of
 from checks.verdict import Verdict
 from checks.verdict_file import verdict_content
 from checks.windows import Windows
-from run_record.store import RunRecord, write_json, write_text
+from run_record.store import RunRecord, is_being_written, write_json, write_text
 from scenarios.errors import ExitCode, RunRecordError
 
 
@@ -59,6 +59,8 @@ def _evidence_of(record: RunRecord, *, refresh: bool) -> Path:
     found = None if refresh else record.evidence()
     if found is not None:
         return found
+    if not record.sealed and is_being_written(record.directory / "record"):
+        raise RunRecordError(f"{record.directory}: the run is still going on; judge it when it has ended")
     # Only here is anything that can open a socket so much as imported.
     from checks.collect import collect
 

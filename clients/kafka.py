@@ -218,6 +218,7 @@ class RecordConsumer:
     def __init__(
         self, cluster: Cluster, environment: LoadedEnvironment, *, name: str, extra: Mapping[str, Any] = {}
     ) -> None:
+        self._cluster = cluster
         self.errors = ErrorLog(cluster.alias)
         self._consumer = Consumer(
             client_configuration(cluster, environment, "verify")
@@ -257,8 +258,18 @@ class RecordConsumer:
         return absent
 
     def _existing(self, topics: set[str], timeout_s: float) -> dict[str, int]:
-        metadata = self._consumer.list_topics(timeout=timeout_s)
-        return {name: len(metadata.topics[name].partitions) for name in topics if name in metadata.topics}
+        """Partition counts. Asked by name: a full list leaves out alike what is not there and what may not be seen."""
+        counts = {}
+        for name in sorted(topics):
+            topic = self._consumer.list_topics(name, timeout=timeout_s).topics[name]
+            if topic.error is not None and topic.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise Refused(
+                    f"{self._cluster.alias} cluster at {self._cluster.bootstrap_servers}: {name} may not be read; "
+                    f"{self._cluster.security.username or 'the load'} needs READ and DESCRIBE on it"
+                )
+            if topic.error is None:
+                counts[name] = len(topic.partitions)
+        return counts
 
     def read(self, most: int) -> list[Message]:
         """What has been fetched, without waiting; error events among it have an `error()`."""

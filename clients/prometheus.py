@@ -62,8 +62,8 @@ class Prometheus:
         self._session = new_session(self.url, login)
         self._seen: list[requests.Response] = []
         self._session.hooks["response"].append(lambda response, *_args, **_kwargs: self._seen.append(response))
-        # Retries are ours: the library's would multiply every timeout by four.
-        self._api = PrometheusConnect(url=self.url, session=self._session, retry=Retry(total=0, redirect=5))
+        # Retries are ours: the library's would multiply every timeout by four. read=False: a timeout stays a timeout.
+        self._api = PrometheusConnect(url=self.url, session=self._session, retry=Retry(total=0, read=False))
         # The library passes auth=None on, which would leave the session's own login in place: good.
 
     @classmethod

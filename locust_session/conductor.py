@@ -100,6 +100,7 @@ class Conductor:
     _writer: RunWriter | None = None
     _start_ns: int | None = None
     _sent_before: int = 0
+    _opened_ns: int = 0
 
     # --- what others tell it -------------------------------------------------------------------------------------
 
@@ -186,6 +187,7 @@ class Conductor:
 
     def _open(self) -> None:
         self._writer = RunWriter.create(self.runs_directory, self.run_id)
+        self._opened_ns = self.clock.now_ns()
         self._write_manifest(None)
         self._event("run_started", run_id=self._writer.run_id)
         self.progress.say(f"run {self._writer.run_id} -> {self._writer.directory}")
@@ -215,8 +217,8 @@ class Conductor:
     def _phases_of_the_run(self) -> None:
         scenario = self.plan.scenario
         self._canary()
-        if scenario.silence_s and not self._ending.is_set():
-            self._phase("silence", "silence", planned_s=scenario.silence_s)
+        if scenario.silence and not self._ending.is_set():
+            self._phase(scenario.silence.name, "silence", planned_s=scenario.silence_s)
             self._pause(scenario.silence_s)
         if not self._ending.is_set():
             self._play_loads()
@@ -224,8 +226,8 @@ class Conductor:
         if self._start_ns is None:
             return
         self._drain()
-        if scenario.watch_s and not self._ending.is_set():
-            self._phase("watch", "watch", planned_s=scenario.watch_s)
+        if scenario.watch and not self._ending.is_set():
+            self._phase(scenario.watch.name, "watch", planned_s=scenario.watch_s)
             self._pause(scenario.watch_s)
 
     def _canary(self) -> None:
@@ -394,11 +396,14 @@ class Conductor:
         while True:
             due_ns += NS_PER_S
             gevent.sleep(max((due_ns - self.clock.now_ns()) / NS_PER_S, 0.01))
-            self._to_nodes(ToNodes.PULSE)
             try:
+                self._to_nodes(ToNodes.PULSE)
                 self._row()
             except OSError as error:
                 self.end_early("failed", f"the record cannot be written: {error}")
+            except Exception as error:  # without this greenlet the nodes hear no pulse, and stop sending
+                LOG.exception("a second of the run could not be recorded")
+                self.end_early("failed", f"{type(error).__name__}: {error}")
 
     def _row(self) -> None:
         now_ns, states = self.clock.now_ns(), self._states
@@ -440,7 +445,7 @@ class Conductor:
         clock = self.clock
         manifest = Manifest(
             run_id=self._open_writer().run_id,
-            started_at_ns=self._phases[0].start_ns if self._phases else clock.now_ns(),
+            started_at_ns=self._opened_ns,
             scenario=ScenarioText(
                 name=plan.scenario.name,
                 file=Path(plan.loaded_scenario.file).name,

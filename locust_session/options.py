@@ -17,10 +17,15 @@ def add(parser: LocustArgumentParser) -> None:
     )
     parser.add_argument("--rehearsal", default="1", help="factor on the load's durations, as in 1/30")
     parser.add_argument("--runs-dir", default="runs", help="where run records go", env_var="MM2GATE_RUNS_DIR")
+    parser.add_argument(
+        "--confirm", default="", help="name of a production environment, typed out", include_in_web_ui=False
+    )
     # Locust's table every two seconds would bury the progress line; its summary at the end stays.
     parser.set_defaults(only_summary=True)
 
 
 def of(parsed_options: Any) -> dict[str, str]:
     """Our options as text."""
-    return {name: str(getattr(parsed_options, name)) for name in ("scenario", "env", "rehearsal", "runs_dir")}
+    return {
+        name: str(getattr(parsed_options, name)) for name in ("scenario", "env", "rehearsal", "runs_dir", "confirm")
+    }

@@ -29,7 +29,7 @@ from locust_session.node import MakeLoad, NodeSession
 from locust_session.wire import ToMaster
 from run_record.manifest import ClusterSeen
 from run_record.store import new_run_id
-from scenarios.errors import ExitCode, Mm2gateError
+from scenarios.errors import ExitCode, Mm2gateError, Refused
 from scenarios.plan import RunPlan, load_plan
 
 LOG = logging.getLogger("mm2gate.session")
@@ -77,6 +77,13 @@ class MasterSession:
         """Reads the plan and asks the guards, before anything is written anywhere. Raises Mm2gateError."""
         chosen = options.of(self._environment.parsed_options)
         plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"])
+        if plan.environment.production and not (
+            _headless(self._environment) and chosen["confirm"] == plan.environment.name
+        ):
+            raise Refused(
+                f"{plan.environment.name} is a production environment; start it headless, "
+                f"with --confirm {plan.environment.name}"
+            )
         load = self._make_master(plan)
         self._checked = (plan, load, load.identify())
 

@@ -23,6 +23,7 @@ def account(
     unattributed: Counts,
     committed: Mapping[str, int],
     last_error: str | None,
+    read_refused: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The account. `canaries`: place, acknowledged, arrived. `committed`: "topic:partition" → last committed source
     offset, where MM2 tells. `unattributed`: arrivals that belong to no phase of ours."""
@@ -63,4 +64,5 @@ def account(
             for number, name in enumerate(names)
         },
         "last_error": last_error,
+        "read_refused": list(read_refused),
     }

@@ -28,7 +28,7 @@ from mm2_users.payload import BodyPool, render_pool
 from mm2_users.streams import StreamPlace, streams_of
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
-from scenarios.errors import Mm2gateError
+from scenarios.errors import Mm2gateError, Refused
 from scenarios.plan import RunPlan
 
 MOST_PER_BATCH = 500
@@ -125,7 +125,7 @@ class Engine:
         self._make_consumer = consumer or (lambda name: RecordConsumer(plan.environment.target, environment, name=name))
         self._producer: RecordProducer | None = None
         self._consumer: RecordConsumer | None = None
-        self._sending = False
+        self._sending = self._started = False
 
     # --- NodeLoad --------------------------------------------------------------------------------------------------
 
@@ -155,6 +155,7 @@ class Engine:
         self._next_body = 0
         self._foreign = self._unreadable = 0
         self._last_error: str | None = None
+        self._read_refused: dict[str, str] = {}
         self._latest = {"e2e": Latencies(), "send_delay": Latencies(), "ack": Latencies()}
         self._histograms: dict[str, dict[int, LatencyHistogram]] = {
             kind: defaultdict(LatencyHistogram) for kind in self._latest
@@ -181,7 +182,7 @@ class Engine:
 
     def start(self, start_ns: int) -> None:
         self._start_ns = start_ns
-        self._sending = True
+        self._sending = self._started = True
 
     def stop_sending(self) -> None:
         self._sending = False
@@ -190,6 +191,12 @@ class Engine:
         """Ledger counters now, and the histograms since the last call."""
         if self._producer is None:
             return Second()
+        if self._read_refused and not self._started:
+            topic, why = next(iter(self._read_refused.items()))
+            raise Refused(
+                f"{self._plan.environment.target.alias} cluster: {topic} may not be read ({why}); "
+                f"{self._plan.environment.target.security.username or 'the load'} needs READ on it"
+            )
         recent = {}
         for kind, latencies in self._latest.items():
             recent[kind], durations_ns = latencies.flush_into(self._histograms[kind])
@@ -232,6 +239,7 @@ class Engine:
             unattributed=Counts(foreign=self._foreign, corrupted=self._unreadable),
             committed=committed,
             last_error=self._last_error,
+            read_refused=sorted(self._read_refused),
         )
 
     # --- the loop ----------------------------------------------------------------------------------------------------
@@ -344,13 +352,22 @@ class Engine:
 
     def _arrivals(self, messages: list[Message]) -> None:
         now_ns = self._now_ns()
-        values = [message.value() for message in messages if message.error() is None]
-        decoded = decode(values, self._run, self._pool)
+        records = [message for message in messages if message.error() is None]
+        if len(records) != len(messages):
+            self._note_read_errors(messages)
+        decoded = decode([record.value() for record in records], self._run, self._pool)
         if self._counts_strangers:
             self._foreign += decoded.foreign
             self._unreadable += decoded.unreadable
         for stream, group in self._by_stream(decoded):
             self._arrive(stream, group, now_ns)
+
+    def _note_read_errors(self, messages: list[Message]) -> None:
+        """A target that may not be read is no fault of MM2's: it must never pass for records that did not arrive."""
+        for message in messages:
+            error = message.error()
+            if error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                self._read_refused[message.topic() or "a mirror"] = error.str()
 
     def _by_stream(self, decoded: Decoded) -> Iterator[tuple[Stream, Decoded]]:
         """The batch by stream, each part in the order read. Records of other senders are theirs to count."""

@@ -5,7 +5,8 @@ On the wire (and per node):
     {"phases": {phase: counts}, "unattributed": counts,
      "streams": [{"topic", "partition", "sender", "counts", "examples"}],
      "canary": {"sent", "acked", "arrived", "missing": [{"topic", "partition"}]},
-     "latency": {phase: {"e2e" | "send_delay" | "ack": histogram}}, "last_error": text or None}
+     "latency": {phase: {"e2e" | "send_delay" | "ack": histogram}}, "last_error": text or None,
+     "read_refused": [mirrors that the target did not let us read]}
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def merge(accounts: Sequence[dict[str, Any]], phases: Sequence[str]) -> tuple[di
             (stream for account in accounts for stream in account["streams"]),
             key=lambda stream: (stream["topic"], stream["partition"], stream["sender"]),
         ),
+        "read_refused": sorted({topic for account in accounts for topic in account["read_refused"]}),
         "last_errors": sorted({account["last_error"] for account in accounts if account["last_error"]}),
     }
     latency: Latency = {phase: {} for phase in phases}

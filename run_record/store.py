@@ -12,6 +12,7 @@ a torn last line is dropped, and said.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -120,6 +121,8 @@ class RunWriter:
         stream = self._streams.get(name)
         if stream is None:
             stream = self._streams[name] = (self._record / name).open("a", encoding="utf-8")
+            # Held until the writer closes it or dies: how a reader tells a run that goes on from one that was killed.
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         stream.write(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
         stream.flush()
         if sync:
@@ -139,6 +142,18 @@ def sums(directory: Path) -> str:
 def is_sealed(directory: Path) -> bool:
     """Whether the directory's writer reached its end."""
     return (directory / SEAL).is_file()
+
+
+def is_being_written(directory: Path) -> bool:
+    """Whether the record's writer lives, on this machine: it holds a lock that dies with it."""
+    try:
+        with (directory / "events.jsonl").open(encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def broken_seal(directory: Path) -> list[str]:

@@ -31,14 +31,15 @@ def cli() -> None:
 @env_option
 @rehearsal_option
 @click.option("--runs-dir", default="runs", show_default=True, help="where run records go")
-def run(scenario: str, env: str, rehearsal: str, runs_dir: str) -> None:
+@click.option("--confirm", default="", help="name of a production environment, typed out (asked for on a terminal)")
+def run(scenario: str, env: str, rehearsal: str, runs_dir: str, confirm: str) -> None:
     """Play SCENARIO against an environment, and judge it.
 
     The same run as `locust -f "$(mm2gate locustfile mm2)" --headless --scenario SCENARIO --env ENV`.
     """
-    from runbook.run import exec_locust
+    from runbook.run import ask_to_confirm, exec_locust
 
-    exec_locust(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir)
+    exec_locust(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir, confirm=confirm or ask_to_confirm(env))
 
 
 @cli.command()

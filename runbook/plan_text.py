@@ -40,6 +40,7 @@ def _lines(plan: RunPlan) -> Iterator[str]:
     yield f"rights of {environment.source.security.username or 'the load'}"
     yield f"  source     CREATE, WRITE, DESCRIBE on topics {environment.topics.prefix}*"
     yield f"  target     READ, DESCRIBE on topics {environment.topics.remote(environment.topics.prefix)}*"
+    yield "             DESCRIBE on groups mm2gate-* (librdkafka asks; nothing is committed)"
 
 
 def _phase(plan: RunPlan, phase: object) -> str:

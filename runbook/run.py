@@ -9,13 +9,33 @@ from importlib import resources
 from pathlib import Path
 from typing import NoReturn
 
+import click
+
+from scenarios import environment as environments
+from scenarios.errors import SpecError
+
 
 def locustfile_path(name: str) -> Path:
     """Path of a packaged locustfile."""
     return Path(str(resources.files("locustfiles"))) / f"{name}.py"
 
 
-def locust_command(scenario: str, env: str, *, rehearsal: str, runs_dir: str) -> list[str]:
+def ask_to_confirm(env: str) -> str:
+    """What the person at the terminal types when `env` is a production environment; empty otherwise.
+
+    Whether it is the right name is for the session to say, which is also asked by plain Locust.
+    """
+    try:
+        environment = environments.load(env).environment
+    except SpecError:
+        return ""  # the run lists its problems, and the scenario's
+    if not environment.production or not sys.stdin.isatty():
+        return ""
+    answer: str = click.prompt(f"{environment.name} is a PRODUCTION environment. Its name, to go on", default="")
+    return answer
+
+
+def locust_command(scenario: str, env: str, *, rehearsal: str, runs_dir: str, confirm: str = "") -> list[str]:
     """The headless Locust command of a run. Locust's own log is kept to warnings: the session says what matters."""
     return [
         sys.executable,
@@ -34,17 +54,19 @@ def locust_command(scenario: str, env: str, *, rehearsal: str, runs_dir: str) ->
         rehearsal,
         "--runs-dir",
         runs_dir,
+        "--confirm",
+        confirm,
     ]
 
 
-def exec_locust(scenario: str, env: str, *, rehearsal: str, runs_dir: str) -> NoReturn:
+def exec_locust(scenario: str, env: str, *, rehearsal: str, runs_dir: str, confirm: str = "") -> NoReturn:
     """Replaces this process by the run.
 
     SIGTERM and Ctrl-C wait, through exec, until the session has its handlers (`locust_session.session`): during the
     second that Python and Locust take to start they would kill the process without a word.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    command = locust_command(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir)
+    command = locust_command(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir, confirm=confirm)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)  # noqa: S606 - this interpreter, no shell

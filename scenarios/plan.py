@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scenarios import environment as environments
 from scenarios import scenario as scenarios
 from scenarios.environment import Environment, LoadedEnvironment
-from scenarios.errors import Problem, SpecError
+from scenarios.errors import Problem, Refused, SpecError
 from scenarios.profile import Profile
 from scenarios.scenario import LoadedScenario, LoadPhase, Scenario
 
@@ -133,7 +133,7 @@ def parse_rehearsal(text: str) -> Fraction:
 
 
 def load_plan(scenario: str, environment: str, *, rehearsal: str = "1") -> RunPlan:
-    """Reads both files and makes the plan; SpecError lists the problems of both."""
+    """Reads both files and makes the plan; SpecError lists the problems of both, Refused the ceilings it would pass."""
     problems: list[Problem] = []
     loaded_environment: LoadedEnvironment | None = None
     factor = Fraction(1)
@@ -156,7 +156,7 @@ def load_plan(scenario: str, environment: str, *, rehearsal: str = "1") -> RunPl
 
 
 def make_plan(scenario: LoadedScenario, environment: LoadedEnvironment, *, rehearsal: Fraction) -> RunPlan:
-    """The plan; SpecError when it would pass a ceiling of the environment."""
+    """The plan; Refused when it would pass a ceiling of the environment, with all that it would pass."""
     topics = scenario.scenario.topics
     rules = environment.environment.topics
     plan = RunPlan(
@@ -169,9 +169,9 @@ def make_plan(scenario: LoadedScenario, environment: LoadedEnvironment, *, rehea
             for name in topics.names(rules.prefix)
         ),
     )
-    problems = list(_above_ceilings(plan))
+    problems = _above_ceilings(plan)
     if problems:
-        raise SpecError(problems)
+        raise Refused("\n".join(map(str, problems)))
     return plan
 
 

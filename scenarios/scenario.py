@@ -29,6 +29,8 @@ LIBRARY = resources.files("scenarios") / "library"
 LOOK_BACK_SILENCE_S = 65.0
 LOOK_BACK_WATCH_S = 60.0
 SMALLEST_PAYLOAD_BYTES = 100
+#: Stretches of every run that are no phase of the file.
+RESERVED_NAMES = frozenset({"prepare", "canary"})
 
 
 def _condition(value: Any) -> Condition:
@@ -234,6 +236,7 @@ def _phases_in_order(phases: tuple[Any, ...]) -> tuple[Any, ...]:
     problems = [
         f"{name!r} is the name of several phases; names must differ" for name in _repeated(p.name for p in phases)
     ]
+    problems += [f"{p.name!r} is a name of mm2gate's own; choose another" for p in phases if p.name in RESERVED_NAMES]
     ranks = {"silence": 0, "drain": 2, "watch": 3}
     order = [ranks.get(phase.profile, 1) for phase in phases]
     if order != sorted(order):
@@ -292,12 +295,20 @@ class Scenario(StrictModel):
         return next(phase for phase in self.phases if isinstance(phase, Drain))
 
     @property
+    def silence(self) -> Silence | None:
+        return next((phase for phase in self.phases if isinstance(phase, Silence)), None)
+
+    @property
+    def watch(self) -> Watch | None:
+        return next((phase for phase in self.phases if isinstance(phase, Watch)), None)
+
+    @property
     def silence_s(self) -> float:
-        return sum(phase.duration for phase in self.phases if isinstance(phase, Silence))
+        return self.silence.duration if self.silence else 0.0
 
     @property
     def watch_s(self) -> float:
-        return sum(phase.duration for phase in self.phases if isinstance(phase, Watch))
+        return self.watch.duration if self.watch else 0.0
 
     def _fence_problems(self) -> Iterator[str]:
         who = ", ".join(criterion.id for criterion in self.criteria if criterion.spec.looks_back)

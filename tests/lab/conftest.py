@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,9 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Lab]]:
     """Two labs side by side, warm: one that is left in order, one that tests put out of order."""
     directories = [tmp_path_factory.mktemp("lab") / name for name in ("good", "bad")]
     try:
-        yield lab_up(directories[0]), lab_up(directories[1])
+        with ThreadPoolExecutor(2) as pool:
+            good, bad = pool.map(lab_up, directories)
+        yield good, bad
     finally:
         for directory in directories:
             if directory.exists():
