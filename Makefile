@@ -3,6 +3,8 @@
 PYTHON ?= python3
 STATE_DIR ?= .lab
 BIN := .venv/bin
+# Tests of real processes and threads: without the plugin that lets Locust patch them (pyproject.toml).
+UNPATCHED := -o addopts="--strict-markers --strict-config --import-mode=importlib -ra"
 
 .DEFAULT_GOAL := help
 
@@ -37,12 +39,14 @@ demo: ## a lab on this machine, the smoke test (phase 1), its fiche, and the lab
 .PHONY: check
 check: setup ## lint, types and the fast tests (a minute or two)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/pytest -m "not lab" -q
+	@$(BIN)/pytest -q --ignore tests/lab --ignore tests/lab_unit
+	@$(BIN)/pytest -q $(UNPATCHED) tests/lab_unit
 
 .PHONY: test
 test: setup ## everything that CI runs: lint, types, fast tests, and the tests on real labs
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/pytest
+	@$(BIN)/pytest -q --ignore tests/lab --ignore tests/lab_unit
+	@$(BIN)/pytest -q $(UNPATCHED) --durations 10 tests/lab_unit tests/lab
 
 # ---- maintain ------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
-"""Locust comes first: it patches sockets and threads for gevent, and everything imported later must see that."""
+"""One profile for all property-based tests: the same examples each time, and no deadline on a busy machine."""
 
-import locust  # noqa: F401
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.handles import Lab
-from tests.lab.conftest import Run, mm2gate
-
-SHORT = str(Path(__file__).with_name("short.yaml"))
+from tests.lab.runs import LOCUST, SHORT, Run, mm2gate
 
 
 def test_undisturbed_run_is_whole(lab: Lab, tmp_path: Path) -> None:
@@ -68,9 +66,6 @@ def test_killed_run_can_be_judged_and_says_what_happened(lab: Lab, tmp_path: Pat
 
 
 def test_plain_locust_is_the_same_run(lab: Lab, tmp_path: Path) -> None:
-    import sys
-
-    command = (sys.executable, "-m", "locust", "-f", "locustfiles/mm2.py", "--headless")
-    run = Run.start(SHORT, lab, tmp_path, command)
+    run = Run.start(SHORT, lab, tmp_path, (*LOCUST, "--headless"))
     assert run.wait() == 0, run.output
     assert run.totals["arrived"] == 4800

@@ -10,7 +10,7 @@ import pytest
 from clients.kafka_admin import Admin
 from lab.handles import Lab
 from scenarios import environment as environments
-from tests.lab.conftest import mm2gate
+from tests.lab.runs import SHORT, mm2gate
 
 UNTOUCHED = "test-prometheus.untouched-1"
 
@@ -33,7 +33,7 @@ def test_guard_refuses_in_one_sentence(lab: Lab, tmp_path: Path, pattern: str, r
     text = text.replace("secrets/", f"{lab.environment_file.parent}/secrets/")
     (tmp_path / "wrong.password").write_text("not the password", encoding="utf-8")
     (tmp_path / "environment.yaml").write_text(text, encoding="utf-8")
-    scenario = Path(__file__).with_name("short.yaml").read_text(encoding="utf-8").replace("short-{n}", "untouched-{n}")
+    scenario = Path(SHORT).read_text(encoding="utf-8").replace("short-{n}", "untouched-{n}")
     (tmp_path / "scenario.yaml").write_text(scenario, encoding="utf-8")
     done = mm2gate("run", str(tmp_path / "scenario.yaml"), "--env", str(tmp_path / "environment.yaml"), cwd=tmp_path)
     assert done.returncode == 40, done.stdout + done.stderr

@@ -1,26 +1,16 @@
 """Truths about the gate itself, on real Kafka, MM2 and Prometheus: clean is GO, sabotage is NOGO, blindness is
-INCONCLUSIVE.
-
-Two labs play side by side, since each run spends most of its time in silence: one clean and then blind, one with MM2
-paused and then with a transform that drops the topic.
-"""
+INCONCLUSIVE. The runs are those of tests/lab/truths.py."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 from checks.pages import unfilled_lines
-from lab.handles import Lab
-from tests.lab.conftest import Run, mm2gate
+from tests.lab.runs import mm2gate
+from tests.lab.truths import Truths
 
-CONNECTOR = "mm2-source-connector"
-TOPIC = "test-prometheus.generated-data-01.json"
 LEDGER_CRITERIA = (
     "produced",
     "send_errors",
@@ -32,83 +22,6 @@ LEDGER_CRITERIA = (
     "corrupted",
     "phantom",
 )
-
-
-class Truths:
-    """The four runs, each a future; a test waits for the one it speaks of."""
-
-    def __init__(self, good: Lab, bad: Lab, phase1: Path, runs: Path) -> None:
-        self._pool = ThreadPoolExecutor(2)
-        self.clean: Future[Run] = self._pool.submit(self._clean, good, runs / "clean")
-        self.paused: Future[Run] = self._pool.submit(self._paused, bad, phase1, runs / "paused")
-        self.blind: Future[Run] = self._pool.submit(self._after, self.clean, self._blind, good, runs / "blind")
-        self.filtered: Future[Run] = self._pool.submit(
-            self._after, self.paused, self._filtered, bad, phase1, runs / "filtered"
-        )
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=True)
-
-    @staticmethod
-    def _after(first: Future[Run], play: Callable[..., Run], *arguments: object) -> Run:
-        first.exception()  # waits for it, whatever came of it
-        return play(*arguments)
-
-    @staticmethod
-    def _clean(lab: Lab, runs: Path) -> Run:
-        run = Run.start("phase1_smoke", lab, runs)
-        run.wait()
-        return run
-
-    @staticmethod
-    def _blind(lab: Lab, runs: Path) -> Run:
-        run = Run.start("phase1_smoke", lab, runs)
-        try:
-            run.until_phase("smoke")
-            lab.component("prometheus").stop()
-            run.wait()
-        finally:
-            lab.component("prometheus").start()
-        return run
-
-    @staticmethod
-    def _paused(lab: Lab, phase1: Path, runs: Path) -> Run:
-        lab.connect.pause(CONNECTOR)
-        try:
-            run = Run.start(str(phase1), lab, runs)
-            run.wait()
-        finally:
-            lab.connect.resume(CONNECTOR)
-            lab.connect.wait_running(CONNECTOR)
-        return run
-
-    @staticmethod
-    def _filtered(lab: Lab, phase1: Path, runs: Path) -> Run:
-        config = lab.connect.config(CONNECTOR)
-        drop = {
-            "transforms": "drop",
-            "transforms.drop.type": "org.apache.kafka.connect.transforms.Filter",
-            "transforms.drop.predicate": "ours",
-            "predicates": "ours",
-            "predicates.ours.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
-            "predicates.ours.pattern": r"source\.test-prometheus\.generated-data-01\.json",
-        }
-        lab.connect.put_config(CONNECTOR, {**config, **drop})
-        lab.connect.wait_running(CONNECTOR)
-        try:
-            run = Run.start(str(phase1), lab, runs)
-            run.wait()
-        finally:
-            lab.connect.put_config(CONNECTOR, config)
-            lab.connect.wait_running(CONNECTOR)
-        return run
-
-
-@pytest.fixture(scope="module")
-def truths(labs: tuple[Lab, Lab], impatient_phase1: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Truths]:
-    truths = Truths(*labs, impatient_phase1, tmp_path_factory.mktemp("truths"))
-    yield truths
-    truths.close()
 
 
 def test_clean_is_go_with_nothing_lost(truths: Truths) -> None:

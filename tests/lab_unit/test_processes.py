@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,10 @@ def test_a_process_lives_freezes_and_ends(start):
     sleeper = start()
     assert process.life(sleeper) is Life.RUNNING
     process.send(sleeper, signal.SIGSTOP)
+    # A signal is taken when the process next leaves the kernel: soon, not at once.
+    deadline_s = time.monotonic() + 5
+    while process.life(sleeper) is Life.RUNNING and time.monotonic() < deadline_s:
+        time.sleep(0.01)
     assert process.life(sleeper) is Life.FROZEN
     assert process.end([sleeper], grace_s=5.0) == []
     assert process.life(sleeper) is Life.GONE

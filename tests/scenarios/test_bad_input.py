@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.errors import ExitCode, SpecError
+from scenarios.errors import ExitCode, Refused, SpecError
 from scenarios.plan import load_plan
 from scenarios.scenario import library_names, load, parse_scenario
 from tests.scenarios.examples import ENVIRONMENT, SCENARIO, environment, plan, with_phases
@@ -180,13 +180,17 @@ def test_a_load_without_a_drain_is_refused():
     [
         ("{name: up, profile: ramp, from_rate: 0/s, to_rate: 0/s, duration: 5s}", "a ramp must send something"),
         (
-            "{name: b, profile: burst, base_rate: 1/s, peak_rate: 5/s, peak_start: 5s, peak_duration: 6s,"
-            " duration: 10s}",
+            (
+                "{name: b, profile: burst, base_rate: 1/s, peak_rate: 5/s, peak_start: 5s, peak_duration: 6s,"
+                " duration: 10s}"
+            ),
             "ends after the phase's duration",
         ),
         (
-            "{name: b, profile: burst, base_rate: 1/s, peak_rate: 0/s, peak_start: 5s, peak_duration: 1s,"
-            " duration: 10s}",
+            (
+                "{name: b, profile: burst, base_rate: 1/s, peak_rate: 0/s, peak_start: 5s, peak_duration: 1s,"
+                " duration: 10s}"
+            ),
             "greater than 0",
         ),
     ],
@@ -263,8 +267,10 @@ def test_a_topic_outside_the_prefix_is_never_planned(name, says):
         ),
         (
             "cluster_id: AAAA",
-            "cluster_id: AAAA, security: {protocol: SASL_SSL, mechanism: PLAIN, username: u, password_file: f,"
-            " password_env: E}",
+            (
+                "cluster_id: AAAA, security: {protocol: SASL_SSL, mechanism: PLAIN, username: u, password_file: f,"
+                " password_env: E}"
+            ),
             ["source.security: give password_file or password_env, not both"],
         ),
         (
@@ -340,8 +346,10 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
     [
         ("{name: a, profile: nominal, rate: 100001/s, duration: 1s}", "{bytes: 100B}", "ceilings.records_per_s"),
         (
-            "{name: a, profile: burst, base_rate: 1/s, peak_rate: 100001/s, peak_start: 0s, peak_duration: 1ms,"
-            " duration: 1s}",
+            (
+                "{name: a, profile: burst, base_rate: 1/s, peak_rate: 100001/s, peak_start: 0s, peak_duration: 1ms,"
+                " duration: 1s}"
+            ),
             "{bytes: 100B}",
             "ceilings.records_per_s",
         ),
@@ -351,16 +359,23 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
     ],
 )
 def test_a_plan_above_a_ceiling_is_refused_by_the_environment(phase, payload, key):
-    with pytest.raises(SpecError) as refusal:
+    with pytest.raises(Refused) as refusal:
         plan(with_phases(phase, payload=payload))
-    assert [problem.key for problem in refusal.value.problems] == [key]
+    assert f"desk.yaml: {key}: small wants" in str(refusal.value)
     assert "above this ceiling of" in str(refusal.value)
+    assert refusal.value.exit_code == ExitCode.REFUSED
 
 
 def test_all_ceilings_that_are_passed_are_named():
-    with pytest.raises(SpecError) as refusal:
+    with pytest.raises(Refused) as refusal:
         plan(with_phases("{name: a, profile: nominal, rate: 200000/s, duration: 6h}", payload="{bytes: 10KB}"))
-    assert len(refusal.value.problems) == 4
+    assert len(str(refusal.value).splitlines()) == 4
+
+
+@pytest.mark.parametrize("name", ["prepare", "canary"])
+def test_a_name_of_mm2gates_own_is_refused_for_a_phase(name):
+    (problem,) = problems_of(SCENARIO.replace("name: smoke", f"name: {name}"))
+    assert problem == f"phases: {name!r} is a name of mm2gate's own; choose another"
 
 
 def test_a_rehearsal_brings_a_long_load_under_the_ceiling_of_duration():

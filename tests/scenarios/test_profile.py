@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -54,7 +56,7 @@ def test_senders_that_share_the_indices_add_up_to_the_plan(profile, senders):
 def test_f_never_falls_and_ends_at_the_count(profile):
     at = np.linspace(-1, profile.duration_s + 1, 50)
     by = [profile.records_by(one) for one in at.tolist()]
-    assert all(a <= b + 1e-9 for a, b in zip(by, by[1:], strict=False))
+    assert all(a <= b + 1e-9 for a, b in itertools.pairwise(by))
     assert by[0] == 0
     assert profile.record_count - 1 <= by[-1] + 2e-6 * max(1, by[-1]) <= profile.record_count + 1
 
@@ -101,7 +103,16 @@ def test_ramp_and_burst_arithmetic(profile, count, at, by):
 
 def test_the_rate_is_that_of_the_segment_and_nothing_outside():
     profile = burst(base_per_s=10, peak_per_s=100, peak_start_s=5, peak_duration_s=2, duration_s=10)
-    assert [profile.records_per_s(at) for at in (-0.1, 0, 4.99, 5, 6.99, 7, 9.99, 10)] == [0, 10, 10, 100, 100, 10, 10, 0]
+    assert [profile.records_per_s(at) for at in (-0.1, 0, 4.99, 5, 6.99, 7, 9.99, 10)] == [
+        0,
+        10,
+        10,
+        100,
+        100,
+        10,
+        10,
+        0,
+    ]
     assert profile.peak_per_s == 100
     assert ramp(from_per_s=0, to_per_s=10, duration_s=10).records_per_s(5) == pytest.approx(5)
 

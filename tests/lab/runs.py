@@ -1,0 +1,138 @@
+"""Runs as a user starts them: by the command line, in a process of their own, on a real lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.handles import Lab
+from run_record.store import RunRecord
+
+ROOT = Path(__file__).resolve().parents[2]
+MM2GATE = (sys.executable, "-m", "runbook")
+LOCUST = (sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "mm2.py"))
+SHORT = str(Path(__file__).with_name("short.yaml"))
+
+
+def mm2gate(*arguments: str, cwd: Path | None = None, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+    """Runs the command line to its end."""
+    return subprocess.run(
+        [*MM2GATE, *arguments],
+        cwd=cwd or ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def lab_up(state_dir: Path, *options: str) -> Lab:
+    done = mm2gate("lab", "up", "--state-dir", str(state_dir), *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Lab.open(state_dir)
+
+
+def lab_down(state_dir: Path) -> None:
+    done = mm2gate("lab", "down", "--state-dir", str(state_dir))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A run that was started: follow it with `until`, end it with `signal`, and read it after `wait`."""
+
+    process: subprocess.Popen[str]
+    runs_directory: Path
+    output: str = ""
+
+    @classmethod
+    def start(
+        cls,
+        scenario: str,
+        lab: Lab,
+        runs_directory: Path,
+        command: tuple[str, ...] = (*MM2GATE, "run"),
+        *options: str,
+    ) -> Run:
+        """Starts `mm2gate run`, or a Locust command, on a scenario."""
+        runs_directory.mkdir(parents=True, exist_ok=True)
+        named = [scenario] if command[:3] == MM2GATE else ["--scenario", scenario]
+        process = subprocess.Popen(
+            [*command, *named, "--env", str(lab.environment_file), "--runs-dir", str(runs_directory), *options],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        run = cls(process=process, runs_directory=runs_directory)
+        threading.Thread(target=run._read, daemon=True).start()
+        return run
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output += line
+
+    @property
+    def directory(self) -> Path:
+        (directory,) = self.runs_directory.iterdir()
+        return directory
+
+    def until(self, condition: Callable[[], object], *, within_s: float = 60) -> None:
+        deadline_s = time.monotonic() + within_s
+        while not condition():
+            assert self.process.poll() is None, f"the run ended first: {self.output}"
+            assert time.monotonic() < deadline_s, f"not within {within_s} s: {self.output}"
+            time.sleep(0.1)
+
+    def until_phase(self, name: str, *, within_s: float = 120) -> None:
+        self.until(lambda: f'"phase": "{name}"' in self._events(), within_s=within_s)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """As a terminal does it with Ctrl-C: to the process and its children."""
+        os.killpg(self.process.pid, number)
+
+    def wait(self, *, within_s: float = 400) -> int:
+        code = self.process.wait(within_s)
+        time.sleep(0.2)  # the reader's last lines
+        return code
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        return dict(json.loads((self.directory / "verdict.json").read_text(encoding="utf-8")))
+
+    @property
+    def criteria(self) -> dict[str, dict[str, Any]]:
+        return {criterion["id"]: criterion for criterion in self.verdict["criteria"]}
+
+    @property
+    def totals(self) -> dict[str, int]:
+        content = json.loads((self.directory / "record" / "ledger.json").read_text(encoding="utf-8"))
+        return dict(content["totals"])
+
+    @property
+    def fiche(self) -> str:
+        return (self.directory / "fiche.md").read_text(encoding="utf-8")
+
+    @property
+    def record(self) -> RunRecord:
+        return RunRecord.open(self.directory)
+
+    def _events(self) -> str:
+        files = list(self.runs_directory.glob("*/record/events.jsonl"))
+        return files[0].read_text(encoding="utf-8") if files else ""

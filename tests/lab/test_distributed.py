@@ -1,0 +1,100 @@
+"""Master and workers play the same run as one process: exact totals, one verdict; and a lost worker is named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab.handles import Lab
+from lab.ports import free_ports
+from tests.lab.runs import LOCUST, ROOT, SHORT, Run
+
+
+@contextmanager
+def master_and_workers(lab: Lab, runs: Path, workers: int) -> Iterator[tuple[Run, list[subprocess.Popen[bytes]]]]:
+    """A headless master with workers, as on several machines."""
+    (port,) = free_ports(1)
+    address = ("--master-bind-host", "127.0.0.1", "--master-bind-port", str(port))
+    master = Run.start(
+        SHORT, lab, runs, (*LOCUST, "--headless"), "--master", "--expect-workers", str(workers), *address
+    )
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*LOCUST, "--worker", "--master-host", "127.0.0.1", "--master-port", str(port)],
+                    cwd=ROOT,
+                    env={**os.environ, "PYTHONPATH": str(ROOT)},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            for _ in range(workers)
+        ]
+        try:
+            yield master, processes
+        finally:
+            for process in processes:
+                process.kill()
+
+
+def test_master_and_two_workers_add_up_exactly(lab: Lab, tmp_path: Path) -> None:
+    with master_and_workers(lab, tmp_path, 2) as (master, workers):
+        assert master.wait() == 0, master.output
+        assert [worker.wait(20) for worker in workers] == [0, 0]
+    assert master.totals["sent"] == master.totals["acked"] == master.totals["arrived"] == 4800
+    assert master.totals["duplicated"] == master.totals["reordered"] == master.totals["foreign"] == 0
+    assert len(master.record.manifest.workers) == 2
+
+
+def test_processes_2_adds_up_exactly(lab: Lab, tmp_path: Path) -> None:
+    run = Run.start(SHORT, lab, tmp_path, (*LOCUST, "--headless"), "--processes", "2")
+    assert run.wait() == 0, run.output
+    assert run.totals["sent"] == run.totals["acked"] == run.totals["arrived"] == 4800
+    assert len(run.record.manifest.workers) == 2
+
+
+def test_killed_worker_leaves_its_partitions_inconclusive_by_name_and_the_run_ends_in_time(
+    lab: Lab, tmp_path: Path
+) -> None:
+    with master_and_workers(lab, tmp_path, 2) as (master, workers):
+        master.until_phase("steady")
+        workers[0].kill()
+        code = master.wait(within_s=60)
+    assert code == 30, master.output
+    assert master.record.ledger is not None
+    (lost,) = master.record.ledger["unaccounted"]
+    assert len(lost["owned"]) == 6
+    # The worker that lived accounts for its half, to the last record.
+    assert master.totals["sent"] == master.totals["acked"] == master.totals["arrived"] == 2400
+    assert master.criteria["lost"]["verdict"] == "INCONCLUSIVE"
+    assert lost["owned"][0] in master.fiche
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_to_processes_2_leaves_a_whole_record(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
+    run = Run.start(SHORT, lab, tmp_path, (*LOCUST, "--headless"), "--processes", "2")
+    run.until_phase("rising")
+    if number == signal.SIGINT:
+        run.signal_group(number)
+    else:
+        run.signal(number)
+    assert run.wait(within_s=60) == 50, run.output
+    counts = run.record.counts()
+    assert run.record.sealed
+    assert counts is not None
+    assert counts.sent == counts.acked == counts.arrived, counts
+
+
+def test_run_time_ends_the_run_with_a_whole_record(lab: Lab, tmp_path: Path) -> None:
+    run = Run.start(SHORT, lab, tmp_path, (*LOCUST, "--headless"), "--run-time", "8s")
+    assert run.wait(within_s=60) == 50, run.output
+    assert run.record.sealed
+    assert run.record.manifest.ending is not None
+    assert run.record.manifest.ending.how == "run_time"

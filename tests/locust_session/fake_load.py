@@ -1,0 +1,101 @@
+"""A locustfile whose load needs no Kafka: records that are due arrive at once. Played by test_processes.py."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import User, events, task
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from locust_session import options, session
+from locust_session.load import Assignment, Second
+from mm2_users.pacing import Pacer
+from run_record.counts import Counts
+from run_record.histogram import LatencyHistogram
+from scenarios.shape import PhaseShape  # noqa: F401 - Locust looks for it here
+from tests.locust_session.fakes import FakeMaster, NoJudge
+from tests.run_record.accounts import account
+
+session.judge = lambda directory: (20, f"judged {directory}\n")
+session.follow = lambda directory: NoJudge()
+
+
+class Load:
+    """`NodeLoad`: the records of its share, as they fall due, arrive the moment they are sent."""
+
+    def __init__(self, plan: Any) -> None:
+        self._plan = plan
+        self._pacer: Pacer | None = None
+        self._sending = self._canary = False
+        self._start_ns = 0
+        self._sent: dict[int, int] = {}
+
+    def prepare(self, assignment: Assignment) -> list[str]:
+        self._pacer = Pacer(self._plan, index=assignment.index, senders=assignment.senders)
+        return [f"share {assignment.index}"]
+
+    def send_canaries(self) -> None:
+        self._canary = True
+
+    def start(self, start_ns: int) -> None:
+        self._start_ns, self._sending = start_ns, True
+
+    def stop_sending(self) -> None:
+        self._sending = False
+
+    def step(self) -> None:
+        while self._sending and self._pacer:
+            due = self._pacer.due(time.monotonic_ns() - self._start_ns, 100)
+            if due is None:
+                return
+            self._sent[due.phase] = self._sent.get(due.phase, 0) + len(due.due_ns)
+
+    def second(self) -> Second:
+        sent = sum(self._sent.values())
+        done = self._pacer is not None and self._pacer.done
+        empty = LatencyHistogram().to_json()
+        return Second(
+            sent=sent,
+            acked=sent,
+            arrived=sent,
+            all_sent=done,
+            quiet=done or not self._sending,
+            canaries_sent=1,
+            canaries_arrived=int(self._canary),
+            e2e=empty,
+            send_delay=empty,
+        )
+
+    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
+        self._sending = False
+        names = [load.name for load in self._plan.loads]
+        counts = {names[phase]: Counts(sent=n, acked=n, arrived=n).to_json() for phase, n in self._sent.items()}
+        return account(phases=counts)
+
+
+class Driver(User):
+    """Steps the load of its node."""
+
+    @task
+    def drive(self) -> None:
+        node = self.environment.mm2gate_node
+        load = node.host()
+        node.wait_until_prepared()
+        while True:
+            load.step()
+            gevent.sleep(0.002)
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: Any) -> None:
+    options.add(parser)
+
+
+@events.init.add_listener
+def install(environment: Any, **_: Any) -> None:
+    session.install(environment, make_master=lambda plan: FakeMaster(), make_load=lambda plan, environment: Load(plan))

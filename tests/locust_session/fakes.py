@@ -1,0 +1,255 @@
+"""A run without Kafka: nodes in greenlets that answer the conductor as real ones do, and misbehave when told to."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gevent
+import numpy as np
+
+from locust_session import conductor as conductor_module
+from locust_session.conductor import Conductor
+from locust_session.load import Second
+from locust_session.progress import Progress
+from locust_session.wire import ToNodes
+from run_record.counts import Counts
+from run_record.histogram import LatencyHistogram
+from run_record.manifest import ClusterSeen
+from run_record.store import RunRecord
+from scenarios.plan import RunPlan
+from tests.run_record.accounts import account
+from tests.scenarios.examples import plan, with_phases
+
+REPORT_EVERY_S = 0.02
+CLUSTER = ClusterSeen(alias="source", cluster_id="AAAA", bootstrap_servers="127.0.0.1:1")
+
+
+def quick_plan(*, watch: bool = False, silence: bool = False, load_s: float = 0.1) -> RunPlan:
+    """Two load phases of a fraction of a second; drain patience 0.3 s, cap 1 s; canaries are awaited 0.3 s."""
+    half = f"profile: nominal, rate: 200/s, duration: {load_s * 500:.0f}ms"
+    text = with_phases(f"{{name: one, {half}}}", f"{{name: two, {half}}}")
+    text = text.replace("patience: 5s, cap: 20s", "patience: 300ms, cap: 1s").replace(
+        "patience: 5s}", "patience: 300ms}"
+    )
+    if watch:
+        text = text.replace("criteria:", "  - {name: watch, profile: watch, duration: 200ms}\ncriteria:")
+    if silence:
+        text = text.replace("  - {name: one", "  - {name: silence, profile: silence, duration: 200ms}\n  - {name: one")
+    return plan(text)
+
+
+def quicken(monkeypatch) -> None:
+    """The conductor's own patience, in fractions of a second."""
+    for name, value in {
+        "LOOK_EVERY_S": 0.002,
+        "READY_WITHIN_S": 0.3,
+        "PREPARED_WITHIN_S": 0.3,
+        "ACCOUNT_WITHIN_S": 0.3,
+        "START_AHEAD_NS": 20_000_000,
+        "OVERTIME_S": 0.3,
+        "HURRIED_DRAIN_S": 0.5,
+        "HURRIED_PATIENCE_S": 0.2,
+    }.items():
+        monkeypatch.setattr(conductor_module, name, value)
+
+
+class NoJudge:
+    """The process that would judge beside the run; it has ended."""
+
+    def poll(self) -> int:
+        return 0
+
+    def wait(self) -> int:
+        return 0
+
+
+class FakeMaster:
+    """`MasterLoad`, from memory."""
+
+    def __init__(self, *, create: Exception | None = None, committed: Exception | None = None) -> None:
+        self._create, self._committed = create, committed
+        self.created = 0
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        return CLUSTER, CLUSTER
+
+    def create(self) -> list[str]:
+        if self._create is not None:
+            raise self._create
+        self.created += 1
+        return ["mm2gate.a"]
+
+    def committed(self) -> dict[str, int]:
+        if self._committed is not None:
+            raise self._committed
+        return {"mm2gate.a:0": 7}
+
+    def versions(self) -> dict[str, str]:
+        return {"python": "3"}
+
+
+@dataclass
+class FakeNode:
+    """`faults`: never_ready, never_prepared, trouble_preparing, mute (no seconds), canary_lost, slow (sends half),
+    loses (one never arrives), stuck (half never arrives), arriving_for_ever, no_account, broken_account,
+    trouble_sending."""
+
+    id: str
+    conductor: Conductor
+    faults: frozenset[str] = frozenset()
+    share: int = 10
+    heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    _alive: bool = True
+    _sent: int = 0
+    _arrived: int = 0
+    _canaries: bool = False
+    _sending: bool = False
+    _greenlets: list[gevent.Greenlet] = field(default_factory=list)
+
+    def start(self) -> None:
+        if "never_ready" not in self.faults:
+            self.conductor.node_ready(self.id, "host", 1)
+
+    def kill(self) -> None:
+        """SIGKILL: it says nothing more."""
+        self._alive = False
+        gevent.killall(self._greenlets)
+
+    def hear(self, kind: ToNodes, data: dict[str, Any]) -> None:
+        self.heard.append((str(kind), data))
+        handler: Callable[[dict[str, Any]], None] = {
+            ToNodes.PREPARE: self._prepare,
+            ToNodes.CANARIES: self._cross,
+            ToNodes.START: self._start,
+            ToNodes.STOP_SENDING: self._stop,
+            ToNodes.PULSE: lambda _: None,
+            ToNodes.FINISH: self._finish,
+        }[kind]
+        if self._alive:
+            self._greenlets.append(gevent.spawn(handler, data))
+
+    def told(self, kind: ToNodes) -> list[dict[str, Any]]:
+        return [data for name, data in self.heard if name == kind]
+
+    def _prepare(self, _: dict[str, Any]) -> None:
+        if "trouble_preparing" in self.faults:
+            self.conductor.node_trouble(self.id, "the target refused our login", 40)
+        elif "never_prepared" not in self.faults:
+            self.conductor.node_prepared(self.id, [f"mm2gate.a:{self.id}"])
+            if "mute" not in self.faults:
+                self._greenlets.append(gevent.spawn(self._report))
+
+    def _cross(self, _: dict[str, Any]) -> None:
+        self._canaries = "canary_lost" not in self.faults
+
+    def _start(self, _: dict[str, Any]) -> None:
+        self._sending = True
+        if "trouble_sending" in self.faults:
+            self.conductor.node_trouble(self.id, "the load failed: boom", 70)
+            return
+        while self._sending and self._sent < self.share // (2 if "slow" in self.faults else 1):
+            gevent.sleep(0.004)
+            self._sent += 1
+
+    def _stop(self, _: dict[str, Any]) -> None:
+        self._sending = False
+
+    def _report(self) -> None:
+        while True:
+            gevent.sleep(REPORT_EVERY_S)
+            self.conductor.node_second(self.id, self._second())
+
+    @property
+    def _missing(self) -> int:
+        if "stuck" in self.faults:
+            return self._sent // 2
+        return min(self._sent, 1) if "loses" in self.faults else 0
+
+    def _second(self) -> Second:
+        histogram = LatencyHistogram()
+        histogram.record_ns(np.array([1_000_000], dtype=np.int64))
+        self._arrived += 1
+        forever = self._arrived if "arriving_for_ever" in self.faults else 0
+        missing = self._missing + bool(forever)
+        return Second(
+            sent=self._sent,
+            acked=self._sent,
+            arrived=self._sent - missing,
+            duplicated=forever,
+            missing=missing,
+            all_sent=self._sent == self.share,
+            quiet=not self._sending or self._sent == self.share,
+            canaries_sent=1,
+            canaries_arrived=int(self._canaries),
+            e2e=histogram.to_json(),
+            send_delay=histogram.to_json(),
+        )
+
+    def _finish(self, _: dict[str, Any]) -> None:
+        if "no_account" in self.faults:
+            return
+        counts = Counts(sent=self._sent, acked=self._sent, arrived=self._sent - self._missing, late=self._missing)
+        self.conductor.node_account(
+            self.id,
+            {} if "broken_account" in self.faults else account(phases={"one": counts.to_json()}),
+        )
+
+
+class Stage:
+    """A conductor and its nodes. `play` returns the record."""
+
+    def __init__(
+        self, runs: Path, made: RunPlan, *faults: str, nodes: int = 1, master: FakeMaster | None = None
+    ) -> None:
+        """Faults are those of the last node; a comma joins several."""
+        self.screen = io.StringIO()
+        self.master = master or FakeMaster()
+        self.conductor = Conductor(
+            plan=made,
+            load=self.master,
+            clusters=(CLUSTER, CLUSTER),
+            send=self._send,
+            nodes_wanted=nodes,
+            runs_directory=runs,
+            run_id="run",
+            rehearsal="1",
+            versions={},
+            progress=Progress(self.screen),
+        )
+        share = made.record_count // nodes
+        self.nodes = [FakeNode(str(number), self.conductor, share=share) for number in range(nodes)]
+        self.nodes[-1].faults = frozenset(faults)
+        self.troubles: list[BaseException] = []
+
+    def play(self, *meanwhile: Callable[[], None]) -> RunRecord:
+        for node in self.nodes:
+            node.start()
+        others = [gevent.spawn(one) for one in meanwhile]
+        with gevent.Timeout(10):
+            self.conductor.play()
+        gevent.killall(others)
+        for node in self.nodes:
+            node.kill()
+        assert self.conductor.over.is_set()
+        return RunRecord.open(self.conductor.directory)
+
+    def when(self, phase: str, do: Callable[[], None]) -> Callable[[], None]:
+        """Does it as soon as the run is in that phase."""
+
+        def wait() -> None:
+            while phase not in [one.name for one in self.conductor._phases]:
+                gevent.sleep(0.002)
+            gevent.sleep(0.02)
+            do()
+
+        return wait
+
+    def events(self, record: RunRecord) -> Iterator[str]:
+        return (event["event"] for event in record.events)
+
+    def _send(self, kind: ToNodes, data: dict[str, Any], node_id: str | None) -> None:
+        next(node for node in self.nodes if node.id == node_id).hear(kind, data)

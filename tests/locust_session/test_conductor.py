@@ -1,0 +1,384 @@
+"""The conductor: whatever its nodes do, and however the run ends, it ends in time and its sealed record says how."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+
+from locust_session.moments import MasterClock
+from locust_session.wire import ToNodes
+from run_record.counts import Counts
+from scenarios.errors import ExitCode, Refused, Unreachable
+from tests.locust_session.fakes import FakeMaster, Stage, quick_plan, quicken
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    quicken(monkeypatch)
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return lambda *faults, made=None, **more: Stage(tmp_path, made or quick_plan(), *faults, **more)
+
+
+def phases(record) -> list[str]:
+    return [phase.name for phase in record.manifest.phases]
+
+
+def test_a_run_goes_through_all_its_phases_and_is_sealed(stage):
+    played = stage(made=quick_plan(watch=True, silence=True), nodes=2)
+    record = played.play()
+    assert record.sealed
+    assert phases(record) == ["canary", "silence", "one", "two", "drain", "watch"]
+    assert (record.manifest.ending.how, record.manifest.ending.aborted) == ("completed", False)
+    assert record.counts() == Counts(sent=20, acked=20, arrived=20)
+    assert played.conductor.exit_code is None
+    assert [worker.id for worker in record.manifest.workers] == ["0", "1"]
+    assert played.master.created == 1
+
+
+def test_phases_follow_each_other_without_a_gap_and_loads_begin_when_they_are_due(stage):
+    record = stage(made=quick_plan(watch=True, silence=True)).play()
+    played = record.manifest.phases
+    assert all(before.end_ns == after.start_ns for before, after in itertools.pairwise(played))
+    one, two = record.manifest.phase("one"), record.manifest.phase("two")
+    assert two.start_ns - one.start_ns == 50_000_000
+    assert record.manifest.phase("silence").duration_s >= 0.2
+    assert record.manifest.phase("watch").duration_s >= 0.2
+    assert [phase.records for phase in record.manifest.of_kind("load")] == [10, 10]
+
+
+def test_every_node_hears_the_whole_story_in_order(stage):
+    played = stage(nodes=2)
+    played.play()
+    for index, node in enumerate(played.nodes):
+        kinds = [kind for kind, _ in node.heard if kind != ToNodes.PULSE]
+        assert kinds == [
+            "mm2gate.prepare",
+            "mm2gate.canaries",
+            "mm2gate.start",
+            "mm2gate.stop_sending",
+            "mm2gate.finish",
+        ]
+        (prepared,) = node.told(ToNodes.PREPARE)
+        assert (prepared["run_id"], prepared["index"], prepared["senders"]) == ("run", index, 2)
+        assert node.told(ToNodes.FINISH) == [{"committed": {"mm2gate.a:0": 7}}]
+
+
+def test_a_canary_that_does_not_cross_is_recorded_and_the_load_starts_all_the_same(stage):
+    record = stage("canary_lost").play()
+    (canary,) = [event for event in record.events if event["event"] == "canary"]
+    assert (canary["sent"], canary["arrived"]) == (1, 0)
+    assert record.manifest.phase("canary").duration_s >= 0.3
+    assert record.counts().sent == 20
+
+
+def test_the_canaries_of_a_node_that_was_not_heard_yet_are_awaited(stage):
+    record = stage("mute", nodes=2).play()
+    assert record.manifest.phase("canary").duration_s >= 0.3
+
+
+def test_a_node_that_is_never_ready_ends_the_run_before_anything_is_created(stage):
+    played = stage("never_ready", nodes=2)
+    record = played.play()
+    assert played.conductor.exit_code == ExitCode.INTERNAL
+    assert "1 of 2 nodes" in played.conductor.detail
+    assert played.master.created == 0
+    assert record.sealed
+    assert record.ledger is None
+
+
+def test_a_node_that_is_never_prepared_ends_the_run_before_anything_is_sent(stage):
+    played = stage("never_prepared", nodes=2)
+    record = played.play()
+    assert played.conductor.exit_code == ExitCode.INTERNAL
+    assert "preparing the nodes" in played.conductor.detail
+    assert not any(node.told(ToNodes.CANARIES) or node.told(ToNodes.START) for node in played.nodes)
+    assert played.nodes[0].told(ToNodes.FINISH), "the one that was prepared closes its connections"
+    assert record.sealed
+
+
+def test_a_node_in_trouble_before_the_load_gives_the_run_its_exit_code_and_its_sentence(stage):
+    played = stage("trouble_preparing", nodes=2)
+    record = played.play()
+    assert played.conductor.exit_code == ExitCode.REFUSED
+    assert record.manifest.ending.how == "failed"
+    assert record.manifest.ending.detail == "the target refused our login"
+    assert not played.nodes[0].told(ToNodes.START)
+
+
+def test_a_node_in_trouble_during_the_load_is_judged_on_what_there_is(stage):
+    played = stage("trouble_sending", nodes=2)
+    record = played.play()
+    assert played.conductor.exit_code is None
+    assert (record.manifest.ending.how, record.manifest.ending.detail) == ("failed", "the load failed: boom")
+    assert record.ledger is not None
+
+
+def test_trouble_that_comes_after_somebody_pressed_stop_does_not_make_it_a_refusal(stage):
+    played = stage("never_prepared")
+
+    def stop() -> None:
+        while not played.nodes[0].told(ToNodes.PREPARE):
+            time.sleep(0.002)
+        played.conductor.end_early("stopped")
+        played.conductor.node_trouble("0", "too late", 40)
+
+    record = played.play(stop)
+    assert record.manifest.ending.how == "stopped"
+    assert played.conductor.exit_code is None
+
+
+@pytest.mark.parametrize("error", [Refused("needs CREATE"), Unreachable("no answer")])
+def test_topics_that_cannot_be_created_end_the_run_with_the_guards_code(stage, error):
+    played = stage(master=FakeMaster(create=error))
+    record = played.play()
+    assert played.conductor.exit_code == ExitCode.REFUSED
+    assert record.manifest.ending.detail == str(error)
+    assert not played.nodes[0].told(ToNodes.PREPARE)
+
+
+def test_a_bug_in_the_load_is_a_failed_run_not_a_hang(stage):
+    played = stage(master=FakeMaster(create=KeyError("boom")))
+    record = played.play()
+    assert record.manifest.ending.detail == "KeyError: 'boom'"
+    assert record.sealed
+
+
+def test_committed_offsets_that_cannot_be_had_are_said_and_the_account_goes_on(stage):
+    played = stage(master=FakeMaster(committed=Unreachable("Connect is down")))
+    record = played.play()
+    assert "committed_offsets_unknown" in played.events(record)
+    assert played.nodes[0].told(ToNodes.FINISH) == [{"committed": {}}]
+    assert record.counts().sent == 20
+
+
+def test_a_generator_that_is_behind_gets_its_overtime_and_then_stops(stage):
+    played = stage("slow")
+    record = played.play()
+    assert record.manifest.ending.how == "completed"
+    (event,) = [event for event in record.events if event["event"] == "load_incomplete"]
+    assert (event["planned"], event["sent"]) == (20, 10)
+    assert record.manifest.phase("two").duration_s >= 0.05 + 0.3
+
+
+# --- the drain -------------------------------------------------------------------------------------------------------
+
+
+def test_a_drain_ends_when_all_has_arrived(stage):
+    record = stage().play()
+    assert record.manifest.phase("drain").duration_s < 0.25
+
+
+@pytest.mark.parametrize("fault", ["loses", "stuck"])
+def test_a_drain_without_progress_ends_after_its_patience(stage, fault):
+    record = stage(fault).play()
+    assert 0.3 <= record.manifest.phase("drain").duration_s < 0.8
+    assert record.manifest.ending.how == "completed"
+    assert record.counts().late > 0
+
+
+def test_a_drain_that_moves_for_ever_ends_at_its_cap(stage):
+    record = stage("arriving_for_ever").play()
+    assert 1.0 <= record.manifest.phase("drain").duration_s < 1.3
+
+
+# --- ends ------------------------------------------------------------------------------------------------------------
+
+ALL = ["canary", "silence", "one", "two", "drain", "watch"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "how"), list(zip(ALL, ["stopped", "sigterm", "sigint", "run_time", "stopped", "sigterm"], strict=True))
+)
+def test_a_run_that_is_ended_in_any_phase_drains_and_seals(stage, how, phase):
+    faults = ["canary_lost"] if phase == "canary" else ["loses"] if phase == "drain" else []
+    played = stage(*faults, made=quick_plan(watch=True, silence=True))
+    began = time.monotonic()
+    record = played.play(played.when(phase, lambda: played.conductor.end_early(how, "why")))
+    assert time.monotonic() - began < 2.5
+    assert record.sealed
+    assert (record.manifest.ending.how, record.manifest.ending.aborted) == (how, True)
+    assert record.manifest.ending.detail == "why"
+    assert played.conductor.exit_code is None
+    loaded = phase in ("one", "two", "drain", "watch")
+    wanted = ALL[: ALL.index(phase) + 1]
+    assert phases(record) == wanted + (["drain"] if loaded and "drain" not in wanted else [])
+    assert played.nodes[0].told(ToNodes.FINISH)
+    assert bool(played.nodes[0].told(ToNodes.START)) == loaded
+    counts = record.counts()
+    assert counts.balanced
+    assert counts.sent == (20 if phase in ("drain", "watch") else counts.acked)
+
+
+def test_a_run_that_is_ended_before_its_nodes_are_ready_writes_nothing_anywhere(stage):
+    played = stage("never_ready")
+    record = played.play(lambda: played.conductor.end_early("sigint"))
+    assert record.manifest.ending.how == "sigint"
+    assert played.master.created == 0
+    assert played.conductor.exit_code is None
+
+
+def test_only_the_first_reason_counts(stage):
+    played = stage()
+
+    def twice() -> None:
+        played.conductor.end_early("sigterm", "first")
+        played.conductor.end_early("stopped", "second")
+
+    record = played.play(played.when("one", twice))
+    assert (record.manifest.ending.how, record.manifest.ending.detail) == ("sigterm", "first")
+    played.conductor.end_early("stopped")
+    assert played.conductor.how == "sigterm"
+
+
+def test_an_ended_run_waits_only_a_little_for_what_does_not_come(stage):
+    played = stage("stuck", made=quick_plan(load_s=1))
+    record = played.play(played.when("one", lambda: played.conductor.end_early("sigterm")))
+    assert record.manifest.phase("drain").duration_s < 0.45
+
+
+# --- lost nodes ------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_gives_no_account_is_named_and_what_it_owned_is_unaccounted_for(stage):
+    record = stage("no_account", nodes=2).play()
+    (event,) = [event for event in record.events if event["event"] == "account_missing"]
+    assert event["workers"] == ["1"]
+    assert record.ledger["unaccounted"] == [{"worker": "1", "owned": ["mm2gate.a:1"], "sent": 10}]
+    assert record.counts().sent == 10
+
+
+def test_an_account_that_cannot_be_read_is_an_internal_error_not_a_hang(stage):
+    played = stage("broken_account")
+    record = played.play()
+    assert played.conductor.exit_code == ExitCode.INTERNAL
+    assert "KeyError" in played.conductor.detail
+    assert not record.sealed
+    for stream in played.conductor._writer._streams.values():
+        stream.close()
+
+
+def test_a_node_lost_during_the_load_is_not_waited_for_and_not_forgotten(stage):
+    played = stage(nodes=2)
+
+    def lose() -> None:
+        played.nodes[1].kill()
+        for _ in range(3):  # Locust is asked each second
+            played.conductor.node_lost("1")
+
+    record = played.play(played.when("one", lose))
+    assert [event["owned"] for event in record.events if event["event"] == "worker_lost"] == [["mm2gate.a:1"]]
+    assert record.ledger["unaccounted"][0]["worker"] == "1"
+    assert record.counts().sent == 10
+    assert record.manifest.ending.how == "completed"
+    assert "two" in phases(record)
+
+
+def test_the_loss_of_every_node_ends_the_run(stage):
+    played = stage(made=quick_plan(load_s=2))
+    began = time.monotonic()
+
+    def lose() -> None:
+        played.nodes[0].kill()
+        played.conductor.node_lost("0")
+
+    record = played.play(played.when("one", lose))
+    assert time.monotonic() - began < 2
+    assert record.manifest.ending.how == "worker_lost"
+    assert record.ledger is None
+
+
+def test_a_stranger_is_not_listened_to(stage):
+    played = stage()
+
+    def speak() -> None:
+        played.conductor.node_ready("late", "host", 2)
+        played.conductor.node_account("late", {})
+        played.conductor.node_lost("late")
+
+    record = played.play(played.when("one", speak))
+    assert [worker.id for worker in record.manifest.workers] == ["0"]
+    assert record.manifest.ending.how == "completed"
+
+
+# --- record and clock ------------------------------------------------------------------------------------------------
+
+
+def test_a_runs_directory_that_cannot_be_written_is_one_sentence_and_no_judge(tmp_path):
+    (tmp_path / "file").write_text("")
+    played = Stage(tmp_path / "file", quick_plan())
+    played.nodes[0].start()
+    played.conductor.play()
+    assert played.conductor.directory is None
+    assert played.conductor.exit_code == ExitCode.INTERNAL
+    assert "--runs-dir" in played.conductor.detail
+
+
+def test_a_disk_that_fills_up_during_the_load_ends_it(stage, monkeypatch):
+    played = stage(made=quick_plan(load_s=3))
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    def fill() -> None:
+        monkeypatch.setattr(played.conductor._writer, "timeline", full)
+
+    began = time.monotonic()
+    record = played.play(played.when("one", fill))
+    assert time.monotonic() - began < 2.5
+    assert record.manifest.ending.how == "failed"
+    assert "No space left on device" in record.manifest.ending.detail
+
+
+def test_a_row_that_cannot_be_made_ends_the_run_with_a_reason_rather_than_in_silence(stage, monkeypatch):
+    played = stage(made=quick_plan(load_s=3))
+    record = played.play(played.when("one", lambda: monkeypatch.setattr(played.conductor._states, "_rows", None)))
+    assert record.manifest.ending.how == "failed"
+    assert "TypeError" in record.manifest.ending.detail
+
+
+def test_each_second_is_a_row_and_a_pulse_to_the_nodes(stage):
+    played = stage(made=quick_plan(load_s=1.4))
+    record = played.play()
+    assert len(record.timeline) >= 1
+    row = record.timeline[-1]
+    assert row.phase in ("one", "two", "drain")
+    assert 0 < row.sent <= played.conductor.plan.record_count == 280
+    assert 100 < row.wanted <= 280
+    assert row.e2e.max_ms == 1
+    assert len(played.nodes[0].told(ToNodes.PULSE)) >= len(record.timeline)
+    assert "sent" in played.screen.getvalue()
+
+
+class Wall:
+    """A wall clock that can be set."""
+
+    def __init__(self) -> None:
+        self.step_ns = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() + self.step_ns
+
+
+@pytest.mark.parametrize("step_s", [5, -5])
+def test_a_wall_clock_that_is_set_before_the_load_bends_neither_windows_nor_the_start(stage, step_s):
+    played, wall = stage(made=quick_plan(silence=True)), Wall()
+    played.conductor.clock = MasterClock(wall_ns=wall)
+
+    def step() -> None:
+        wall.step_ns = step_s * 10**9
+
+    record = played.play(played.when("silence", step))
+    assert record.manifest.phase("silence").duration_s == pytest.approx(0.2, abs=0.1)
+    (start,) = played.nodes[0].told(ToNodes.START)
+    # A node goes by its own wall clock, which was set as well.
+    ahead_ns = start["start_unix_ns"] - (record.manifest.phase("one").start_ns + wall.step_ns)
+    assert abs(ahead_ns) < 20_000_000
+    assert record.manifest.clock.largest_step_ns == pytest.approx(step_s * 10**9, abs=20_000_000)
+    assert record.manifest.clock.wall_minus_monotonic_end_ns - record.manifest.clock.wall_minus_monotonic_start_ns == (
+        pytest.approx(step_s * 10**9, abs=20_000_000)
+    )

@@ -1,0 +1,58 @@
+"""The judge is another program: its exit code is the run's when it is an answer, and INTERNAL when it is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from locust_session import judge_process
+from scenarios.errors import ExitCode
+
+
+@pytest.fixture
+def judged(tmp_path, monkeypatch):
+    """Judges with a stand-in for the `runbook` package."""
+
+    def run(body: str) -> tuple[int, str]:
+        (tmp_path / "runbook").mkdir(exist_ok=True)
+        (tmp_path / "runbook" / "__init__.py").write_text("")
+        (tmp_path / "runbook" / "__main__.py").write_text(f"import os, signal, sys\n{body}\n")
+        monkeypatch.setattr(judge_process, "PROJECT_ROOT", tmp_path)
+        monkeypatch.chdir(tmp_path)
+        return judge_process.judge(Path("/runs/some run"))
+
+    return run
+
+
+@pytest.mark.parametrize("code", list(ExitCode))
+def test_an_answer_is_passed_on(judged, code):
+    assert judged(f"sys.exit({int(code)})") == (code, "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "sys.exit(1)",
+        "sys.exit(2)",
+        "sys.exit(99)",
+        "raise RuntimeError('boom')",
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        "os.kill(os.getpid(), signal.SIGTERM)",
+    ],
+)
+def test_what_is_no_answer_is_an_internal_error_never_go(judged, body):
+    assert judged(body)[0] == ExitCode.INTERNAL
+
+
+def test_it_is_told_which_run_and_what_it_prints_is_handed_back(judged):
+    assert judged("print(sys.argv[1:])") == (0, "['judge', '/runs/some run']\n")
+
+
+def test_words_that_are_no_utf_8_do_not_lose_the_verdict(judged):
+    code, said = judged("sys.stdout.buffer.write(b'GO \\xff'); sys.stdout.flush(); sys.exit(20)")
+    assert (code, said[:3]) == (20, "GO ")
+
+
+def test_it_runs_in_a_session_of_its_own_so_that_a_ctrl_c_does_not_reach_it(judged):
+    assert judged("print(os.getsid(0) == os.getpid())") == (0, "True\n")

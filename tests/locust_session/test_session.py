@@ -1,0 +1,314 @@
+"""A Locust process and its runs: a refused run is not waited for and does not spoil the next; a node's troubles reach
+the master; what belongs to a run that is over changes nothing."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from types import SimpleNamespace
+
+import gevent
+import pytest
+from locust.env import Environment
+from locust.runners import STATE_MISSING, STATE_RUNNING, MasterRunner, WorkerNode, WorkerNodes
+
+from locust_session import conductor as conductor_module
+from locust_session import session as session_module
+from locust_session.load import Second
+from locust_session.node import NodeSession
+from locust_session.wire import ToMaster, ToNodes
+from mm2_users.replication_user import ReplicationUser
+from run_record.store import RunRecord
+from scenarios.errors import ExitCode, Mm2gateError, Refused
+from tests.locust_session.fakes import FakeMaster, NoJudge
+from tests.scenarios.examples import ENVIRONMENT, SCENARIO, plan
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "good.yaml").write_text(SCENARIO)
+    (tmp_path / "bad.yaml").write_text(SCENARIO.replace("10/s", "10"))
+    (tmp_path / "desk.yaml").write_text(ENVIRONMENT)
+    (tmp_path / "prod.yaml").write_text(ENVIRONMENT + "production: true\n")
+    return tmp_path
+
+
+def chosen(files, scenario="good", env="desk", **more) -> Namespace:
+    usual = {"rehearsal": "1", "runs_dir": str(files / "runs"), "confirm": "", "headless": False, "run_time": None}
+    return Namespace(scenario=str(files / f"{scenario}.yaml"), env=str(files / f"{env}.yaml"), **(usual | more))
+
+
+# --- the master ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ui(files, monkeypatch):
+    """A Locust process with a UI and no user, so that its runs fail soon, and the session in it."""
+    monkeypatch.setattr(session_module, "_catch_signals", lambda *_, **__: None)
+    monkeypatch.setattr(session_module, "judge", lambda directory: (int(ExitCode.NOGO), f"judged {directory}\n"))
+    monkeypatch.setattr(session_module, "follow", lambda directory: NoJudge(), raising=False)
+    monkeypatch.setattr(conductor_module, "READY_WITHIN_S", 0.1)
+    environment = Environment(parsed_options=chosen(files))
+    environment.create_local_runner()
+    session_module.install(environment, make_master=lambda _: FakeMaster(), make_load=lambda *_: None)
+    return environment
+
+
+def start(environment) -> None:
+    environment.events.test_start.fire(environment=environment)
+
+
+def leave(environment) -> int:
+    with gevent.Timeout(3):
+        environment.events.quitting.fire(environment=environment)
+    return environment.process_exit_code
+
+
+def session_of(environment) -> session_module.MasterSession:
+    return vars(environment)[session_module.SESSION]
+
+
+def test_a_process_that_never_ran_leaves_without_an_answer_of_go(ui):
+    assert leave(ui) == ExitCode.INTERNAL
+
+
+def test_a_run_that_failed_before_the_load_leaves_with_its_own_code_and_is_not_judged(ui, capsys):
+    start(ui)
+    session_of(ui)._judged.wait(3)
+    assert leave(ui) == ExitCode.INTERNAL
+    ui.events.quit.fire(exit_code=0)
+    assert capsys.readouterr().out.startswith("mm2gate: waiting for the nodes to be ready: not done")
+
+
+def test_a_run_ended_by_a_person_is_judged(ui):
+    start(ui)
+    gevent.sleep(0.02)
+    session_of(ui).end("stopped")
+    assert leave(ui) == ExitCode.NOGO
+
+
+def test_a_second_run_that_is_refused_is_not_waited_for_and_gives_its_code(ui, files, capsys):
+    start(ui)
+    session_of(ui)._judged.wait(3)
+    ui.parsed_options = chosen(files, "bad")
+    start(ui)
+    assert "phases[0].rate" in capsys.readouterr().err
+    assert leave(ui) == ExitCode.BAD_SPEC
+
+
+def test_a_refused_run_does_not_spoil_the_next(ui, files):
+    ui.parsed_options = chosen(files, "bad")
+    start(ui)
+    ui.events.test_stopping.fire(environment=ui)  # Locust stops what was refused
+    ui.parsed_options = chosen(files)
+    start(ui)
+    assert session_of(ui).busy
+    session_of(ui)._judged.wait(3)
+    assert len(list((files / "runs").iterdir())) == 1
+
+
+def test_an_end_before_the_first_run_lets_none_start(ui, files, capsys):
+    session_of(ui).end("sigterm")
+    start(ui)
+    assert "nothing was sent" in capsys.readouterr().err
+    assert not (files / "runs").exists()
+    assert leave(ui) == ExitCode.ABORTED
+
+
+def test_stopping_and_quitting_may_come_twice(ui):
+    start(ui)
+    for _ in range(2):
+        ui.events.test_stopping.fire(environment=ui)
+        leave(ui)
+    assert leave(ui) == ExitCode.NOGO
+
+
+@pytest.mark.parametrize(("written", "kept"), [("1.0", "1"), ("3/3", "1"), ("0.5", "1/2"), ("1/30", "1/30")])
+def test_the_record_says_whether_it_was_a_rehearsal_however_it_was_written(ui, files, written, kept):
+    ui.parsed_options = chosen(files, rehearsal=written)
+    start(ui)
+    session_of(ui)._judged.wait(3)
+    (directory,) = (files / "runs").iterdir()
+    manifest = RunRecord.open(directory).manifest
+    assert manifest.rehearsal == kept
+    assert manifest.is_rehearsal == (kept != "1")
+
+
+@pytest.mark.parametrize(
+    ("headless", "confirm", "refused"),
+    [(False, "", True), (False, "desk", True), (True, "", True), (True, "desk", False)],
+)
+def test_production_is_played_headless_and_with_its_name_typed_out_or_not_at_all(ui, files, headless, confirm, refused):
+    ui.parsed_options = chosen(files, env="prod", headless=headless, confirm=confirm)
+    if refused:
+        with pytest.raises(Refused, match="is a production environment"):
+            session_of(ui).check()
+    else:
+        session_of(ui).check()
+
+
+def test_run_time_ends_a_run_that_has_a_shape_too(ui, files):
+    ui.parsed_options = chosen(files, run_time=0.01)
+    start(ui)
+    gevent.sleep(0.03)
+    session_of(ui).tick()
+    session_of(ui)._judged.wait(3)
+    (directory,) = (files / "runs").iterdir()
+    assert RunRecord.open(directory).manifest.ending.how == "run_time"
+    assert session_of(ui).tick() is None
+
+
+def test_workers_that_left_or_went_missing_are_told_to_the_run(ui):
+    lost = []
+    runner = MasterRunner.__new__(MasterRunner)
+    runner.clients = WorkerNodes()
+    for name, state in (("here", STATE_RUNNING), ("silent", STATE_MISSING)):
+        runner.clients[name] = WorkerNode(name, state=state)
+    session = session_of(ui)
+    session.runner = runner
+    nodes = dict.fromkeys(("here", "silent", "gone"))
+    over = SimpleNamespace(is_set=lambda: False)
+    session._look_for_lost_workers(SimpleNamespace(nodes=nodes, node_lost=lost.append, over=over))
+    assert sorted(lost) == ["gone", "silent"]
+
+
+# --- a node ----------------------------------------------------------------------------------------------------------
+
+
+class Load:
+    """`NodeLoad` that does what it is told to do wrong."""
+
+    def __init__(self, *, prepare=lambda: None, second=Second) -> None:
+        self._prepare, self._second = prepare, second
+        self.stopped = self.finished = False
+
+    def prepare(self, _):
+        self._prepare()
+        return ["mine"]
+
+    def send_canaries(self) -> None: ...
+
+    def start(self, start_ns: int) -> None: ...
+
+    def stop_sending(self) -> None:
+        self.stopped = True
+
+    def second(self) -> Second:
+        return self._second()
+
+    def finish(self, _):
+        self.finished = True
+        return {"account": True}
+
+
+@pytest.fixture
+def make_node(files):
+    """A node whose messages to the master are kept, and a way to speak to it."""
+
+    def make(load: Load):
+        environment = Environment(parsed_options=chosen(files))
+        runner = environment.create_local_runner()
+        sent: list[tuple[str, dict]] = []
+        for kind in ToMaster:
+            runner.register_message(kind, lambda msg, kind=kind, **_: sent.append((kind, msg.data)))
+        node = NodeSession(environment, lambda *_: load)
+        node.host()
+
+        def tell(kind: ToNodes, **data) -> None:
+            runner.send_message(kind, data)
+            gevent.sleep(0.01)
+
+        return node, tell, sent
+
+    return make
+
+
+PREPARE = {"run_id": "run", "index": 0, "senders": 1, "scenario_sha256": plan().loaded_scenario.sha256}
+
+
+def kinds(sent) -> list[str]:
+    return [str(kind) for kind, _ in sent]
+
+
+def test_a_node_offers_itself_prepares_reports_and_gives_its_account(make_node):
+    load = Load()
+    node, tell, sent = make_node(load)
+    tell(ToNodes.PREPARE, **PREPARE)
+    node.wait_until_prepared()
+    tell(ToNodes.STOP_SENDING)
+    tell(ToNodes.FINISH, committed={})
+    assert kinds(sent) == ["mm2gate.ready", "mm2gate.prepared", "mm2gate.second", "mm2gate.account"]
+    assert load.stopped
+    assert load.finished
+    node.close()
+
+
+def test_another_scenario_here_than_on_the_master_is_trouble(make_node):
+    node, tell, sent = make_node(Load())
+    tell(ToNodes.PREPARE, **(PREPARE | {"scenario_sha256": "other"}))
+    assert sent[-1][0] == ToMaster.TROUBLE
+    assert "is not the master's" in sent[-1][1]["message"]
+    node.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(Refused("no"), ExitCode.REFUSED), (Mm2gateError("no"), ExitCode.INTERNAL), (KeyError("no"), 70)],
+)
+def test_what_goes_wrong_while_preparing_is_told_with_its_code(make_node, error, code):
+    def fail() -> None:
+        raise error
+
+    node, tell, sent = make_node(Load(prepare=fail))
+    tell(ToNodes.PREPARE, **PREPARE)
+    assert sent[-1][0] == ToMaster.TROUBLE
+    assert sent[-1][1]["exit_code"] == code
+    node.close()
+
+
+def test_a_second_that_cannot_be_had_is_trouble_not_silence(make_node):
+    def fail() -> Second:
+        raise RuntimeError("boom")
+
+    node, tell, sent = make_node(Load(second=fail))
+    tell(ToNodes.PREPARE, **PREPARE)
+    gevent.sleep(1.1)
+    assert sent[-1] == (ToMaster.TROUBLE, {"message": "the load failed: RuntimeError: boom", "exit_code": 70})
+    node.close()
+
+
+def test_a_load_prepared_after_its_run_was_over_is_not_reported_as_that_of_the_next(make_node):
+    node, tell, sent = make_node(Load(prepare=lambda: gevent.sleep(0.05)))
+    tell(ToNodes.PREPARE, **PREPARE)
+    node.close()
+    gevent.sleep(0.1)
+    assert kinds(sent) == ["mm2gate.ready"]
+    assert not node._prepared.is_set()
+
+
+def test_a_message_before_the_node_takes_part_is_trouble_said_in_words(make_node):
+    node, tell, sent = make_node(Load())
+    node.close()
+    tell(ToNodes.CANARIES)
+    assert "before this node had started one" in sent[-1][1]["message"]
+    tell(ToNodes.STOP_SENDING)
+    assert len(sent) == 2
+
+
+def test_an_engine_that_breaks_ends_the_run_instead_of_being_tried_again(monkeypatch):
+    failures = []
+
+    class Broken:
+        def step(self) -> None:
+            raise RuntimeError("boom")
+
+    node = SimpleNamespace(host=Broken, wait_until_prepared=lambda: None, failed=failures.append)
+    monkeypatch.setattr("mm2_users.replication_user.Engine", Broken)
+
+    class Mirror(ReplicationUser):
+        host = None
+
+    environment = Environment(user_classes=[Mirror])
+    environment.mm2gate_node = node
+    with pytest.raises(RuntimeError, match="boom"):
+        Mirror(environment).drive()
+    assert [str(error) for error in failures] == ["boom"]

@@ -1,0 +1,10 @@
+"""Tests of real processes and threads need a process that Locust has not patched: a pytest of their own (`make check`)."""
+
+import pytest
+from gevent.monkey import is_module_patched
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unpatched() -> None:
+    if is_module_patched("threading"):
+        pytest.exit("run tests/lab and tests/lab_unit apart from the rest, as `make check` does: Locust patches threads")
