@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 STATE_DIR ?= .lab
+WEB_PORT ?= 8089
 BIN := .venv/bin
 # Tests of real processes and threads: without the plugin that lets Locust patch them (pyproject.toml).
 UNPATCHED := -o addopts="--strict-markers --strict-config --import-mode=importlib -ra"
@@ -33,6 +34,10 @@ lab-down: setup ## end the lab's processes and remove its files
 .PHONY: demo
 demo: ## a lab on this machine, the smoke test (phase 1), its fiche, and the lab gone again
 	@began=$$(date +%s) && $(MAKE) --no-print-directory setup && $(BIN)/python -m runbook.demo --since $$began
+
+.PHONY: ui
+ui: setup ## a lab on this machine and Locust's web UI on it at 127.0.0.1:8089 (WEB_PORT=8089); Ctrl-C ends both
+	@$(BIN)/python -m runbook.ui --state-dir $(STATE_DIR) --port $(WEB_PORT)
 
 # ---- check ---------------------------------------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ PIECE_S = 3600.0
 #: Scrapes that are waited for after the run's last window, at most.
 PATIENCE_SCRAPES = 3
 CONNECT_TIMEOUT_S = 5.0
+#: How long Prometheus may take to answer one question, retries included; when it says nothing, no other is asked.
+PROMETHEUS_BUDGET_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,19 @@ def collect(record: RunRecord, *, clock: Clock | None = None) -> Path:
     return writer.directory
 
 
+def look(record: RunRecord, windows: Windows | None, directory: Path, *, clock: Clock | None = None) -> dict[str, Any]:
+    """Asks the same of a run that still goes on; the index. Not evidence: nothing is sealed, or waited for.
+
+    Answers go to `directory`, over those of the look before.
+    """
+    clock = clock or Clock()
+    environment = environment_of(record.manifest)
+    writer = _Writer(directory=directory)
+    _ask_connect(environment, writer)
+    profile = _ask_prometheus(environment, windows, writer, clock, wait=False)
+    return {"profile": profile.name, "answers": writer.entries}
+
+
 # Prometheus.
 
 
@@ -110,7 +125,7 @@ def _ask_prometheus(
         return profile
     roles = [Role.UP, *profile.metrics]
     try:
-        prometheus = Prometheus.of(environment)
+        prometheus = Prometheus.of(environment, budget_s=PROMETHEUS_BUDGET_S)
         if wait:
             _wait_for_scrape(prometheus, environment.environment, windows, clock)
         profile = detect(_names_present(prometheus, environment.environment, windows))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from checks.series import UnreadableAnswer
 from scenarios.environment import Environment
 
 RUNNING = "RUNNING"
@@ -52,8 +53,16 @@ class ConnectorSeen:
 def connectors_seen(environment: Environment, connectors: Any, workers: Any) -> tuple[ConnectorSeen, ...]:
     """The connectors that the environment names, found or not.
 
-    `connectors` and `workers` are the kept contents of connect-connectors.json and connect-workers.json.
+    `connectors` and `workers` are the kept contents of connect-connectors.json and connect-workers.json. Raises
+    UnreadableAnswer when they are not what Connect answers.
     """
+    try:
+        return _connectors_seen(environment, connectors, workers)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise UnreadableAnswer(f"not an answer of Kafka Connect ({type(error).__name__})") from None
+
+
+def _connectors_seen(environment: Environment, connectors: Any, workers: Any) -> tuple[ConnectorSeen, ...]:
     names = environment.connect.connectors
     silent = {urlsplit(worker["url"]).netloc for worker in workers or () if "error" in worker}
     wanted = [(names.source, True), (names.checkpoint, False), (names.heartbeat, True)]

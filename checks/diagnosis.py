@@ -8,6 +8,7 @@ when they fit, the most telling first. Words and actions are the language's cata
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -15,7 +16,9 @@ from urllib.parse import quote
 from checks.connectors import ABSENT, RUNNING, SILENT_WORKER, ConnectorSeen, TaskSeen, connectors_seen
 from checks.evaluate import Evaluation
 from checks.measures import Run
-from checks.reasons import Param
+from checks.metric_profiles import Role
+from checks.reasons import Code, Param
+from checks.series import UnreadableAnswer
 from checks.verdict import Verdict
 
 SLOW_MS = 500.0
@@ -38,7 +41,10 @@ OUR_ROWS = (
     "topic_not_selected",
     "not_readable",
     "source_refuses",
+    "mirror_unreadable",
+    "load_worker_lost",
     "connect_silent",
+    "prometheus_silent",
 )
 _CAUSES = (("AuthorizationException", "task_not_authorized"), ("RecordTooLargeException", "record_too_large"))
 
@@ -59,6 +65,10 @@ class Finding:
 def diagnose(run: Run, evaluation: Evaluation) -> tuple[Finding, ...]:
     """The page's rows, all of them, then ours that fit; ours are looked for only when something is wrong."""
     values = _values(evaluation)
+    counts = run.counts
+    if counts is not None and counts.balanced and not run.read_refused:
+        # The ledger knows them whether or not the scenario has criteria on them.
+        values = {"ledger.acked": counts.acked, "ledger.arrived": counts.arrived, **values}
     page = tuple(_page_rows(values))
     if evaluation.verdict is Verdict.GO:
         return page
@@ -96,17 +106,41 @@ def _row(name: str, fits: bool | None, **figures: float | None) -> Finding:
 
 
 def _our_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
+    yield from _load_rows(run, values)
+    yield from _mm2_rows(run, values)
+
+
+def _load_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
+    """Rows about the load's own end of things: none of them is MM2's fault."""
+    ledger = run.record.ledger or {}
     acked, errors = values.get("ledger.acked", 0), values.get("ledger.send_errors", 0)
     if errors > 0:
-        ledger = run.record.ledger or {}
         last_error = next(iter(ledger.get("last_errors", ())), "")
         yield Finding(row="source_refuses", fits=True, params={"errors": errors, "acked": acked, "error": last_error})
+    if run.read_refused:
+        refused: dict[str, Param] = {"topic": run.read_refused[0], "count": len(run.read_refused)}
+        yield Finding(row="mirror_unreadable", fits=True, params=refused)
+    if unaccounted := ledger.get("unaccounted"):
+        workers = ", ".join(str(node["worker"]) for node in unaccounted)
+        owned = sum(len(node["owned"]) for node in unaccounted)
+        yield Finding(row="load_worker_lost", fits=True, params={"workers": workers, "owned": owned})
+
+
+def _mm2_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
+    trouble = run.evidence.metric(Role.UP).trouble
+    if trouble is not None and trouble.code is Code.PROMETHEUS_FAILED:
+        call = f"mm2gate judge runs/{run.record.manifest.run_id} --refresh"
+        yield Finding(row="prometheus_silent", fits=True, params={"error": trouble.params["error"], "call": call})
     connectors, workers = run.evidence.connect("connectors"), run.evidence.connect("workers")
     if connectors.content is None:
         yield Finding(row="connect_silent", fits=True, params={"error": connectors.error or ""})
         return
     url = _answering_url(run, workers.content)
-    seen = connectors_seen(run.environment, connectors.content, workers.content)
+    try:
+        seen = connectors_seen(run.environment, connectors.content, workers.content)
+    except UnreadableAnswer as error:
+        yield Finding(row="connect_silent", fits=True, params={"error": str(error)})
+        return
     for connector in seen:
         yield from _connector_rows(connector, url)
     yield from _flow_rows(run, seen[0], values)
@@ -187,11 +221,16 @@ def _flow_rows(run: Run, source: ConnectorSeen, values: Mapping[str, float]) -> 
 def _selected(config: Mapping[str, str], topic: str) -> bool | None:
     """Whether MM2's `topics` and `topics.exclude` (lists of Java regular expressions) let a topic through."""
     try:
-        chosen = any(re.fullmatch(pattern, topic) for pattern in _patterns(config.get("topics", ".*")))
-        excluded = any(re.fullmatch(pattern, topic) for pattern in _patterns(config.get("topics.exclude", "")))
-    except re.error:
-        return None  # Java knows more than Python; better no hint than a wrong one.
-    return chosen and not excluded
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Python warns where it reads a pattern otherwise than Java may
+            return _lets_through(config, topic)
+    except (re.error, FutureWarning, DeprecationWarning):
+        return None  # better no hint than a wrong one
+
+
+def _lets_through(config: Mapping[str, str], topic: str) -> bool:
+    chosen = any(re.fullmatch(pattern, topic) for pattern in _patterns(config.get("topics", ".*")))
+    return chosen and not any(re.fullmatch(pattern, topic) for pattern in _patterns(config.get("topics.exclude", "")))
 
 
 def _patterns(text: str) -> list[str]:

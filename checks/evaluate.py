@@ -19,18 +19,21 @@ import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
-from checks.measurement import Measurement
+from checks.measurement import Measurement, Window
 from checks.measures import Run, measure
 from checks.measures.load import sent_records
 from checks.reasons import Code, Reason
-from checks.verdict import Verdict, judge_at_least, judge_value, worst
+from checks.verdict import Verdict, judge_at_least, judge_interval, judge_value, worst
 from checks.windows import last_known_ns
 from scenarios.errors import ExitCode
 from scenarios.measures import MEASURES, Group
 from scenarios.scenario import Criterion, Scenario
 
+#: A load's last tick may come this much before its planned end.
+STRETCH_SLACK_S = 1.0
 #: What a drain that was cut short makes look worse than it is.
 NEEDS_WHOLE_DRAIN = frozenset({"ledger.late", "ledger.backlog_end", "ledger.arrived"})
 EXIT_CODES = {
@@ -84,7 +87,7 @@ def evaluate(run: Run, scenario: Scenario, *, measure: Measure = measure) -> Eva
     """Judges every criterion of a scenario on a run."""
     results = [_result(run, criterion, measure) for criterion in scenario.criteria]
     load = _load_verdict(results)
-    results = [_under_load(result, load) for result in results]
+    results = [_under_load(run, result, load) for result in results]
     required = [result for result in results if result.required]
     verdict, reason = _overall(run, required)
     return Evaluation(
@@ -102,13 +105,30 @@ def evaluate(run: Run, scenario: Scenario, *, measure: Measure = measure) -> Eva
 
 
 def _result(run: Run, criterion: Criterion, measure: Measure) -> Result:
-    measurement = _measured(run, criterion.measure, measure)
-    beside = None if criterion.beside is None else _measured(run, criterion.beside, measure)
+    narrowed = run if criterion.between is None else _narrowed(run, criterion.between)
+    measurement = measured(narrowed, criterion.measure, measure)
+    beside = None if criterion.beside is None else measured(narrowed, criterion.beside, measure)
     verdict, reason = _judged(run, criterion, measurement)
     return Result(criterion=criterion, measurement=measurement, verdict=verdict, reason=reason, beside=beside)
 
 
-def _measured(run: Run, name: str, measure: Measure) -> Measurement:
+def _narrowed(run: Run, between: tuple[float, float]) -> Run | Reason:
+    """The run over a stretch of the load, which a rehearsal scales; why not, if the run never got through it."""
+    if run.windows is None:
+        return run  # whatever is measured says that the load never started
+    scale = float(Fraction(run.record.manifest.rehearsal))
+    start_s, end_s = (run.windows.start_s + edge_s * scale for edge_s in between)
+    load_end_s = run.windows.load_end_s
+    if end_s > load_end_s + STRETCH_SLACK_S:
+        lasted_s = load_end_s - run.windows.start_s
+        return Reason.of(Code.STRETCH_NOT_REACHED, wanted_s=between[1] * scale, lasted_s=lasted_s)
+    return run.over(Window(start_s=start_s, end_s=min(end_s, load_end_s)))
+
+
+def measured(run: Run | Reason, name: str, measure: Measure) -> Measurement:
+    """One measure; a crash in it is a measurement without a value."""
+    if isinstance(run, Reason):
+        return Measurement(value=None, unit=MEASURES[name].unit, source=name, why_not=run)
     try:
         return measure(name, run)
     except Exception as error:  # noqa: BLE001 - the one broad except: a check that crashes is a result, not the end
@@ -151,7 +171,7 @@ def _objection(run: Run, criterion: Criterion, measurement: Measurement) -> Reas
     spec = criterion.spec
     if measurement.samples < spec.min_samples:
         return Reason.of(Code.TOO_FEW_SAMPLES, samples=measurement.samples, needed=spec.min_samples)
-    if _names_plan(criterion) and spec.group is not Group.LOAD:
+    if _names_plan(criterion) and spec.group is not Group.LOAD and not run.worker_lost:
         sent, planned = sent_records(run.record), run.record.manifest.planned_records
         if sent is not None and sent < planned:
             return Reason.of(Code.PLAN_NOT_SENT, sent=sent, planned=planned)
@@ -166,6 +186,8 @@ def _compared(run: Run, criterion: Criterion, measurement: Measurement, value: f
     unit, planned = criterion.spec.unit, run.record.manifest.planned_records
     go = criterion.go.interval(unit=unit, plan_records=planned)
     nogo = None if criterion.nogo is None else criterion.nogo.interval(unit=unit, plan_records=planned)
+    if measurement.interval is not None:
+        return judge_interval(*measurement.interval, go, nogo)
     return (judge_at_least if measurement.at_least else judge_value)(value, go, nogo)
 
 
@@ -173,6 +195,10 @@ def _comparison_reason(criterion: Criterion, verdict: Verdict, measurement: Meas
     if measurement.value == math.inf and measurement.note is not None:
         return measurement.note
     go, nogo = criterion.go.text, criterion.nogo.text if criterion.nogo else ""
+    if measurement.interval is not None:
+        low, high = measurement.interval
+        codes = {Verdict.GO: Code.INTERVAL_IN_GO, Verdict.NOGO: Code.INTERVAL_IN_NOGO}
+        return Reason.of(codes.get(verdict, Code.INTERVAL_ACROSS), low=low, high=high, go=go, nogo=nogo)
     if verdict is Verdict.GO:
         return Reason.of(Code.GO_MET, go=go)
     if verdict is Verdict.GREY:
@@ -191,11 +217,13 @@ def _load_verdict(results: list[Result]) -> Verdict:
     return worst(asked) if asked else Verdict.NOT_RUN
 
 
-def _under_load(result: Result, load: Verdict) -> Result:
+def _under_load(run: Run, result: Result, load: Verdict) -> Result:
     if result.group is not Group.PERFORMANCE or result.verdict is Verdict.INCONCLUSIVE:
         return result
     if load in (Verdict.GO, Verdict.GREY):
         return result
+    if run.unaccounted:
+        return replace(result, verdict=Verdict.INCONCLUSIVE, reason=run.worker_lost_reason)
     not_judged = Reason.of(Code.LOAD_NOT_JUDGED, hint="load.achieved")
     reason = not_judged if load is Verdict.NOT_RUN else Reason.of(Code.LOAD_NOT_APPLIED)
     return replace(result, verdict=Verdict.INCONCLUSIVE, reason=reason)
@@ -222,7 +250,7 @@ def _overall(run: Run, required: list[Result]) -> tuple[Verdict, Reason]:
 def _crash_reason(run: Run) -> Reason:
     """What happened, and the last thing known."""
     record = run.record
-    phase = record.manifest.phases[-1].name if record.manifest.phases else ""
+    phase = record.manifest.phases[-1].name if record.manifest.phases else "–"
     row = record.timeline[-1] if record.timeline else None
     return Reason.of(
         Code.CRASHED,

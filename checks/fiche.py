@@ -10,17 +10,21 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from jinja2 import Environment as Jinja
 from jinja2 import FunctionLoader, StrictUndefined
 
+from checks.chart import Mark, curve
 from checks.diagnosis import Finding
 from checks.evaluate import Evaluation, Result
 from checks.markdown import Md, block, code, escape, spaced
 from checks.measurement import Measurement
 from checks.measures import Run
+from checks.measures.backlog import rows_of_load
 from checks.metric_profiles import Role
+from checks.optimisation import Bottleneck, bottlenecks
 from checks.pages import Page, answer_of, page_of, verdict_of
 from checks.reasons import Code, Reason
 from checks.verdict import Verdict
@@ -29,15 +33,17 @@ from run_record.counts import Counts
 from run_record.manifest import PhasePlayed
 from run_record.store import SEAL
 from scenarios.measures import Group
-from scenarios.scenario import Scenario
+from scenarios.scenario import Criterion, Scenario
 
 NS_PER_S = 1e9
 LEDGER_COLUMNS = (
     "sent", "acked", "failed", "unknown", "arrived", "lost", "late", "duplicated", "reordered", "corrupted", "phantom",
 )  # fmt: skip
+STREAM_COLUMNS = ("sent", "acked", "arrived", "lost", "late", "duplicated", "reordered", "corrupted")
+#: The lag's curve ends here or higher: a tenth of what the page tolerates.
+CURVE_LEAST_TOP = 500.0
 #: The connector filter of the page's PromQL.
 PAGE_CONNECTOR_FILTER = ".*MirrorSourceConnector.*"
-MOST_REASONS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,14 @@ class CriterionView:
     series: str
     coverage: str
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyView:
+    """Deciding criteria that share a reason. `reason` is empty where the value and what was wanted say it all."""
+
+    criteria: tuple[CriterionView, ...]
+    reason: Md
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +134,20 @@ def _printed(value: Any) -> str:
     return value if isinstance(value, Md) else escape(str(value))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BottleneckView:
+    """A row of the optimisation section as text; `actions` by priority."""
+
+    row: str
+    fits: bool
+    answer: str
+    side: str
+    symptom: str
+    figures: Md
+    signs: tuple[Md, ...]
+    actions: tuple[tuple[str, Md], ...]
+
+
 class _Views:
     """Turns one judgement into a template's context."""
 
@@ -149,8 +177,7 @@ class _Views:
             "reason": self._overall_reason(),
             "aborted": self._evaluation.aborted,
             "crashed": self._evaluation.crashed,
-            "why": [by_id[name] for name in self._evaluation.deciding[:MOST_REASONS]],
-            "more": max(len(self._evaluation.deciding) - MOST_REASONS, 0),
+            "why": self._why(by_id),
             "inconclusive": [] if self._evaluation.verdict is Verdict.INCONCLUSIVE else ids[Verdict.INCONCLUSIVE],
             "failed": [] if self._evaluation.verdict is Verdict.NOGO else ids[Verdict.NOGO],
             "criteria": criteria,
@@ -159,10 +186,27 @@ class _Views:
             "ledger": self._ledger(),
             "last_errors": list((self._run.record.ledger or {}).get("last_errors", ())),
             "diagnosis": self._diagnosis(),
+            "optimisation": self._optimisation() if page is not None and page.diagnosis == "bottleneck" else {},
+            "unaccounted": self._unaccounted(),
             "provenance": self._provenance(),
             "phases": self._phases(),
             "page": self._page(page, by_id) if page is not None else {},
         }
+
+    def _why(self, by_id: dict[str, CriterionView]) -> list[WhyView]:
+        """The deciding criteria, worst news first as the scenario has them; one line for all that share a reason."""
+        groups: dict[Md, list[CriterionView]] = {}
+        for result in self._evaluation.results:
+            view = by_id[result.criterion.id]
+            if view.id not in self._evaluation.deciding:
+                continue
+            plain = result.reason.code in (Code.GO_MISSED, Code.NOGO_MET)
+            # A comparison speaks for itself, so each has a line of its own.
+            groups.setdefault(Md(f"\0{view.id}") if plain else view.reason, []).append(view)
+        return [
+            WhyView(criteria=tuple(views), reason=Md("") if reason.startswith("\0") else reason)
+            for reason, views in groups.items()
+        ]
 
     def _ids(self, verdict: Verdict) -> list[str]:
         return [r.criterion.id for r in self._evaluation.results if r.required and r.verdict is verdict]
@@ -176,7 +220,7 @@ class _Views:
         beside = criterion.beside
         return CriterionView(
             id=criterion.id,
-            title=words.of("measures", criterion.measure),
+            title=self._title(criterion),
             measure=criterion.measure,
             group=words.of("groups", result.group.value),
             advisory=criterion.advisory,
@@ -196,12 +240,22 @@ class _Views:
             warnings=measurement.warnings,
         )
 
+    def _title(self, criterion: Criterion) -> str:
+        title = self._words.of("measures", criterion.measure)
+        if criterion.between is None:
+            return title
+        start, end = (edge_s / 60 for edge_s in criterion.between)
+        return str(self._words.phrase("stretch", title=Md(title), start=start, end=end))
+
     def _value(self, measurement: Measurement) -> Md:
         if measurement.value is None:
             return self._words.phrase("not_measured")
         if measurement.value == float("inf"):
             return self._words.phrase("never")
         text = escape(self._words.measured(measurement.value, measurement.unit))
+        if measurement.interval is not None:
+            low, high = measurement.interval
+            return self._words.phrase("interval", value=text, low=low, high=high)
         return self._words.phrase("at_least", value=text) if measurement.at_least else text
 
     @staticmethod
@@ -241,8 +295,10 @@ class _Views:
         return {
             "verdict": words.verdict(self._evaluation.load),
             "verdict_key": self._evaluation.load.value,
-            "planned": words.quantity(manifest.planned_records, "records"),
-            "sent": words.quantity(sent, "records"),
+            "planned": words.number(manifest.planned_records),
+            "sent": words.number(sent),
+            "missed": self._run.windows is None
+            or any(r.group is Group.LOAD and r.reason.code is Code.GO_MISSED for r in self._evaluation.results),
             "bytes": words.number(manifest.record_bytes),
             "topics": words.quantity(len(manifest.topics), "topics"),
             "partitions": words.quantity(sum(topic.partitions for topic in manifest.topics), "partitions"),
@@ -309,6 +365,80 @@ class _Views:
     def _answer(self, value: bool | None) -> Md:
         return self._words.phrase("unknown" if value is None else "yes" if value else "no")
 
+    def _optimisation(self) -> dict[str, list[BottleneckView]]:
+        """The three rows of the optimisation section, and those of them that fit."""
+        rows = [self._bottleneck(row) for row in bottlenecks(self._run)]
+        return {"rows": rows, "fitting": [row for row in rows if row.fits]}
+
+    def _bottleneck(self, found: Bottleneck) -> BottleneckView:
+        words, row = self._words, self._words.catalogue.optimisation[found.row]
+        signs = self._words.catalogue.optimisation_signs
+        return BottleneckView(
+            row=found.row,
+            fits=found.fits is True,
+            answer=self._answer(found.fits),
+            side=row.side,
+            symptom=row.symptom,
+            figures=words.fill(row.figures, found.figures) if found.figures else words.phrase("not_measured"),
+            signs=tuple(words.fill(signs[sign], found.figures) for sign in found.signs),
+            actions=tuple((priority, Md(text)) for priority, texts in sorted(row.actions.items()) for text in texts),
+        )
+
+    def _unaccounted(self) -> dict[str, list[dict[str, Any]]]:
+        """Load workers that vanished; and, only then, the others' account stream by stream."""
+        words, lost = self._words, self._run.unaccounted
+        if not lost:
+            return {"workers": [], "streams": []}
+        workers = [
+            {
+                "worker": one.worker,
+                "sent": words.number(one.sent),
+                "count": words.number(len(one.owned)),
+                "owned": _listed(one.owned) or "–",
+            }
+            for one in lost
+        ]
+        streams = [
+            {
+                "topic": stream["topic"],
+                "partition": stream["partition"],
+                "counts": [words.number(stream["counts"][name]) for name in STREAM_COLUMNS],
+            }
+            for stream in (self._run.record.ledger or {})["streams"]
+        ]
+        return {"workers": workers, "streams": streams}
+
+    def _curve(self) -> dict[str, Any]:
+        """The lag over the load, drawn; with the page's instants where they lie in this run, scaled or not."""
+        words, window = self._words, self._run.load_window
+        trend = next((r for r in self._evaluation.results if r.criterion.measure == "backlog.growth"), None)
+        verdict = trend.verdict if trend is not None else Verdict.INCONCLUSIVE
+        rows = rows_of_load(self._run)
+        if window is None or not rows:
+            return {"text": words.phrase("not_measured"), "trend": words.phrase("trend_INCONCLUSIVE"), "detail": {}}
+        scale = float(Fraction(self._manifest.rehearsal))
+        edges_s = {edge_s for c in self._scenario.criteria if c.between is not None for edge_s in c.between}
+        marks = [
+            Mark(
+                label=words.phrase("mark", minutes=edge_s / 60) if edge_s else words.phrase("mark_start"),
+                at_s=edge_s * scale,
+            )
+            for edge_s in edges_s
+        ]
+        drawn = curve(
+            [row.at_ns / NS_PER_S - window.start_s for row in rows],
+            [row.backlog for row in rows],
+            duration_s=max(window.duration_s, *(mark.at_s for mark in marks)) if marks else window.duration_s,
+            marks=marks,
+            least_top=CURVE_LEAST_TOP,
+        )
+        details = dict(trend.measurement.details) if trend is not None else {}
+        return {
+            "text": Md(f"```text\n{drawn}\n```"),
+            "trend": words.phrase(f"trend_{verdict.value}"),
+            "detail": {name: words.number(value) for name, value in details.items()},
+        }
+
     # The runbook's page.
 
     def _page(self, page: Page, by_id: dict[str, CriterionView]) -> dict[str, Any]:
@@ -326,6 +456,7 @@ class _Views:
         loads = self._manifest.of_kind("load")
         cells["load_planned"] = _listed(self._planned(phase) for phase in loads) or words.phrase("not_measured")
         cells["load_played"] = self._load()["sent"]
+        cells["cpu_of"] = words.phrase(f"cpu_of_{self._run.environment.cpu.workers}")
         cells["conclusion"] = words.verdict(evaluation.verdict)
         names = self._run.environment.connect.connectors.source
         return {
@@ -341,6 +472,7 @@ class _Views:
             },
             "sources": [topic.source for topic in self._manifest.topics],
             "remotes": [topic.remote for topic in self._manifest.topics],
+            "curve": self._curve(),
         }
 
     # Where it all comes from.

@@ -27,7 +27,8 @@ class Measurement:
 
     `value` is None exactly when `why_not` says why. It is never NaN; it is infinite only for a latency of records that
     never arrived. `at_least`: only a lower bound is known (a counter that was reset, records still on their way), and
-    `note` says why. `samples` are points of a series, or records. `details` are figures for the report.
+    `note` says why. `interval`: the value is an estimate, and all of this range around it must lie in a zone for a
+    verdict. `samples` are points of a series, or records. `details` are figures for the report.
     """
 
     value: float | None
@@ -39,6 +40,7 @@ class Measurement:
     coverage: float | None = None
     warnings: tuple[str, ...] = ()
     at_least: bool = False
+    interval: tuple[float, float] | None = None
     note: Reason | None = None
     why_not: Reason | None = None
     details: tuple[tuple[str, float], ...] = ()

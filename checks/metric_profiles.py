@@ -27,6 +27,28 @@ class Role(StrEnum):
     RECORD_COUNT = "record_count"
     LATENCY_AVG = "latency_avg"
     LATENCY_MAX = "latency_max"
+    BYTE_COUNT = "byte_count"
+    OFFSET_COMMIT_FAILURE = "offset_commit_failure"
+    TASK_ERRORS = "task_errors"
+    TASK_FAILURES = "task_failures"
+    TASK_SKIPPED = "task_skipped"
+    BUFFER_AVAILABLE = "buffer_available"
+    BUFFER_TOTAL = "buffer_total"
+    THROTTLE_MAX = "throttle_max"
+    PROCESS_CPU = "process_cpu"
+    HEAP_USED = "heap_used"
+    HEAP_MAX = "heap_max"
+    NODE_CPU_IDLE = "node_cpu_idle"
+    NODE_MEMORY_AVAILABLE = "node_memory_available"
+    NODE_MEMORY_TOTAL = "node_memory_total"
+    NODE_NETWORK_TROUBLE = "node_network_trouble"
+
+
+class Job(StrEnum):
+    """Whose scrape job a metric comes from."""
+
+    CONNECT = "connect"
+    NODES = "nodes"
 
 
 class Filter(StrEnum):
@@ -35,15 +57,20 @@ class Filter(StrEnum):
     NONE = "none"
     CONNECTOR = "connector"  # the source connector's
     PREFIX = "prefix"  # mirrors of topics inside the prefix
+    PRODUCER = "producer"  # producers of the source connector's tasks, under Connect's own client ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricName:
-    """A metric under one profile. `counter`: its name may lack `_total`."""
+    """A metric under one profile. `counter`: its name may lack `_total`. `also`: other names that it goes by, all of
+    which are taken. `matchers` are PromQL as it stands."""
 
     name: str
     filter: Filter = Filter.NONE
     counter: bool = False
+    also: tuple[str, ...] = ()
+    matchers: tuple[str, ...] = ()
+    job: Job = Job.CONNECT
 
     @property
     def base(self) -> str:
@@ -60,13 +87,14 @@ class MetricProfile:
     task_label: str = "task"
     topic_label: str = "topic"
     partition_label: str = "partition"
+    client_label: str = "client_id"
 
     def selector(self, role: Role, environment: Environment) -> str:
         """The PromQL selector of a role's series in an environment: one job, and only what is ours."""
         if role is Role.UP:
             return f"up{{{job_matcher(environment)}}}"
         metric = self.metrics[role]
-        matchers = [job_matcher(environment)]
+        matchers = [job_matcher(environment, metric.job), *metric.matchers]
         if metric.filter is Filter.CONNECTOR:
             # Names outside [\w-%. ] are quoted by JMX, and the quotes end up inside the label's value.
             name = _regex(environment.connect.connectors.source)
@@ -74,6 +102,12 @@ class MetricProfile:
         elif metric.filter is Filter.PREFIX:
             mirrored = _regex(environment.topics.remote("\0")).replace("\0", _regex(environment.topics.prefix) + ".*")
             matchers.append(f"{self.topic_label}=~{_string(mirrored)}")
+        elif metric.filter is Filter.PRODUCER:
+            name = _regex(f"connector-producer-{environment.connect.connectors.source}-")
+            matchers.append(f"{self.client_label}=~{_string(_QUOTE + '?' + name + '[0-9]+' + _QUOTE + '?')}")
+        if metric.also:
+            matchers.insert(0, f"__name__=~{_string('|'.join((metric.name, *metric.also)))}")
+            return f"{{{','.join(matchers)}}}"
         if metric.counter:
             matchers.insert(0, f"__name__=~{_string(f'{metric.base}(_total)?')}")
             return f"{{{','.join(matchers)}}}"
@@ -83,6 +117,8 @@ class MetricProfile:
 _QUOTE = '"'
 _CONNECT = "kafka_connect"
 _MIRROR = "kafka_connect_mirror_source_connector"
+_ERRORS = f"{_CONNECT}_task_error_metrics"
+_PRODUCER = "kafka_producer_producer_metrics"
 
 CONFLUENT_MIRROR = MetricProfile(
     name="confluent_mirror",
@@ -105,15 +141,47 @@ CONFLUENT_MIRROR = MetricProfile(
         Role.RECORD_COUNT: MetricName(name=f"{_MIRROR}_record_count", filter=Filter.PREFIX),
         Role.LATENCY_AVG: MetricName(name=f"{_MIRROR}_replication_latency_ms_avg", filter=Filter.PREFIX),
         Role.LATENCY_MAX: MetricName(name=f"{_MIRROR}_replication_latency_ms_max", filter=Filter.PREFIX),
+        Role.BYTE_COUNT: MetricName(name=f"{_MIRROR}_byte_count", filter=Filter.PREFIX),
+        Role.OFFSET_COMMIT_FAILURE: MetricName(
+            name=f"{_CONNECT}_connector_task_metrics_offset_commit_failure_percentage", filter=Filter.CONNECTOR
+        ),
+        Role.TASK_ERRORS: MetricName(name=f"{_ERRORS}_total_record_errors", filter=Filter.CONNECTOR),
+        Role.TASK_FAILURES: MetricName(name=f"{_ERRORS}_total_record_failures", filter=Filter.CONNECTOR),
+        Role.TASK_SKIPPED: MetricName(name=f"{_ERRORS}_total_records_skipped", filter=Filter.CONNECTOR),
+        Role.BUFFER_AVAILABLE: MetricName(name=f"{_PRODUCER}_buffer_available_bytes", filter=Filter.PRODUCER),
+        Role.BUFFER_TOTAL: MetricName(name=f"{_PRODUCER}_buffer_total_bytes", filter=Filter.PRODUCER),
+        Role.THROTTLE_MAX: MetricName(name=f"{_PRODUCER}_produce_throttle_time_max", filter=Filter.PRODUCER),
+        Role.PROCESS_CPU: MetricName(name="process_cpu_seconds_total", counter=True),
+        # The agent's own metrics of the JVM: named one way up to 0.20, the other way from 1.0 on.
+        Role.HEAP_USED: MetricName(
+            name="jvm_memory_used_bytes", also=("jvm_memory_bytes_used",), matchers=('area="heap"',)
+        ),
+        Role.HEAP_MAX: MetricName(
+            name="jvm_memory_max_bytes", also=("jvm_memory_bytes_max",), matchers=('area="heap"',)
+        ),
+        Role.NODE_CPU_IDLE: MetricName(name="node_cpu_seconds_total", matchers=('mode="idle"',), job=Job.NODES),
+        Role.NODE_MEMORY_AVAILABLE: MetricName(name="node_memory_MemAvailable_bytes", job=Job.NODES),
+        Role.NODE_MEMORY_TOTAL: MetricName(name="node_memory_MemTotal_bytes", job=Job.NODES),
+        Role.NODE_NETWORK_TROUBLE: MetricName(
+            name="node_network_receive_drop_total",
+            also=(
+                "node_network_receive_errs_total",
+                "node_network_transmit_drop_total",
+                "node_network_transmit_errs_total",
+            ),
+            matchers=('device!="lo"',),
+            job=Job.NODES,
+        ),
     },
 )
 
 PROFILES: dict[str, MetricProfile] = {profile.name: profile for profile in (CONFLUENT_MIRROR,)}
 
 
-def job_matcher(environment: Environment) -> str:
-    """The label matcher of the Connect workers' scrape job."""
-    return f"job={_string(environment.prometheus.jobs.connect)}"
+def job_matcher(environment: Environment, job: Job = Job.CONNECT) -> str:
+    """The label matcher of a scrape job, that of the Connect workers unless told otherwise."""
+    jobs = environment.prometheus.jobs
+    return f"job={_string(jobs.nodes if job is Job.NODES else jobs.connect)}"
 
 
 def detect(names: Iterable[str]) -> MetricProfile:

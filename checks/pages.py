@@ -28,7 +28,7 @@ class PageLine(StrictModel):
 
 
 class Page(StrictModel):
-    """One page: its template, and what its parts hang on."""
+    """One page: its template, and what its parts hang on. `diagnosis`: what stands on it for a NOGO."""
 
     template: str
     runbook_phase: int
@@ -36,6 +36,7 @@ class Page(StrictModel):
     conditions: dict[str, PageCondition]
     boxes: dict[str, tuple[str, ...]]
     lines: tuple[PageLine, ...]
+    diagnosis: Literal["symptoms", "bottleneck"] = "symptoms"
 
     @property
     def criteria(self) -> set[str]:

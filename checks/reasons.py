@@ -17,6 +17,9 @@ class Code(StrEnum):
     GO_MET = "go_met"
     BETWEEN = "between"
     NOGO_MET = "nogo_met"
+    INTERVAL_IN_GO = "interval_in_go"
+    INTERVAL_IN_NOGO = "interval_in_nogo"
+    INTERVAL_ACROSS = "interval_across"
     GO_MISSED = "go_missed"
     NEVER_ARRIVED = "never_arrived"
 
@@ -33,6 +36,9 @@ class Code(StrEnum):
     CLOCK_STEPPED = "clock_stepped"
     TOO_FEW_SAMPLES = "too_few_samples"
     WORKER_LOST = "worker_lost"
+    STRETCH_NOT_REACHED = "stretch_not_reached"
+    UNKNOWN_NODE = "unknown_node"
+    READ_REFUSED = "read_refused"
 
     # Not measured: Prometheus and Connect.
     PROMETHEUS_FAILED = "prometheus_failed"
@@ -53,6 +59,7 @@ class Code(StrEnum):
     NO_GROWTH = "no_growth"
 
     # Not judged.
+    NOT_YET = "not_yet"
     LOAD_NOT_APPLIED = "load_not_applied"
     LOAD_NOT_JUDGED = "load_not_judged"
     PLAN_NOT_SENT = "plan_not_sent"

@@ -8,6 +8,7 @@ nothing is INCONCLUSIVE, and a required criterion that was not run counts as INC
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -34,12 +35,28 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def judge_value(value: float, go: Interval, nogo: Interval | None) -> Verdict:
-    """One exact number. Without `nogo`, NOGO is the complement of GO. NaN is INCONCLUSIVE."""
+    """One exact number. Without `nogo`, NOGO is the complement of GO. NaN is INCONCLUSIVE.
+
+    Infinity (the latency of what never arrived) is judged as a number larger than any that a condition can name.
+    """
     if math.isnan(value):
         return Verdict.INCONCLUSIVE
+    value = min(value, sys.float_info.max)
     if go.holds(value):
         return Verdict.GO
     return Verdict.NOGO if nogo is None or nogo.holds(value) else Verdict.GREY
+
+
+def judge_interval(low: float, high: float, go: Interval, nogo: Interval | None) -> Verdict:
+    """An estimate that lies between `low` and `high`: GO or NOGO only if all of it does, GREY otherwise."""
+    if math.isnan(low) or math.isnan(high):
+        return Verdict.INCONCLUSIVE
+    if go.holds(low) and go.holds(high):
+        return Verdict.GO
+    if nogo is None:
+        between = Interval(low=low, high=high, low_open=False, high_open=False)
+        return Verdict.GREY if go.overlaps(between) else Verdict.NOGO
+    return Verdict.NOGO if nogo.holds(low) and nogo.holds(high) else Verdict.GREY
 
 
 def judge_at_least(value: float, go: Interval, nogo: Interval | None) -> Verdict:

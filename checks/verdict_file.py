@@ -52,6 +52,8 @@ def _criterion(result: Result) -> dict[str, Any]:
         "group": result.group.value,
         "advisory": criterion.advisory,
         "at_least": measurement.at_least,
+        "interval": None if measurement.interval is None else [number(edge) for edge in measurement.interval],
+        "between_s": None if criterion.between is None else [number(edge) for edge in criterion.between],
         "series": measurement.series,
         "coverage": number(measurement.coverage),
         "warnings": list(measurement.warnings),

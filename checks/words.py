@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ class NumberWords(StrictModel):
 
     decimal: str
     thousands: str
+    singular: Literal["below_two", "only_one"]
     space_before: str
     space_after: str
 
@@ -44,6 +46,15 @@ class DiagnosisWords(StrictModel):
     cause: str
     figures: str
     action: str
+
+
+class OptimisationWords(StrictModel):
+    """One row of the optimisation section: a side of the chain, and what to do there, most urgent first."""
+
+    side: str
+    symptom: str
+    figures: str
+    actions: dict[Literal["P0", "P1", "P2"], tuple[str, ...]]
 
 
 class Catalogue(StrictModel):
@@ -61,6 +72,17 @@ class Catalogue(StrictModel):
     measures: dict[str, str]
     reasons: dict[str, str]
     diagnosis: dict[str, DiagnosisWords]
+    optimisation: dict[str, OptimisationWords]
+    optimisation_signs: dict[str, str]
+
+
+@cache
+def _catalogue(language: str) -> Catalogue:
+    if language not in languages():
+        message = f"no reports in this language; there are {', '.join(languages())}"
+        raise SpecError([Problem(file=f"--lang {language}", key="", message=message)])
+    text = (TEMPLATES / language / "words.yaml").read_text(encoding="utf-8")
+    return parse(text, Catalogue, file=f"report_templates/{language}/words.yaml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,20 +95,21 @@ class Words:
     @classmethod
     def load(cls, language: str) -> Words:
         """SpecError when there is no such language."""
-        if language not in languages():
-            message = f"no reports in this language; there are {', '.join(languages())}"
-            raise SpecError([Problem(file=f"--lang {language}", key="", message=message)])
-        text = (TEMPLATES / language / "words.yaml").read_text(encoding="utf-8")
-        file = f"report_templates/{language}/words.yaml"
-        return cls(language=language, catalogue=parse(text, Catalogue, file=file))
+        return cls(language=language, catalogue=_catalogue(language))
 
     # Numbers.
 
-    def number(self, value: float) -> str:
-        """A number with three significant digits behind small ones, none behind large ones: 0,48 · 31,2 · 1 234."""
+    def number(self, value: float, *, below: float | None = None) -> str:
+        """A number with four significant digits: 0,004 · 22,29 · 116,4 · 1 234 568.
+
+        Rounding never lifts it to `below`: 99,9996 % is not 100 %.
+        """
         if not math.isfinite(value):
             return "∞" if value > 0 else "−∞" if value < 0 else "NaN"
-        decimals = 0 if value == int(value) or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+        whole_digits = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+        decimals = 0 if value == int(value) else max(4 - whole_digits, 0)
+        while below is not None and value < below <= round(value, decimals) and decimals < 9:
+            decimals += 1
         text = f"{value:,.{decimals}f}"
         if "." in text:
             text = text.rstrip("0").rstrip(".")
@@ -96,9 +119,9 @@ class Words:
     def quantity(self, value: float, unit: str) -> str:
         """A number and its unit, joined by a no-break space."""
         one, many = self.catalogue.units.get(unit, (unit, unit))
-        # French counts 0 and 1,5 as singular, English does not; the catalogue's language decides below 2.
-        word = one if abs(value) < 2 else many
-        return f"{self.number(value)}\u00a0{word}"
+        singular = abs(value) < 2 if self.catalogue.numbers.singular == "below_two" else value == 1
+        word = one if singular else many
+        return f"{self.number(value, below=100.0 if unit == '%' else None)}\u00a0{word}"
 
     def measured(self, value: float, unit: str) -> str:
         """A measured value: counts without a word, since what is counted is the measure's title."""

@@ -109,6 +109,16 @@ class Conductor:
         """The run's directory, once there is one."""
         return self._writer.directory if self._writer else None
 
+    @property
+    def phase(self) -> str:
+        """Where the run is."""
+        return self._phases[-1].name if self._phases else "prepare"
+
+    @property
+    def ending(self) -> bool:
+        """Whether it was asked to end before its plan does."""
+        return bool(self._ending.is_set())
+
     def end_early(self, how: How, detail: str = "") -> None:
         """Asks the run to end; only the first reason counts. Returns at once."""
         if not self._ending.is_set() and not self.over.is_set():
@@ -179,6 +189,10 @@ class Conductor:
         except (Mm2gateError, OSError) as error:
             LOG.exception("the record could not be closed")
             self.how, self.detail, self.exit_code = "failed", str(error), ExitCode.INTERNAL
+        except Exception as error:
+            LOG.exception("the record could not be closed")
+            self.how, self.detail = "failed", f"{type(error).__name__}: {error}"
+            self.exit_code = ExitCode.INTERNAL
         finally:
             if reporter is not None:
                 reporter.kill()

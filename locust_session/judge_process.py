@@ -1,4 +1,5 @@
-"""Starts the judge on a sealed record. Locust never decides: the judge is another program, with an exit code."""
+"""Starts the judge: on a sealed record, and beside a run that goes on. Locust never decides: the judge is another
+program, with an exit code."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from gevent import subprocess
 
 from scenarios.errors import ExitCode
 
+#: What a follower that was told to end may take for it.
+ENDS_WITHIN_S = 5.0
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -18,10 +21,48 @@ def judge(run_directory: Path) -> tuple[int, str]:
 
     In a session of its own, so that a Ctrl-C that ends the load does not end the judgement of what was sent.
     """
-    command = [sys.executable, "-m", "runbook", "judge", str(run_directory)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])}
-    process = subprocess.Popen(command, start_new_session=True, env=environment, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        _command(run_directory), start_new_session=True, env=_environment(), stdout=subprocess.PIPE
+    )
     output, _ = process.communicate()
     code = process.returncode
     # Killed by a signal, or ended by Python itself (1: a crash, 2: bad arguments): no verdict was reached.
     return (code if code in set(ExitCode) else int(ExitCode.INTERNAL)), output.decode(errors="replace")
+
+
+def follow(run_directory: Path) -> subprocess.Popen[bytes]:
+    """Starts the judge beside a run that goes on; it writes live/ at a low priority, and ends with the record's seal.
+
+    What it says goes to live/follow.log: nothing that happens to it may reach the run, or the terminal.
+    """
+    live = run_directory / "live"
+    live.mkdir(exist_ok=True)
+    with (live / "follow.log").open("ab") as log:
+        return subprocess.Popen(
+            [*_command(run_directory), "--follow"],
+            start_new_session=True,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+
+
+def end(follower: subprocess.Popen[bytes]) -> None:
+    """Ends it, if it has not ended by itself."""
+    if follower.poll() is not None:
+        return
+    follower.terminate()
+    try:
+        follower.wait(timeout=ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        follower.kill()
+        follower.wait()
+
+
+def _command(run_directory: Path) -> list[str]:
+    return [sys.executable, "-m", "runbook", "judge", str(run_directory)]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])}

@@ -16,12 +16,20 @@ def add(parser: LocustArgumentParser) -> None:
         "--env", default="", help="environment: a path, or a name in environments/", env_var="MM2GATE_ENV"
     )
     parser.add_argument("--rehearsal", default="1", help="factor on the load's durations, as in 1/30")
-    parser.add_argument("--runs-dir", default="runs", help="where run records go", env_var="MM2GATE_RUNS_DIR")
+    parser.add_argument(
+        "--runs-dir",
+        default="runs",
+        help="where run records go",
+        env_var="MM2GATE_RUNS_DIR",
+        include_in_web_ui=False,
+    )
     parser.add_argument(
         "--confirm", default="", help="name of a production environment, typed out", include_in_web_ui=False
     )
     # Locust's table every two seconds would bury the progress line; its summary at the end stays.
     parser.set_defaults(only_summary=True)
+    # Whoever reaches the web UI can start a load: this machine only, unless --web-host says otherwise ("*": everyone).
+    parser.set_defaults(web_host="127.0.0.1")
 
 
 def of(parsed_options: Any) -> dict[str, str]:

@@ -11,7 +11,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from locust_session import options
 from locust_session.conductor import Conductor, How
-from locust_session.judge_process import judge
+from locust_session.judge_process import end, follow, judge
 from locust_session.load import MasterLoad, Second
 from locust_session.node import MakeLoad, NodeSession
+from locust_session.web_ui import WebUi
 from locust_session.wire import ToMaster
 from run_record.manifest import ClusterSeen
 from run_record.store import new_run_id
@@ -43,6 +44,7 @@ SESSION, NODE = "mm2gate_session", "mm2gate_node"
 
 #: What an abnormal end may take: the hurried drain, the accounts, the seal.
 BARRIER_S = 20.0
+FOLLOW_LOOK_S = 0.05
 
 
 class MasterSession:
@@ -53,7 +55,12 @@ class MasterSession:
         self._make_master = make_master
         self._conductor: Conductor | None = None
         self._judged = Event()
-        self._code: int = ExitCode.INTERNAL
+        # A web UI that is closed before any run has done nothing wrong.
+        self._code: int = ExitCode.INTERNAL if environment.web_ui is None else ExitCode.GO
+        self.runs: dict[str, Path] = {}
+        """Directories of the runs of this process by run id, in the order of their starts."""
+        self.trouble = ""
+        """Why the last start came to nothing, if it did."""
         self._verdict = ""
         self._ended_before_start: How | None = None
         self._started_s = 0.0
@@ -73,9 +80,12 @@ class MasterSession:
 
     # --- before a run ------------------------------------------------------------------------------------------------
 
-    def check(self) -> None:
-        """Reads the plan and asks the guards, before anything is written anywhere. Raises Mm2gateError."""
-        chosen = options.of(self._environment.parsed_options)
+    def check(self, wanted: Mapping[str, str] | None = None) -> None:
+        """Reads the plan and asks the guards, before anything is written anywhere. Raises Mm2gateError.
+
+        `wanted` are options that take the place of the command line's: what the web UI's form asks for.
+        """
+        chosen = {**options.of(self._environment.parsed_options), **(wanted or {})}
         plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"])
         if plan.environment.production and not (
             _headless(self._environment) and chosen["confirm"] == plan.environment.name
@@ -86,6 +96,25 @@ class MasterSession:
             )
         load = self._make_master(plan)
         self._checked = (plan, load, load.identify())
+
+    def accept(self, wanted: Mapping[str, str]) -> None:
+        """Checks what the form asks for; the next start plays it. Raises Mm2gateError, and then nothing starts."""
+        self.check(wanted)
+        self.trouble = ""
+        self._conductor = None  # the shape must not take the run before for this one, and end it
+
+    def forget(self) -> None:
+        """What was accepted does not start after all."""
+        self._checked = None
+
+    def stop(self) -> None:
+        """The web UI's Stop. Returns at once: the run drains, and the shape ends it when its record is sealed."""
+        conductor = self._conductor
+        if conductor is not None:
+            conductor.end_early("stopped")
+        else:
+            self.forget()
+            gevent.spawn(self.runner.stop)
 
     # --- Locust's events ---------------------------------------------------------------------------------------------
 
@@ -172,6 +201,16 @@ class MasterSession:
         self.runner.quit()
 
     @property
+    def conductor(self) -> Conductor | None:
+        """Of the run that goes on, or of the last one."""
+        return self._conductor
+
+    @property
+    def starting(self) -> bool:
+        """Whether a start was accepted, and has not begun yet."""
+        return self._conductor is None and self._checked is not None
+
+    @property
     def busy(self) -> bool:
         """Whether a run is going on, or being judged."""
         return self._conductor is not None and not self._judged.is_set()
@@ -186,10 +225,13 @@ class MasterSession:
                 conductor.node_lost(node_id)
 
     def _play_and_judge(self, conductor: Conductor) -> None:
+        follower = gevent.spawn(self._follow, conductor)
         try:
             conductor.play()
+            follower.join()
             if conductor.exit_code is not None or conductor.directory is None:
                 self._code = conductor.exit_code or ExitCode.INTERNAL
+                self.trouble = conductor.detail
                 self._verdict = f"mm2gate: {conductor.detail}\n"
                 STATS_TABLES.disabled = True  # of nothing
             else:
@@ -199,6 +241,20 @@ class MasterSession:
                     self.say_verdict()
         finally:
             self._judged.set()
+
+    def _follow(self, conductor: Conductor) -> None:
+        """The judge that looks on while the run goes on; it leaves the processor to the one that judges at the end."""
+        while conductor.directory is None:
+            if conductor.over.wait(FOLLOW_LOOK_S):
+                return
+        self.runs[conductor.directory.name] = conductor.directory
+        try:
+            follower = follow(conductor.directory)
+        except OSError as error:
+            LOG.warning("no live verdicts: %s", error)
+            return
+        conductor.over.wait()
+        end(follower)
 
     def _listener(self, handler: Callable[[Conductor, str, dict[str, Any]], None]) -> Callable[..., None]:
         def listener(msg: Any, **_: Any) -> None:
@@ -247,6 +303,7 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
             session.test_start()
         except Mm2gateError as error:
             _say(error)
+            session.trouble = str(error)
             STATS_TABLES.disabled = True
             gevent.spawn(session.leave if _headless(environment) else session.runner.stop)
 
@@ -264,7 +321,9 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
     environment.events.test_stopping.add_listener(test_stopping)
     environment.events.quitting.add_listener(quitting)
     environment.events.quit.add_listener(quit_)
-    _catch_signals(session, headless=_headless(environment))
+    _catch_signals(session, environment)
+    if environment.web_ui is not None:
+        WebUi(session, environment.web_ui).install()
     if _headless(environment):
         try:
             session.check()
@@ -273,15 +332,20 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
             sys.exit(error.exit_code)
 
 
-def _catch_signals(session: MasterSession, *, headless: bool) -> None:
+def _catch_signals(session: MasterSession, environment: Environment) -> None:
     """SIGTERM and Ctrl-C end the run, which then drains, seals and is judged; the shape ends after it by itself.
 
-    Locust installs its own handlers too late for a headless run with a shape: SIGTERM would kill it dead.
+    Locust installs its own handlers too late for a headless run with a shape: SIGTERM would kill it dead. A web UI goes
+    on after its runs, so there Locust leaves by itself on SIGTERM, and Ctrl-C ends its server too.
     """
 
+    def interrupted() -> None:
+        session.end("sigint")
+        if environment.web_ui is not None:
+            environment.web_ui.stop()
+
     gevent.signal_handler(signal.SIGTERM, session.end, "sigterm")
-    if headless:
-        gevent.signal_handler(signal.SIGINT, session.end, "sigint")
+    gevent.signal_handler(signal.SIGINT, interrupted)
     # `mm2gate run` starts with both blocked; what came in the meantime is delivered now.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 

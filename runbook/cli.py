@@ -57,8 +57,16 @@ def plan(scenario: str, env: str, rehearsal: str) -> None:
 @cli.command(epilog=EXIT_CODES)
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--refresh", is_flag=True, help="collect new evidence from Prometheus and Connect, beside the old")
-def judge(run_directory: Path, refresh: bool) -> NoReturn:
+@click.option("--follow", is_flag=True, help="while the run goes on, keep its live/ files up to date")
+def judge(run_directory: Path, refresh: bool, follow: bool) -> NoReturn:
     """Judge a run from its record: writes verdict.json and fiche.md. Once evidence is there, opens no socket."""
+    if follow:
+        from checks.follow import follow_run
+
+        if refresh:
+            raise click.UsageError("--follow looks at a run that goes on, --refresh at one that is over: give one")
+        follow_run(run_directory)
+        sys.exit(ExitCode.GO)
     from checks.judge import judge_run
     from runbook.verdict_text import verdict_text
 

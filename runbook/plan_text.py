@@ -37,6 +37,10 @@ def _lines(plan: RunPlan) -> Iterator[str]:
     for phase in scenario.phases:
         yield f"  {phase.name:<12} {_phase(plan, phase)}"
     yield f"criteria     {len(scenario.criteria)}"
+    edges_s = sorted({c.between[1] for c in scenario.criteria if c.between is not None})
+    if edges_s:
+        instants = ", ".join(f"{edge_s * float(plan.rehearsal):g} s" for edge_s in edges_s)
+        yield f"checkpoints  at {instants} of the load"
     yield f"rights of {environment.source.security.username or 'the load'}"
     yield f"  source     CREATE, WRITE, DESCRIBE on topics {environment.topics.prefix}*"
     yield f"  target     READ, DESCRIBE on topics {environment.topics.remote(environment.topics.prefix)}*"

@@ -205,16 +205,20 @@ class LoadedEnvironment(StrictModel):
         return (self.file.parent / Path(name).expanduser()).resolve()
 
 
+def named() -> tuple[str, ...]:
+    """Names of the environments in `environments/`, in order."""
+    return tuple(sorted(file.stem for file in NAMED_ENVIRONMENTS.glob("*.yaml")))
+
+
 def find(name_or_path: str) -> Path:
     """The file that `--env` means: a path, or a name in `environments/`."""
     path = Path(name_or_path)
     if path.is_file():
         return path
-    named = NAMED_ENVIRONMENTS / f"{name_or_path}.yaml"
-    if named.is_file():
-        return named
-    known = sorted(file.stem for file in NAMED_ENVIRONMENTS.glob("*.yaml"))
-    hint = f"known names: {', '.join(known)}" if known else f"there is no {NAMED_ENVIRONMENTS}/ here"
+    file = NAMED_ENVIRONMENTS / f"{name_or_path}.yaml"
+    if file.is_file():
+        return file
+    hint = f"known names: {', '.join(known)}" if (known := named()) else f"there is no {NAMED_ENVIRONMENTS}/ here"
     raise SpecError([Problem(file=name_or_path, key="", message=f"no such environment file, and {hint}")])
 
 

@@ -27,7 +27,8 @@ class Group(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureSpec:
     """`looks_back`: MM2's own gauges of it span the last 30 to 60 s (two Kafka metric windows of 30 s), so the phase
-    must be fenced by silence and watched afterwards. `min_samples`: fewer make it INCONCLUSIVE."""
+    must be fenced by silence and watched afterwards. `min_samples`: fewer make it INCONCLUSIVE. `stretch`: it can also
+    be measured over a part of the load only (a criterion's `between`)."""
 
     name: str
     unit: str
@@ -35,6 +36,7 @@ class MeasureSpec:
     meaning: str
     looks_back: bool = False
     min_samples: int = 1
+    stretch: bool = False
 
 
 def _measures(*specs: MeasureSpec) -> dict[str, MeasureSpec]:
@@ -82,6 +84,28 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         unit="records",
         group=Group.PERFORMANCE,
         meaning="largest acknowledged − arrived, sampled each second",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="backlog.last",
+        unit="records",
+        group=Group.PERFORMANCE,
+        meaning="acknowledged − arrived in the load's last second",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="arrivals.rate",
+        unit="records/s",
+        group=Group.PERFORMANCE,
+        meaning="records that came out at the target while the load went on ÷ its duration",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="backlog.growth",
+        unit="records/s",
+        group=Group.PERFORMANCE,
+        meaning="slope of acknowledged − arrived over the load, with its 90 % confidence interval; all of it decides",
+        min_samples=30,
     ),
     _e2e("mean", "mean of arrived − due"),
     _e2e("max", "largest arrived − due"),
@@ -104,12 +128,63 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         unit="%",
         group=Group.PERFORMANCE,
         meaning="growth of write-total ÷ growth of poll-total",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="connect.poll_rate",
+        unit="records/s",
+        group=Group.PERFORMANCE,
+        meaning="growth of source-record-poll-total while the load went on ÷ its duration",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="connect.write_rate",
+        unit="records/s",
+        group=Group.PERFORMANCE,
+        meaning="growth of source-record-write-total while the load went on ÷ its duration",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="connect.poll_idle",
+        unit="s",
+        group=Group.PERFORMANCE,
+        meaning="longest stretch of the load in which no task polled a record",
     ),
     MeasureSpec(
         name="connect.in_flight_max",
         unit="records",
         group=Group.PERFORMANCE,
         meaning="largest sum of source-record-active-count: records between MM2's poll and the target's ack, not lag",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="connect.buffer_utilization",
+        unit="%",
+        group=Group.PERFORMANCE,
+        meaning="largest 1 − buffer-available-bytes ÷ buffer-total-bytes of any producer of the source connector",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="connect.throttle_max",
+        unit="ms",
+        group=Group.PERFORMANCE,
+        meaning="largest produce-throttle-time-max of those producers: above 0, a quota of the target held MM2 back",
+        looks_back=True,
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="connect.offset_commit_failure",
+        unit="%",
+        group=Group.PERFORMANCE,
+        meaning="largest offset-commit-failure-percentage of the source tasks (a fraction in JMX), × 100",
+        looks_back=True,
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="connect.task_errors",
+        unit="errors",
+        group=Group.STATE,
+        meaning="growth of total-record-errors, total-record-failures and total-records-skipped of the source tasks",
     ),
     MeasureSpec(
         name="connect.offset_commit_max",
@@ -142,6 +217,7 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         group=Group.PERFORMANCE,
         meaning="mean of replication-latency-ms-avg over partitions, each weighted by its records",
         looks_back=True,
+        stretch=True,
     ),
     MeasureSpec(
         name="mm2.latency_max",
@@ -149,6 +225,21 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         group=Group.PERFORMANCE,
         meaning="largest replication-latency-ms-max",
         looks_back=True,
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="mm2.record_rate",
+        unit="records/s",
+        group=Group.PERFORMANCE,
+        meaning="growth of MM2's record-count on our topics while the load went on ÷ its duration",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="mm2.byte_rate",
+        unit="MB/s",
+        group=Group.PERFORMANCE,
+        meaning="growth of MM2's byte-count on our topics (values only) while the load went on ÷ its duration",
+        stretch=True,
     ),
     MeasureSpec(
         name="mm2.record_count_gap",
@@ -161,5 +252,32 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         unit="topics",
         group=Group.PERFORMANCE,
         meaning="topics of the plan of which at least one record came out at the target",
+    ),
+    MeasureSpec(
+        name="workers.cpu",
+        unit="%",
+        group=Group.PERFORMANCE,
+        meaning="largest CPU use of the Connect workers over 30 s: their processes', or their nodes' (environment.cpu)",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="workers.memory",
+        unit="%",
+        group=Group.PERFORMANCE,
+        meaning="largest 1 − MemAvailable ÷ MemTotal of the Connect workers' nodes",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="workers.heap",
+        unit="%",
+        group=Group.PERFORMANCE,
+        meaning="largest heap used ÷ heap allowed of any Connect worker's JVM",
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="workers.network_drops",
+        unit="packets",
+        group=Group.PERFORMANCE,
+        meaning="growth of dropped and faulty packets, both ways, on the Connect workers' nodes, loopback left out",
     ),
 )

@@ -190,7 +190,8 @@ class Criterion(StrictModel):
     """A measure with its GO condition and its NOGO condition; without `nogo`, NOGO is the complement of GO.
 
     `beside` is a measure that is shown next to this one, not judged: the true figure where a panel's misleads.
-    An `advisory` criterion is judged and shown, but does not decide.
+    An `advisory` criterion is judged and shown, but does not decide. `between` narrows it to a stretch of the load, in
+    load time: a rehearsal scales it with the load, while sample minima and coverage stay.
     """
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -199,6 +200,7 @@ class Criterion(StrictModel):
     nogo: ConditionText | None = None
     beside: str | None = None
     advisory: bool = False
+    between: tuple[DurationS, DurationS] | None = None
 
     @model_validator(mode="after")
     def _measurable_and_disjoint(self) -> Self:
@@ -215,6 +217,7 @@ class Criterion(StrictModel):
         for key in (self.measure, self.beside):
             if key is not None and key not in MEASURES:
                 yield f"unknown measure {key!r}; known: {', '.join(MEASURES)}"
+        yield from self._stretch_problems()
         if self.measure not in MEASURES:
             return
         unit, dimension = self.spec.unit, UNITS[self.spec.unit][0]
@@ -230,6 +233,15 @@ class Criterion(StrictModel):
             for plan in (100, 10**12)
         ):
             yield f"go {self.go.text!r} and nogo {self.nogo.text!r} overlap; a value can only be one of them"
+
+    def _stretch_problems(self) -> Iterator[str]:
+        if self.between is None:
+            return
+        if self.between[0] >= self.between[1]:
+            yield f"between: {self.between[0]:g}s to {self.between[1]:g}s is empty; write the earlier instant first"
+        for key in (self.measure, self.beside):
+            if key in MEASURES and not MEASURES[key].stretch:
+                yield f"between: {key} is known of the whole load only"
 
 
 def _phases_in_order(phases: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -281,7 +293,7 @@ class Scenario(StrictModel):
 
     @model_validator(mode="after")
     def _gauges_that_look_back_are_fenced(self) -> Self:
-        problems = list(self._fence_problems())
+        problems = [*self._fence_problems(), *self._stretches_beyond_the_load()]
         if problems:
             raise Problems(problems)
         return self
@@ -309,6 +321,19 @@ class Scenario(StrictModel):
     @property
     def watch_s(self) -> float:
         return self.watch.duration if self.watch else 0.0
+
+    @property
+    def load_s(self) -> float:
+        """Duration of the load as it is written, not scaled."""
+        return sum(phase.duration for phase in self.load_phases)
+
+    def _stretches_beyond_the_load(self) -> Iterator[str]:
+        for criterion in self.criteria:
+            if criterion.between is not None and criterion.between[1] > self.load_s:
+                yield (
+                    f"criteria: {criterion.id} looks until {criterion.between[1]:g}s, "
+                    f"but the load ends after {self.load_s:g}s"
+                )
 
     def _fence_problems(self) -> Iterator[str]:
         who = ", ".join(criterion.id for criterion in self.criteria if criterion.spec.looks_back)

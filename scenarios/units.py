@@ -25,7 +25,10 @@ UNITS: dict[str, tuple[str, float]] = (
     | {unit: ("rate", factor) for unit, factor in RATE_PER_S.items()}
     | {unit: ("throughput", float(factor)) for unit, factor in THROUGHPUT_BYTES_PER_S.items()}
     | {"%": ("share", 1.0)}
-    | {unit: (unit, 1.0) for unit in ("records", "topics", "partitions", "tasks", "connectors", "rebalances", "errors")}
+    | {
+        unit: (unit, 1.0)
+        for unit in ("records", "topics", "partitions", "tasks", "connectors", "rebalances", "errors", "packets")
+    }
 )
 
 

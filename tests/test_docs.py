@@ -265,6 +265,7 @@ def measures_table() -> str:
     lines = ["| measure | unit | group | samples | meaning |", "|---|---|---|--:|---|"]
     for spec in MEASURES.values():
         meaning = spec.meaning.replace("|", r"\|") + (". Looks back" if spec.looks_back else "")
+        meaning += ". Stretch" if spec.stretch else ""
         lines.append(f"| `{spec.name}` | {spec.unit} | {spec.group} | {spec.min_samples} | {meaning} |")
     return "\n".join(lines) + "\n"
 

@@ -43,6 +43,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "requests": ("clients", "lab"),
     "prometheus_api_client": ("clients",),
     "jinja2": ("checks",),
+    "flask": ("locust_session/web_ui",),
+    "markdown_it": ("locust_session/web_pages",),
     "ruamel": ("scenarios/yaml_file",),
     "locust": ("locust_session", "mm2_users/replication_user", "scenarios/shape", "locustfiles"),
 }

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from checks.measures import connect, e2e, ledger, load, mirror
+from checks.measures import backlog, connect, e2e, ledger, load, mirror, producers, rates, workers
 from checks.measures.registry import REGISTRY, Run, measure
 
-__all__ = ["REGISTRY", "Run", "connect", "e2e", "ledger", "load", "measure", "mirror"]
+__all__ = [
+    "REGISTRY",
+    "Run",
+    "backlog",
+    "connect",
+    "e2e",
+    "ledger",
+    "load",
+    "measure",
+    "mirror",
+    "producers",
+    "rates",
+    "workers",
+]

@@ -17,7 +17,7 @@ from checks.measures.registry import MeasureFunction, Run, measures
 from checks.measures.scraped import PATIENCE_SCRAPES, Counted, counted, gauge, scraped
 from checks.metric_profiles import Role
 from checks.reasons import Code
-from checks.series import Series, largest_sum
+from checks.series import Series, UnreadableAnswer, largest_sum
 from scenarios.measures import MeasureSpec
 
 STATUS_PATH = "GET /connectors?expand=status&expand=info"
@@ -115,6 +115,42 @@ def offset_commit_max(run: Run, spec: MeasureSpec) -> Measurement:
     return gauge(found, spec, largest_value(found.within()))
 
 
+@measures("connect.offset_commit_failure")
+def offset_commit_failure(run: Run, spec: MeasureSpec) -> Measurement:
+    """Largest share of a task's offset commits that failed, in %. JMX calls it a percentage and shows a fraction."""
+    profile = run.evidence.profile
+    found = scraped(
+        run, spec, Role.OFFSET_COMMIT_FAILURE, counter=False, identity=(profile.connector_label, profile.task_label)
+    )
+    if isinstance(found, Measurement):
+        return found
+    largest = largest_value(found.within())
+    return gauge(found, spec, None if largest is None else 100.0 * largest)
+
+
+@measures("connect.task_errors")
+def task_errors(run: Run, spec: MeasureSpec) -> Measurement:
+    """Growth of the tasks' error counters together: operations that failed (retried or not), records that failed for
+    good, records skipped. A source whose reads fail counts nothing here: MM2 catches that and logs a warning."""
+    counters = [_counter(run, spec, role) for role in (Role.TASK_ERRORS, Role.TASK_FAILURES, Role.TASK_SKIPPED)]
+    for counter in counters:
+        if isinstance(counter, Measurement):
+            return counter
+    known = [counter for counter in counters if isinstance(counter, Counted)]
+    reset = next((counter.reset for counter in known if counter.reset is not None), None)
+    return Measurement(
+        value=sum(counter.growth for counter in known),
+        unit=spec.unit,
+        source=" + ".join(counter.found.metric.query for counter in known),
+        samples=sum(counter.points for counter in known),
+        window=known[0].found.window,
+        series=sum(len(counter.growths) for counter in known),
+        coverage=min(counter.found.coverage for counter in known),
+        at_least=reset is not None,
+        note=reset,
+    )
+
+
 def largest_value(series: Sequence[Series]) -> float | None:
     """The largest number in any of them, NaN left out; None when there is none."""
     values = np.concatenate([one.values for one in series]) if series else np.array([])
@@ -130,7 +166,10 @@ def not_running(run: Run, spec: MeasureSpec) -> Measurement:
         return Measurement.missing(
             Code.CONNECT_FAILED, unit=spec.unit, source=STATUS_PATH, error=connectors.error or ""
         )
-    seen = connectors_seen(run.environment, connectors.content, workers.content)
+    try:
+        seen = connectors_seen(run.environment, connectors.content, workers.content)
+    except UnreadableAnswer as error:
+        return Measurement.missing(Code.UNREADABLE, unit=spec.unit, source=STATUS_PATH, error=str(error))
     return Measurement(
         value=sum(connector.troubles for connector in seen),
         unit=spec.unit,

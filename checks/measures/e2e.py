@@ -1,7 +1,8 @@
 """End-to-end latency, arrived − due, from our own histograms: exact counts, one clock at both ends.
 
 Percentiles exist nowhere in MM2's metrics. An acknowledged record that never arrived counts as infinitely late in a
-percentile (leaving it out would make a worse run look faster), and makes mean and maximum lower bounds.
+percentile (leaving it out would make a worse run look faster), and makes mean and maximum lower bounds. Where part of
+the arrivals is not known at all (a load worker vanished, a mirror could not be read), there is no latency.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from checks.measurement import Measurement
+from checks.measures.ledger import partial
 from checks.measures.registry import MeasureFunction, Run, measures
 from checks.reasons import Code, Reason
 from run_record.histogram import LatencyHistogram
@@ -32,7 +34,9 @@ def merged_latencies(run: Run, spec: MeasureSpec, kind: str, *, missing: int = 0
     """
     source = f"record/latency.json: {kind}"
     if run.record.ledger is None:
-        return Measurement.missing(Code.RECORD_UNFINISHED, unit=spec.unit, source=source)
+        return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
+    if unknown := partial(run, of_arrivals=kind == "e2e"):
+        return Measurement(value=None, unit=spec.unit, source=source, why_not=unknown)
     together = LatencyHistogram()
     for kinds in run.record.latency.values():
         if kind in kinds:
@@ -71,7 +75,7 @@ def _of_arrived(run: Run, spec: MeasureSpec, read: Callable[[LatencyHistogram], 
         unit=spec.unit,
         source=found.source,
         samples=found.histogram.count,
-        at_least=missing > 0 or run.worker_lost,
+        at_least=missing > 0,
         note=Reason.of(Code.NEVER_ARRIVED, missing=missing) if missing else None,
     )
 

@@ -2,10 +2,12 @@
 
 A record that is *late* may still turn out to be lost, duplicated or damaged. So while any is late, `lost` is a lower
 bound: some lost is NOGO, none lost proves nothing. When a load worker vanished, all that it owned is unknown, and
-every count is a lower bound.
+every count is a lower bound. When the target did not let us read a mirror, nothing can be said of what did not arrive.
 """
 
 from __future__ import annotations
+
+import math
 
 from checks.measurement import Measurement
 from checks.measures.registry import MeasureFunction, Run, measures
@@ -14,13 +16,31 @@ from run_record.counts import Counts
 from scenarios.measures import MeasureSpec
 
 SOURCE = "record/ledger.json: totals.{}"
+#: What is counted on arrivals: lower bounds where some could not be read.
+SEEN_ON_ARRIVAL = frozenset({"arrived", "duplicated", "reordered", "corrupted", "phantom"})
+#: What is counted on missing arrivals: unknown where some could not be read.
+SEEN_MISSING = frozenset({"lost", "late", "acked − arrived"})
+
+
+def partial(run: Run, *, of_arrivals: bool) -> Reason | None:
+    """Why a count is a lower bound, if it is."""
+    if run.worker_lost:
+        return run.worker_lost_reason
+    return refused(run) if of_arrivals else None
+
+
+def refused(run: Run) -> Reason | None:
+    """Why arrivals are not all known, if they are not."""
+    if not run.read_refused:
+        return None
+    return Reason.of(Code.READ_REFUSED, topic=run.read_refused[0], count=len(run.read_refused))
 
 
 def _counted(run: Run, spec: MeasureSpec, field: str) -> Counts | Measurement:
     source = SOURCE.format(field)
     counts = run.counts
     if counts is None:
-        return Measurement.missing(Code.RECORD_UNFINISHED, unit=spec.unit, source=source)
+        return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
     if not counts.balanced:
         return Measurement.missing(
             Code.LEDGER_UNBALANCED,
@@ -31,13 +51,13 @@ def _counted(run: Run, spec: MeasureSpec, field: str) -> Counts | Measurement:
             acked=counts.acked,
             placed=counts.arrived + counts.late + counts.lost,
         )
+    if field in SEEN_MISSING and (reason := refused(run)):
+        return Measurement(value=None, unit=spec.unit, source=source, samples=counts.acked, why_not=reason)
     return counts
 
 
 def _ledger(run: Run, spec: MeasureSpec, field: str, value: int, samples: int) -> Measurement:
-    note: Reason | None = None
-    if run.worker_lost:
-        note = Reason.of(Code.WORKER_LOST)
+    note = partial(run, of_arrivals=field in SEEN_ON_ARRIVAL)
     return Measurement(
         value=value, unit=spec.unit, source=SOURCE.format(field), samples=samples, at_least=note is not None, note=note
     )
@@ -105,19 +125,23 @@ def backlog_end(run: Run, spec: MeasureSpec) -> Measurement:
 def backlog_max(run: Run, spec: MeasureSpec) -> Measurement:
     """Largest of the timeline's rows; a run that was killed has them too, up to its end."""
     source = "record/timeline.jsonl: max(backlog)"
-    rows = [row for row in run.record.timeline if run.windows is None or row.at_ns / 1e9 >= run.windows.start_s]
     if run.windows is None:
         return Measurement.missing(Code.LOAD_NOT_STARTED, unit=spec.unit, source=source)
+    start_s = run.windows.start_s if run.stretch is None else run.stretch.start_s
+    end_s = math.inf if run.stretch is None else run.stretch.end_s
+    rows = [row for row in run.record.timeline if start_s <= row.at_ns / 1e9 <= end_s]
     if not rows:
-        return Measurement.missing(Code.RECORD_UNFINISHED, unit=spec.unit, source=source)
+        return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
+    if reason := refused(run):
+        return Measurement(value=None, unit=spec.unit, source=source, why_not=reason)
     return Measurement(
         value=max(row.backlog for row in rows),
         unit=spec.unit,
         source=source,
         samples=len(rows),
-        window=run.windows.gauges,
+        window=run.stretch or run.windows.gauges,
         at_least=run.crashed or run.worker_lost,
-        note=Reason.of(Code.RECORD_UNFINISHED) if run.crashed else None,
+        note=Reason.of(run.without_ledger) if run.crashed else partial(run, of_arrivals=False),
     )
 
 
@@ -127,6 +151,14 @@ def topics_arrived(run: Run, spec: MeasureSpec) -> Measurement:
     source = "record/ledger.json: streams, topics with counts.arrived > 0"
     ledger = run.record.ledger
     if ledger is None:
-        return Measurement.missing(Code.RECORD_UNFINISHED, unit=spec.unit, source=source)
+        return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
     topics = {stream["topic"] for stream in ledger["streams"] if stream["counts"]["arrived"] > 0}
-    return Measurement(value=len(topics), unit=spec.unit, source=source, samples=len(run.record.manifest.topics))
+    note = partial(run, of_arrivals=True)
+    return Measurement(
+        value=len(topics),
+        unit=spec.unit,
+        source=source,
+        samples=len(run.record.manifest.topics),
+        at_least=note is not None,
+        note=note,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from checks.measurement import Measurement
 from checks.measures.e2e import merged_latencies
 from checks.measures.registry import Run, measures
-from checks.reasons import Code, Reason
+from checks.reasons import Reason
 from run_record.store import RunRecord
 from scenarios.measures import MeasureSpec
 
@@ -24,7 +24,7 @@ def achieved(run: Run, spec: MeasureSpec) -> Measurement:
     source = "record/ledger.json: totals.sent ÷ record/manifest.json: planned_records"
     sent, planned = sent_records(run.record), run.record.manifest.planned_records
     if sent is None or planned == 0:
-        return Measurement.missing(Code.RECORD_UNFINISHED, unit=spec.unit, source=source)
+        return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
     return Measurement(
         value=100.0 * sent / planned,
         unit=spec.unit,
@@ -32,8 +32,14 @@ def achieved(run: Run, spec: MeasureSpec) -> Measurement:
         samples=planned,
         details=(("sent", sent), ("planned", planned)),
         at_least=run.worker_lost or run.record.ledger is None,
-        note=Reason.of(Code.RECORD_UNFINISHED) if run.record.ledger is None else None,
+        note=_why_at_least(run),
     )
+
+
+def _why_at_least(run: Run) -> Reason | None:
+    if run.record.ledger is None:
+        return Reason.of(run.without_ledger)
+    return run.worker_lost_reason if run.worker_lost else None
 
 
 @measures("load.send_delay_max")

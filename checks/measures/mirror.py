@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from checks.measurement import Measurement
+from checks.measurement import Measurement, Window
 from checks.measures.connect import largest_value
 from checks.measures.ledger import SOURCE as LEDGER_SOURCE
+from checks.measures.ledger import partial
 from checks.measures.registry import Run, measures
 from checks.measures.scraped import Counted, Scraped, counted, gauge, scraped
 from checks.metric_profiles import Role
@@ -32,14 +33,17 @@ def _ours(run: Run) -> Callable[[Series], bool]:
     return lambda series: series.label(label) in remotes
 
 
-def _mirrored(run: Run, spec: MeasureSpec, role: Role, *, counter: bool = False) -> Scraped | Measurement:
+def mirrored(
+    run: Run, spec: MeasureSpec, role: Role, *, counter: bool = False, window: Window | None = None
+) -> Scraped | Measurement:
+    """A role's series on the topics of the plan, one per partition."""
     profile = run.evidence.profile
     identity = (profile.topic_label, profile.partition_label)
-    return scraped(run, spec, role, counter=counter, identity=identity, only=_ours(run))
+    return scraped(run, spec, role, counter=counter, identity=identity, only=_ours(run), window=window)
 
 
 def _record_counts(run: Run, spec: MeasureSpec) -> Counted | Measurement:
-    found = _mirrored(run, spec, Role.RECORD_COUNT, counter=True)
+    found = mirrored(run, spec, Role.RECORD_COUNT, counter=True)
     return found if isinstance(found, Measurement) else counted(run, spec, found)
 
 
@@ -58,7 +62,7 @@ def topics_replicated(run: Run, spec: MeasureSpec) -> Measurement:
 @measures("mm2.latency_max")
 def latency_max(run: Run, spec: MeasureSpec) -> Measurement:
     """Largest replication-latency-ms-max of any partition, from the load's start to the watch's end."""
-    found = _mirrored(run, spec, Role.LATENCY_MAX)
+    found = mirrored(run, spec, Role.LATENCY_MAX)
     if isinstance(found, Measurement):
         return found
     return gauge(found, spec, largest_value(found.within()))
@@ -76,7 +80,7 @@ def latency_avg(run: Run, spec: MeasureSpec) -> Measurement:
     the mean but for the lag of the gauge (it still shows up to 60 s of the past), which evens out over minutes.
     A partition that carried records and shows no number leaves the mean unknown.
     """
-    found = _mirrored(run, spec, Role.LATENCY_AVG)
+    found = mirrored(run, spec, Role.LATENCY_AVG)
     if isinstance(found, Measurement):
         return found
     counts = _record_counts(run, spec)
@@ -89,10 +93,10 @@ def latency_avg(run: Run, spec: MeasureSpec) -> Measurement:
         )
     gauges = {_key(series): series for series in found.within()}
     windows = found.windows
-    if windows.drained_s - windows.start_s <= KAFKA_METRIC_WINDOW_S:
+    if run.stretch is None and windows.drained_s - windows.start_s <= KAFKA_METRIC_WINDOW_S:
         parts = _last_numbers(busy, gauges)
     else:
-        parts = _number_of_each_scrape(busy, gauges)
+        parts = _number_of_each_scrape(busy, gauges, start_s=found.window.start_s)
     if parts is None:
         return gauge(found, spec, None)
     values, weights = parts
@@ -120,7 +124,7 @@ def _last_numbers(busy: Busy, gauges: Mapping[Key, Series]) -> Parts | None:
     return np.array(values), np.array(weights)
 
 
-def _number_of_each_scrape(busy: Busy, gauges: Mapping[Key, Series]) -> Parts | None:
+def _number_of_each_scrape(busy: Busy, gauges: Mapping[Key, Series], *, start_s: float) -> Parts | None:
     values, weights = [], []
     for key, (counter, _) in sorted(busy.items()):
         one = gauges.get(key)
@@ -128,7 +132,8 @@ def _number_of_each_scrape(busy: Busy, gauges: Mapping[Key, Series]) -> Parts | 
             return None
         index = np.searchsorted(counter.times_s, one.times_s, side="right") - 1
         counts = np.where(index >= 0, counter.values[np.maximum(index, 0)], 0.0)
-        steps = np.diff(counts, prepend=counts[:1])
+        before = counter.last_before(start_s)
+        steps = np.diff(counts, prepend=0.0 if before is None else counter.values[before])
         steps = np.where(steps < 0, counts, steps)  # after a restart the counter shows what it grew
         known = ~np.isnan(one.values) & (steps > 0)
         values.append(one.values[known])
@@ -146,7 +151,9 @@ def record_count_gap(run: Run, spec: MeasureSpec) -> Measurement:
     source = f"|{counts.found.metric.query} − {LEDGER_SOURCE.format('acked + totals.duplicated')}|"
     ledger = run.counts
     if ledger is None:
-        return Measurement.missing(Code.RECORD_UNFINISHED, unit=spec.unit, source=source)
+        return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
+    if unknown := partial(run, of_arrivals=True):
+        return Measurement(value=None, unit=spec.unit, source=source, why_not=unknown)
     if counts.reset is not None:
         return Measurement(value=None, unit=spec.unit, source=source, window=counts.found.window, why_not=counts.reset)
     ours = ledger.acked + ledger.duplicated

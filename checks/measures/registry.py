@@ -3,25 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checks.evidence import Evidence
-from checks.measurement import Measurement
+from checks.measurement import Measurement, Window
+from checks.reasons import Code, Reason
 from checks.windows import Windows
 from run_record.counts import Counts
 from run_record.store import RunRecord
 from scenarios.environment import Environment
 from scenarios.measures import MEASURES, MeasureSpec
 
+#: Partitions of a vanished worker that a sentence names; all of them are in the ledger.
+NAMED_PARTITIONS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unaccounted:
+    """A load worker that vanished: what only it could account for, and what it had sent when it was last heard."""
+
+    worker: str
+    owned: tuple[str, ...]
+    sent: int
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run as it is judged. `windows` is None when the load never started."""
+    """A run as it is judged. `windows` is None when the load never started; `stretch` is the part of the load that is
+    looked at, if not all of it."""
 
     record: RunRecord
     evidence: Evidence
     environment: Environment
     windows: Windows | None
+    stretch: Window | None = None
+
+    def over(self, stretch: Window) -> Run:
+        """The same run, of which only a stretch is looked at."""
+        return replace(self, stretch=stretch)
+
+    @property
+    def load_window(self) -> Window | None:
+        """The stretch looked at, or else all of the load."""
+        if self.stretch is not None or self.windows is None:
+            return self.stretch
+        return Window(start_s=self.windows.start_s, end_s=self.windows.load_end_s)
 
     @property
     def counts(self) -> Counts | None:
@@ -40,10 +66,45 @@ class Run:
         return not self.record.sealed or self.record.manifest.ending is None
 
     @property
+    def without_ledger(self) -> Code:
+        """Why there is no ledger, where there is none: the writer died, or the run ended before its load."""
+        return Code.RECORD_UNFINISHED if self.crashed else Code.LOAD_NOT_STARTED
+
+    @property
     def worker_lost(self) -> bool:
-        """Whether a load worker vanished, and what it owned with it."""
+        """Whether a load worker vanished, and with it the account of what it owned: the rest is a part of the whole."""
         ending = self.record.manifest.ending
-        return ending is not None and ending.how == "worker_lost"
+        vanished = ending is not None and ending.how == "worker_lost"
+        return vanished or bool((self.record.ledger or {}).get("unaccounted"))
+
+    @property
+    def unaccounted(self) -> tuple[Unaccounted, ...]:
+        """Load workers that vanished, of a ledger that was written all the same."""
+        lost = (self.record.ledger or {}).get("unaccounted", ())
+        return tuple(
+            Unaccounted(worker=str(one["worker"]), owned=tuple(one["owned"]), sent=int(one["sent"])) for one in lost
+        )
+
+    @property
+    def worker_lost_reason(self) -> Reason:
+        """Who vanished, and what with it: the first few partitions, and how many."""
+        lost = self.unaccounted
+        if not lost:
+            return Reason.of(Code.WORKER_LOST)
+        owned = [place for one in lost for place in one.owned]
+        named = ", ".join(owned[:NAMED_PARTITIONS]) + (", …" if len(owned) > NAMED_PARTITIONS else "")
+        return Reason.of(
+            Code.WORKER_LOST,
+            worker=", ".join(one.worker for one in lost),
+            partitions=len(owned),
+            owned=named or "–",
+            sent=sum(one.sent for one in lost),
+        )
+
+    @property
+    def read_refused(self) -> tuple[str, ...]:
+        """Mirrors that the target did not let the load read: whether anything arrived there is not known."""
+        return tuple((self.record.ledger or {}).get("read_refused", ()))
 
 
 MeasureFunction = Callable[[Run, MeasureSpec], Measurement]

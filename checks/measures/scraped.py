@@ -52,17 +52,19 @@ def scraped(
     counter: bool,
     identity: Sequence[str] = (),
     only: Callable[[Series], bool] = lambda _: True,
+    window: Window | None = None,
 ) -> Scraped | Measurement:
     """The series of a role that `only` lets through, or the measurement that says why they cannot be used.
 
     `counter`: over the counters' window, which a scrape must close. `identity`: labels that name what is measured, so
-    that two series of the same identity at the same time count it twice.
+    that two series of the same identity at the same time count it twice. `window`: another than the usual; the
+    stretch looked at, if the run is narrowed to one, is the usual one.
     """
     metric = run.evidence.metric(role)
     windows = run.windows
     if windows is None:
         return Measurement.missing(Code.LOAD_NOT_STARTED, unit=spec.unit, source=metric.query)
-    window = windows.counters if counter else windows.gauges
+    window = window or run.stretch or (windows.counters if counter else windows.gauges)
     series = tuple(one for one in metric.series if only(one))
     objections = (
         metric.trouble,

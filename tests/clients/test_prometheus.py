@@ -11,6 +11,7 @@ from clients.prometheus import Prometheus
 from scenarios.errors import MetricsUnavailable
 from tests.support.servers import Reply, closed_port, now, serving
 
+ERROR = {"status": "error", "errorType": "bad_data", "error": "boom"}
 VECTOR = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1, "NaN"]}]}}
 
 
@@ -33,18 +34,14 @@ def test_answer_keeps_what_the_library_drops():
     ("reply", "words"),
     [
         pytest.param(Reply(body="<html>login</html>", kind="text/html"), "not JSON", id="HTML with 200"),
-        pytest.param(
-            Reply.of({"status": "error", "errorType": "execution", "error": "boom"}), "boom", id="200 + error"
-        ),
+        pytest.param(Reply.of(ERROR), "boom", id="200 + error"),
         pytest.param(Reply.of({"status": "success"}), "no data", id="success without data"),
         pytest.param(Reply.of({"status": "success", "data": {"resultType": "x", "result": []}}), "no data", id="type"),
         pytest.param(
             Reply.of({"status": "success", "data": {"resultType": "matrix", "result": 3}}), "no list", id="no list"
         ),
         pytest.param(Reply.of([1]), "not JSON", id="a JSON list"),
-        pytest.param(
-            Reply.of({"status": "error", "error": "bad", "errorType": "bad_data"}, status=400), "bad", id="400"
-        ),
+        pytest.param(Reply.of(ERROR, status=400), "bad_data: boom", id="400"),
         pytest.param(Reply(status=422, body="{}"), "HTTP 422", id="422"),
         pytest.param(Reply(status=401, body="no"), "login refused", id="401"),
     ],

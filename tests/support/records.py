@@ -107,14 +107,18 @@ def write_run(
     send_delay_ms: Iterable[float] = (1.0,),
     clock_step_s: float = 0.0,
     last_errors: Iterable[str] = (),
+    read_refused: Iterable[str] = (),
+    unaccounted: Iterable[dict[str, Any]] = (),
+    failed: str = "",
     run_id: str = "20270115T080000Z-phase1_smoke",
 ) -> Path:
-    """A run directory. `counts` None: killed before the ledger was written (and so never sealed)."""
+    """A run directory. `counts` None: killed before the ledger was written (and so never sealed), unless the load
+    `failed` before it began: then the record is sealed without a ledger."""
     scenario, environment = scenario or scenario_text(), environment or environment_text()
     loaded = parse_scenario(scenario, file="phase1_smoke.yaml")
     seen = parse(environment, Environment, file="environment.yaml")
     played = [_phase(*phase) for phase in phases]
-    finished = counts is not None
+    finished = counts is not None or bool(failed)
     ended_ns = max(phase.end_ns or phase.start_ns for phase in played)
     manifest = Manifest(
         run_id=run_id,
@@ -138,7 +142,7 @@ def write_run(
         clock=ClockCheck(
             wall_minus_monotonic_start_ns=0, wall_minus_monotonic_end_ns=0, largest_step_ns=int(clock_step_s * 1e9)
         ),
-        ending=(ending or Ending(how="completed", aborted=False, at_ns=ended_ns)) if finished else None,
+        ending=_ending(ending, failed, ended_ns) if finished else None,
     )
     writer = RunWriter.create(runs, run_id)
     for phase in played:
@@ -154,12 +158,19 @@ def write_run(
         writer.timeline(row)
     writer.manifest(manifest)
     if counts is not None:
-        writer.ledger(_ledger(counts, last_errors))
+        writer.ledger({**_ledger(counts, last_errors), "read_refused": [*read_refused], "unaccounted": [*unaccounted]})
         e2e = histogram([20.0] * counts.arrived if e2e_ms is None else e2e_ms)
         writer.latency({"smoke": {"e2e": e2e, "send_delay": histogram(send_delay_ms)}})
-        if sealed:
-            writer.seal()
+    writer.seal()
+    if not finished or not sealed:
+        (writer.directory / "record" / SEAL).unlink()
     return writer.directory
+
+
+def _ending(ending: Ending | None, failed: str, at_ns: int) -> Ending:
+    if failed:
+        return Ending(how="failed", aborted=True, at_ns=at_ns, detail=failed)
+    return ending or Ending(how="completed", aborted=False, at_ns=at_ns)
 
 
 def _phase(name: str, kind: Any, start_s: float, end_s: float | None, records: int) -> PhasePlayed:
@@ -261,6 +272,10 @@ def healthy_metrics() -> Metrics:
     tasks = [{"instance": f"w{n + 1}:9404", "connector": SOURCE_CONNECTOR, "task": str(n)} for n in range(2)]
     mirrors = [{"instance": f"w{n + 1}:9404", "topic": REMOTE, "partition": str(n)} for n in range(2)]
     workers = [{"instance": f"w{n + 1}:9404"} for n in range(2)]
+    producers = [
+        {"instance": f"w{n + 1}:9404", "client_id": f"connector-producer-{SOURCE_CONNECTOR}-{n}"} for n in range(2)
+    ]
+    nodes = [{"instance": f"w{n + 1}:9100", "job": "node-exporter"} for n in range(2)]
     return {
         Role.UP: [item(always(1.0), **labels) for labels in workers],
         Role.POLL_TOTAL: [item(growing(6.0, 50.0), **labels) for labels in tasks],
@@ -268,6 +283,23 @@ def healthy_metrics() -> Metrics:
         Role.ACTIVE_COUNT: [item(always(0.0), **labels) for labels in tasks],
         Role.OFFSET_COMMIT_MAX: [item(always(15.0), **labels) for labels in tasks],
         Role.FAILED_TASKS: [item(always(0.0), **labels, connector=SOURCE_CONNECTOR) for labels in workers],
+        Role.OFFSET_COMMIT_FAILURE: [item(always(0.0), **labels) for labels in tasks],
+        Role.TASK_ERRORS: [item(always(0.0), **labels) for labels in tasks],
+        Role.TASK_FAILURES: [item(always(0.0), **labels) for labels in tasks],
+        Role.TASK_SKIPPED: [item(always(0.0), **labels) for labels in tasks],
+        Role.BUFFER_AVAILABLE: [item(always(30.0 * 2**20), **labels) for labels in producers],
+        Role.BUFFER_TOTAL: [item(always(32.0 * 2**20), **labels) for labels in producers],
+        Role.THROTTLE_MAX: [item(during_look_back(0.0), **labels) for labels in producers],
+        Role.PROCESS_CPU: [item(lambda at_s: 10.0 + 0.2 * at_s, **labels) for labels in workers],
+        Role.HEAP_USED: [item(always(200.0), **labels, area="heap") for labels in workers],
+        Role.HEAP_MAX: [item(always(1000.0), **labels, area="heap") for labels in workers],
+        Role.NODE_CPU_IDLE: [
+            item(lambda at_s: 500.0 + 0.6 * at_s, **labels, cpu=cpu, mode="idle") for labels in nodes for cpu in "01"
+        ],
+        Role.NODE_MEMORY_AVAILABLE: [item(always(600.0), **labels) for labels in nodes],
+        Role.NODE_MEMORY_TOTAL: [item(always(1000.0), **labels) for labels in nodes],
+        Role.NODE_NETWORK_TROUBLE: [item(always(3.0), **labels, device="eth0") for labels in nodes],
+        Role.BYTE_COUNT: [item(growing(1024.0, 51_200.0), **labels) for labels in mirrors],
         Role.RECORD_COUNT: [item(growing(1.0, 50.0), **labels) for labels in mirrors],
         Role.LATENCY_AVG: [item(during_look_back(20.0 + 10 * n), **labels) for n, labels in enumerate(mirrors)],
         Role.LATENCY_MAX: [item(during_look_back(40.0 + 20 * n), **labels) for n, labels in enumerate(mirrors)],

@@ -1,0 +1,122 @@
+"""`mm2gate judge RUN --follow`: looks on while a run goes on, and keeps live/verdict.json and live/fiche.md up to date.
+
+A process of its own, at a low priority, that never asks more of the machine than a twentieth of one processor; it
+reads what the run writes, and writes only in live/, each file whole or not at all. It ends when the record is sealed,
+when its parent dies, or on SIGTERM. Its figures from Prometheus are read and thrown away: evidence is collected once,
+by the judge, at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from checks.evidence import Evidence
+from checks.live import LiveRecord, LiveRun, Timeline, evaluate_live, live_content, no_evidence, windows_until
+from checks.live_fiche import live_fiche
+from checks.metric_profiles import PROFILES
+from checks.record_inputs import environment_of, scenario_of
+from checks.windows import Windows
+from run_record.store import RunRecord, is_sealed, write_json, write_text
+from scenarios.environment import Environment
+from scenarios.scenario import Scenario
+
+NICE = 10
+EVERY_S = 5.0
+#: Prometheus and Connect are asked less often than the timeline is read.
+LOOK_EVERY_S = 15.0
+#: The share of one processor that following a run may take, in the long run.
+SHARE = 0.05
+NOTICE_S = 0.5
+
+
+def follow_run(directory: Path, *, language: str = "fr") -> None:
+    """Follows a run to its end; what goes wrong on the way is said on stderr, and tried again."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    os.nice(NICE)
+    (directory / "live").mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="mm2gate-look-") as looks:
+        _until_it_ends(directory, Follower(directory=directory, looks=Path(looks), language=language))
+
+
+def _until_it_ends(directory: Path, follower: Follower) -> None:
+    parent = os.getppid()
+
+    def over() -> bool:
+        return is_sealed(directory / "record") or os.getppid() != parent
+
+    next_s = 0.0
+    while not over():
+        if time.monotonic() >= next_s:
+            began_s = time.monotonic()
+            try:
+                follower.write()
+            except Exception:  # noqa: BLE001 - a picture that cannot be drawn must not end the following
+                traceback.print_exc()
+            spent_s = time.monotonic() - began_s
+            next_s = began_s + max(EVERY_S, spent_s / SHARE)
+        time.sleep(NOTICE_S)
+
+
+@dataclass(slots=True, kw_only=True)
+class Follower:
+    """One run, and the last look at it."""
+
+    directory: Path
+    looks: Path
+    language: str
+    now_s: Callable[[], float] = time.time
+    _timeline: Timeline = field(init=False)
+    _inputs: tuple[Scenario, Environment] | None = None
+    _evidence: Evidence = field(init=False)
+    _looked_s: float | None = None
+    _look_again_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._timeline = Timeline(self.directory / "record" / "timeline.jsonl")
+        self._evidence = no_evidence(self.looks, next(iter(PROFILES)))
+
+    def write(self) -> None:
+        """Draws one picture: verdicts first, then the fiche."""
+        opened = RunRecord.open(self.directory)
+        self._timeline.read()
+        record = LiveRecord.of(opened, tuple(self._timeline.rows), self._timeline.histograms)
+        if self._inputs is None:
+            self._inputs = scenario_of(record.manifest).scenario, environment_of(record.manifest).environment
+        scenario, environment = self._inputs
+        windows = Windows.of(record, environment)
+        self._look(record, environment, windows)
+        run = LiveRun(
+            record=record,
+            evidence=self._evidence,
+            environment=environment,
+            windows=windows_until(windows, self._looked_s),
+        )
+        evaluation = evaluate_live(run, scenario)
+        live = self.directory / "live"
+        write_json(live / "verdict.json", live_content(run, evaluation))
+        write_text(live / "fiche.md", live_fiche(run, scenario, evaluation, language=self.language))
+
+    def _look(self, record: RunRecord, environment: Environment, windows: Windows | None) -> None:
+        """Asks Prometheus and Connect, once the load has begun and no oftener than its cost allows."""
+        now_s = self.now_s()
+        if windows is None or now_s < self._look_again_s:
+            return
+        # Only here is anything that can open a socket so much as imported.
+        from checks.collect import look
+
+        # Up to here every scrape has been made, and is in the database.
+        until_s = now_s - 2 * environment.prometheus.scrape_interval
+        if until_s <= windows.start_s:
+            return
+        began_s = time.monotonic()
+        index = look(record, windows_until(windows, until_s), self.looks)
+        self._evidence, self._looked_s = Evidence(directory=self.looks, index=index), until_s
+        self._look_again_s = now_s + max(LOOK_EVERY_S, (time.monotonic() - began_s) / SHARE)

@@ -1,0 +1,43 @@
+"""The checkpoint fiche: one page on a run that goes on, in the words of the fiche that will follow it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from checks.evaluate import Evaluation
+from checks.fiche import _jinja, _Views
+from checks.live import LiveRun
+from checks.markdown import spaced
+from checks.words import NS_PER_S, Words
+from scenarios.scenario import Scenario
+
+COLUMNS = ("wanted", "sent", "acked", "arrived", "duplicated", "backlog")
+
+
+def live_fiche(run: LiveRun, scenario: Scenario, evaluation: Evaluation, *, language: str) -> str:
+    """Its text."""
+    words = Words.load(language)
+    text = _jinja(language).get_template("live.md.j2").render(**_context(run, scenario, evaluation, words))
+    numbers = words.catalogue.numbers
+    return spaced(text.strip() + "\n", before=numbers.space_before, after=numbers.space_after)
+
+
+def _context(run: LiveRun, scenario: Scenario, evaluation: Evaluation, words: Words) -> dict[str, Any]:
+    views = _Views(run, scenario, evaluation, (), words)
+    manifest = run.record.manifest
+    row = run.record.timeline[-1] if run.record.timeline else None
+    phase = manifest.phases[-1] if manifest.phases else None
+    return {
+        "scenario": scenario.name,
+        "question": scenario.question,
+        "run_id": manifest.run_id,
+        "environment": manifest.environment.name,
+        "rehearsal": manifest.rehearsal if manifest.is_rehearsal else "",
+        "as_of": words.instant((manifest.started_at_ns if row is None else row.at_ns) / NS_PER_S),
+        "phase": "–" if phase is None else phase.name,
+        "planned": words.number(manifest.planned_records),
+        "verdict": words.verdict(evaluation.verdict),
+        "deciding": list(evaluation.deciding),
+        "last": [] if row is None else [words.number(getattr(row, name)) for name in COLUMNS],
+        "criteria": [views._criterion(result) for result in evaluation.results],
+    }

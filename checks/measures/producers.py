@@ -1,0 +1,58 @@
+"""The producers with which Connect writes to the target: their buffers, and whether the target throttles them.
+
+Under Connect's own client ids (`connector-producer-<connector>-<task>`) they are told apart from the worker's other
+producers (configs, offsets, status) and the other connectors'. A `client.id` set in the connector's configuration
+hides them: then there are no series, and no verdict.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from checks.measurement import Measurement
+from checks.measures.connect import largest_value
+from checks.measures.registry import Run, measures
+from checks.measures.scraped import gauge, scraped
+from checks.metric_profiles import Role
+from checks.series import Series
+from scenarios.measures import MeasureSpec
+
+
+@measures("connect.buffer_utilization")
+def buffer_utilization(run: Run, spec: MeasureSpec) -> Measurement:
+    """Largest share of a producer's buffer in use at any scrape, in %. Connect's producers wait for room rather than
+    drop records (max.block.ms is unlimited), so a full buffer stops the poll."""
+    client = run.evidence.profile.client_label
+    identity = (client, "instance")
+    available = scraped(run, spec, Role.BUFFER_AVAILABLE, counter=False, identity=identity)
+    total = scraped(run, spec, Role.BUFFER_TOTAL, counter=False, identity=identity)
+    if isinstance(available, Measurement):
+        return available
+    if isinstance(total, Measurement):
+        return total
+    totals = {(one.label(client), one.label("instance")): one for one in total.within()}
+    shares = [
+        _in_use(one, totals[key])
+        for one in available.within()
+        if (key := (one.label(client), one.label("instance"))) in totals
+    ]
+    return gauge(available, spec, largest_value(shares))
+
+
+def _in_use(available: Series, total: Series) -> Series:
+    times_s, here, there = np.intersect1d(available.times_s, total.times_s, return_indices=True)
+    totals = total.values[there]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.where(totals > 0, 100.0 * (1.0 - available.values[here] / totals), np.nan)
+    return Series(labels=available.labels, times_s=times_s, values=shares)
+
+
+@measures("connect.throttle_max")
+def throttle_max(run: Run, spec: MeasureSpec) -> Measurement:
+    """Largest produce-throttle-time-max of any of them. An idle producer's is NaN; after a quota is lifted it still
+    shows it for up to 60 s."""
+    identity = (run.evidence.profile.client_label, "instance")
+    found = scraped(run, spec, Role.THROTTLE_MAX, counter=False, identity=identity)
+    if isinstance(found, Measurement):
+        return found
+    return gauge(found, spec, largest_value(found.within()))

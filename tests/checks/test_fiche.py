@@ -1,0 +1,309 @@
+"""The fiche: every line of the runbook's page, filled; and nothing that others wrote can break it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from markdown_it import MarkdownIt
+
+from checks.diagnosis import OUR_ROWS, PAGE_ROWS
+from checks.markdown import Md, block, code, escape, spaced
+from checks.metric_profiles import Role
+from checks.pages import Page, unfilled_lines
+from checks.reasons import Code
+from checks.words import TEMPLATES, Words
+from run_record.counts import Counts
+from run_record.manifest import Ending
+from scenarios.conditions import parse_condition
+from scenarios.measures import MEASURES, Group
+from scenarios.scenario import load
+from scenarios.yaml_file import parse
+from tests.support.records import (
+    HEALTHY,
+    PHASES,
+    SOURCE_CONNECTOR,
+    connector,
+    healthy_connectors,
+    healthy_metrics,
+    item,
+    scenario_text,
+    write_evidence,
+    write_run,
+)
+
+HOSTILE = "x|y`z`\n# titre <script>alert(1)</script> [lien](http://evil) | --- | *gras* \u202e"
+PAGE = parse((TEMPLATES / "pages" / "phase1_smoke.yaml").read_text(encoding="utf-8"), Page, file="phase1_smoke.yaml")
+WORDS = Words.load("fr")
+
+
+def row_of(text, find):
+    return next(line for line in text.split("\n") if find in line)
+
+
+class TestThePage:
+    @pytest.mark.parametrize("line", PAGE.lines, ids=lambda line: line.page)
+    def test_each_line_is_in_the_fiche_with_its_value_and_verdict(self, judge, line):
+        run = judge(counts=replace(HEALTHY, arrived=97, late=3))
+        row = row_of(run.fiche, line.find)
+        if line.criterion is not None:
+            result = run.judgement.evaluation.result(line.criterion)
+            assert f"**{WORDS.verdict(result.verdict)}**" in row
+            assert str(round(result.measurement.value)) in row
+        assert line.page not in unfilled_lines("phase1_smoke", run.fiche)
+
+    def test_nothing_is_left_to_fill_but_what_is_written_by_hand(self, judge):
+        fiche = judge().fiche
+        assert unfilled_lines("phase1_smoke", fiche) == []
+        assert fiche.count("______________") == 3
+        assert "INDÉTERMINÉ" not in fiche
+        heads = ("| | Envoyés", "| | |\n")
+        assert not re.search(r"\| *\|", fiche.replace(heads[0], "").replace(heads[1], ""))
+
+    def test_every_line_stays_filled_when_nothing_could_be_measured(self, judge):
+        run = judge(evidence={"errors": dict.fromkeys(Role, "down"), "connect_error": "down"})
+        assert unfilled_lines("phase1_smoke", run.fiche) == []
+        assert "non mesuré" in row_of(run.fiche, "Total Records Polled")
+
+    def test_a_removed_line_and_a_blank_are_noticed(self, judge):
+        fiche = judge().fiche
+        assert "Étape 1.2, panneau 1" in unfilled_lines("phase1_smoke", fiche.replace("Total Records Polled", ""))
+        row = row_of(fiche, "Latence moyenne")
+        blank = f"| Latence moyenne | _______ ms | {row.split('|')[3]} |"
+        assert unfilled_lines("phase1_smoke", fiche.replace(row, blank)) == ["Étape 1.3, baseline 1"]
+
+    def test_scenario_has_every_criterion_of_the_page(self):
+        ids = {criterion.id for criterion in load("phase1_smoke").scenario.criteria}
+        assert PAGE.criteria <= ids
+
+    def test_misleading_panels_have_the_true_figure_beside_them(self, judge):
+        fiche = judge(counts=replace(HEALTHY, arrived=90, late=10)).fiche
+        assert "Retard de réplication maximal (acquittés − arrivés) : 10" in row_of(fiche, "Active Records (Lag)")
+        assert "Latence de bout en bout, moyenne :" in row_of(fiche, "Avg Replication Latency")
+
+    def test_panels_count_from_the_tasks_start_and_so_show_both_readings(self, judge):
+        assert "+100 (12 → 112)" in row_of(judge().fiche, "Total Records Polled")
+
+    def test_filter_of_the_page_is_tried_on_the_connectors_name(self, judge):
+        assert "ne trouverait rien ici : le connecteur s'appelle `mm2-source-connector`" in judge().fiche
+
+
+class TestTheAnswer:
+    def test_clean_run(self, judge):
+        assert "**Verdict : GO.** Peut-on passer en phase 2 ? **Oui**" in judge().fiche
+        assert "☑ GO pour la phase 2 ☐ NOGO, diagnostic requis" in judge().fiche
+
+    def test_lost_record(self, judge):
+        fiche = judge(counts=replace(HEALTHY, arrived=99, lost=1)).fiche
+        assert "**Verdict : NOGO.** Peut-on passer en phase 2 ? **Non**" in fiche
+        assert "- **Enregistrements perdus** (`lost`) : 1, attendu = 0." in fiche
+        assert "☐ GO pour la phase 2 ☑ NOGO, diagnostic requis" in fiche
+
+    def test_what_could_not_be_measured(self, judge):
+        fiche = judge(evidence={"errors": dict.fromkeys(Role, "Prometheus at x: connection refused")}).fiche
+        assert "**Verdict : INDÉTERMINÉ.** Peut-on passer en phase 2 ? **On ne peut pas le dire**" in fiche
+        assert "☐ GO pour la phase 2 ☐ NOGO, diagnostic requis ☑ INDÉTERMINÉ" in fiche
+
+    def test_rehearsal_says_so_on_top_and_is_no_yes(self, judge):
+        fiche = judge(rehearsal="1/30").fiche
+        assert fiche.split("\n")[2].startswith("> **RÉPÉTITION** : les durées de charge ont été multipliées par 1/30.")
+        assert "**En répétition seulement**" in fiche
+
+    def test_killed_run_says_what_happened(self, judge):
+        fiche = judge(counts=None, phases=(*PHASES[:2], ("smoke", "load", 71, 76, 100))).fiche
+        assert "> **TEST TUÉ EN ROUTE** : le test a été tué pendant la phase `smoke`" in fiche
+        assert "2027-01-15 08:01:16 UTC" in fiche
+        assert "50 envoyés, 50 acquittés, 50 arrivés" in fiche
+        assert "non scellé" in fiche
+        assert unfilled_lines("phase1_smoke", fiche) == []
+
+    def test_killed_before_anything_was_sent(self, judge):
+        fiche = judge(counts=None, phases=PHASES[:1]).fiche
+        assert "**Verdict : INDÉTERMINÉ.**" in fiche
+
+    def test_interrupted_run_says_how_and_when(self, judge):
+        ending = Ending(how="sigint", aborted=True, at_ns=1_800_000_143 * 10**9)
+        assert "> **TEST INTERROMPU** : test interrompu au clavier (Ctrl-C) à 2027-01-15 08:02:23 UTC" in (
+            judge(ending=ending).fiche
+        )
+
+    def test_generator_that_fell_short(self, judge):
+        fiche = judge(counts=Counts(sent=90, acked=90, arrived=90)).fiche
+        assert "**Non** : 90 sur 100 messages envoyés." in fiche
+
+
+def test_scenario_without_a_page_gets_the_general_fiche(judge):
+    run = judge(
+        scenario=scenario_text(
+            [
+                '{id: achieved, measure: load.achieved, go: "== 100 %"}',
+                '{id: mean, measure: e2e.mean, go: "< 100 ms", nogo: "> 1 s", beside: mm2.latency_avg}',
+            ]
+        )
+    )
+    assert run.fiche.startswith("# Fiche technique : phase1_smoke")
+    assert "| Latence de bout en bout, moyenne (`mean`) | < 100 ms | 20 ms | **GO** |" in run.fiche
+    assert "Latence de réplication MM2, moyenne : 25 ms" in run.fiche
+
+
+# What others wrote.
+
+
+def test_hostile_labels_traces_and_errors_stay_in_their_cells(tmp_path, judge):
+    clean = judge().fiche
+    metrics = healthy_metrics()
+    twin = item(lambda _: 1.0, instance="w1:9404", connector=SOURCE_CONNECTOR, task="0", x=HOSTILE)
+    metrics[Role.ACTIVE_COUNT] = [twin, {**twin, "metric": {**twin["metric"], "x": "2", "task": HOSTILE}}]
+    evidence = {
+        "connectors": {
+            **healthy_connectors(),
+            SOURCE_CONNECTOR: connector(
+                SOURCE_CONNECTOR, "RUNNING", ("FAILED",), trace=HOSTILE, transforms=HOSTILE, topics=HOSTILE
+            ),
+        },
+        "errors": {Role.POLL_TOTAL: HOSTILE},
+        "warnings": {Role.LATENCY_MAX: [HOSTILE]},
+        "workers": [{"url": "http://w2:8083", "error": HOSTILE}],
+    }
+    run = judge(
+        metrics,
+        evidence,
+        counts=replace(HEALTHY, acked=99, failed=1, arrived=90, late=9),
+        last_errors=[HOSTILE],
+        run_id="hostile",
+        ending=Ending(how="failed", aborted=True, at_ns=1_800_000_143 * 10**9, detail=HOSTILE),
+    )
+    assert "titre" in run.fiche
+    assert "<script>" not in outside_code(run.fiche)
+    assert not re.search(r"(?<!\\)\]\(http", outside_code(run.fiche))
+    assert "\u202e" not in run.fiche
+    assert not [line for line in run.fiche.split("\n") if line.startswith("# titre")]
+    assert tables_are_whole(run.fiche)
+    assert tables_are_whole(clean)
+    html = rendered(run.fiche)
+    assert "<script" not in html
+    assert "href=" not in html
+    assert html.count("<table>") == rendered(clean).count("<table>")
+    assert headings(html) == headings(rendered(clean))
+
+
+def rendered(text):
+    return MarkdownIt("commonmark").enable("table").render(text)
+
+
+def headings(html):
+    """Titles, verdicts left out: those of the criteria differ between two runs."""
+    return re.findall(r"<h\d>(.*?)(?: : [A-ZÉ]+)?</h\d>", html)
+
+
+def outside_code(text):
+    """The text without fenced blocks and code spans."""
+    text = re.sub(r"(?ms)^(`{3,})[^\n]*\n.*?^\1$", "", text)
+    return re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
+
+
+def tables_are_whole(text):
+    """Every row of a table has as many cells as its head."""
+    text = re.sub(r"(?ms)^(`{3,})[^\n]*\n.*?^\1$", "", text)
+    for table in re.findall(r"(?m)(?:^\|.*\n)+", text):
+        widths = {len(re.split(r"(?<!\\)\|", row)) for row in table.strip().split("\n")}
+        if len(widths) != 1:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("`x`", r"\`x\`"),
+        ("<b>", "&lt;b&gt;"),
+        ("< 100 ms", "< 100 ms"),
+        ("source->target", "source->target"),
+        ("a\r\nb\tc", "a b c"),
+        ("[x](y)", r"\[x\](y)"),
+        ("&lt;", "&amp;lt;"),
+        ("a_b", "a_b"),
+        ("\u202eabc", "abc"),
+    ],
+)
+def test_escape(text, shown):
+    assert escape(text) == shown
+
+
+def test_code_spans_hold_any_backticks_and_no_cell_border():
+    assert code("a``b") == "```a``b```"
+    assert code("`a") == "`` `a ``"
+    assert code("a|b") == r"`a\|b`"
+    assert block("a\n```\nb").startswith("````\n")
+
+
+def test_no_break_spaces_go_where_french_wants_them_and_never_into_code():
+    text = "Oui : « non » `a : b` 5 %\n```\nx : y\n```\n| a : b |"
+    assert spaced(text, before=":»%", after="«") == (
+        "Oui\u00a0: «\u00a0non\u00a0» `a : b` 5\u00a0%\n```\nx : y\n```\n| a\u00a0: b |"
+    )
+
+
+# Words.
+
+
+def test_catalogue_has_a_word_for_everything_and_for_nothing_else():
+    catalogue = WORDS.catalogue
+    assert set(catalogue.reasons) == {code.value for code in Code}
+    assert set(catalogue.measures) == set(MEASURES)
+    assert set(catalogue.diagnosis) == {*PAGE_ROWS, *OUR_ROWS}
+    assert set(catalogue.groups) == {group.value for group in Group}
+    assert {spec.unit for spec in MEASURES.values()} <= {*catalogue.units}
+    assert set(catalogue.endings) == set(Ending.model_fields["how"].annotation.__args__)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (1234567, "1\u202f234\u202f567"),
+        (0.125, "0,125"),
+        (0.004, "0,004"),
+        (31.24, "31,24"),
+        (116.44, "116,4"),
+        (-5, "−5"),
+        (99.98, "99,98"),
+        (1234.6, "1\u202f235"),
+        (float("inf"), "∞"),
+    ],
+)
+def test_numbers_are_written_in_french(value, text):
+    assert WORDS.number(value) == text
+
+
+def test_rounding_never_makes_a_whole_of_what_is_not():
+    assert WORDS.quantity(99.99996, "%") == "99,99996\u00a0%"
+    assert WORDS.quantity(100.0, "%") == "100\u00a0%"
+
+
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    [
+        ("== plan records", "= 100"),
+        ("< 100 ms", "< 100\u00a0ms"),
+        (">= 99 %", "≥ 99\u00a0%"),
+        ("950..1050 records/s", "de 950 à 1\u202f050\u00a0enr./s"),
+    ],
+)
+def test_conditions_are_written_in_french(condition, text):
+    assert WORDS.condition(parse_condition(condition), planned=100) == text
+
+
+def test_figure_that_was_not_measured_is_a_dash_not_a_hole():
+    assert WORDS.fill("{x:ms} et {y}", {"x": 5}) == "5\u00a0ms et –"
+    assert isinstance(WORDS.fill("{x}", {"x": "a|b"}), Md)
+
+
+def test_fiche_of_a_run_is_written_beside_it(tmp_path):
+    directory = write_run(tmp_path)
+    write_evidence(directory)
+    from checks.judge import judge_run
+
+    assert judge_run(directory).fiche_file == directory / "fiche.md"

@@ -1,0 +1,225 @@
+"""Verdicts on a run that goes on: what can be judged by now is, and nothing is GO for not being looked at."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from checks.evidence import Evidence
+from checks.follow import Follower
+from checks.live import Timeline
+from run_record.counts import Counts
+from run_record.store import write_json, write_text
+from tests.support.records import DRAINED_S, HEALTHY, LOAD_END_S, LOAD_START_S, PHASES, T0_S, scenario_text, write_run
+
+ROOT = Path(__file__).resolve().parents[2]
+CRITERIA = (
+    '{id: achieved, measure: load.achieved, go: "== 100 %"}',
+    '{id: acked, measure: ledger.acked, go: ">= 50 records"}',
+    '{id: arrived, measure: ledger.arrived, go: "== plan records"}',
+    '{id: duplicated, measure: ledger.duplicated, go: "== 0 records"}',
+    '{id: errors, measure: ledger.send_errors, go: "== 0 records"}',
+    '{id: lost, measure: ledger.lost, go: "== 0 records"}',
+    '{id: backlog, measure: ledger.backlog_max, go: "< 10 records"}',
+    '{id: mean, measure: e2e.mean, go: "< 100 ms"}',
+    '{id: polled, measure: connect.poll_total, go: ">= 1 records"}',
+)
+
+
+def going_on(runs: Path, until_s: float, counts: Counts = HEALTHY, criteria=CRITERIA) -> Path:
+    """A run that has got so far: no ledger, no seal, and a timeline that ends there."""
+    begun = [phase for phase in PHASES if phase[2] < until_s]
+    phases = [(name, kind, start, end if end < until_s else None, records) for name, kind, start, end, records in begun]
+    directory = write_run(runs, counts=None, phases=phases, sealed=False, scenario=scenario_text(criteria))
+    file = directory / "record" / "timeline.jsonl"
+    rows = []
+    for second in range(1, int(until_s) + 1):
+        share = min(max((second - LOAD_START_S) / (LOAD_END_S - LOAD_START_S), 0.0), 1.0)
+        wanted, acked, arrived = (int(share * count) for count in (100, counts.acked, counts.arrived))
+        rows.append(
+            {
+                "at_ns": (T0_S + second) * 1_000_000_000,
+                "phase": "smoke",
+                "wanted_per_s": 10.0,
+                "wanted": wanted,
+                "sent": int(share * counts.sent),
+                "acked": acked,
+                "failed": int(share * counts.failed),
+                "unknown": 0,
+                "arrived": arrived,
+                "duplicated": int(share * counts.duplicated),
+                "backlog": acked - arrived,
+                "e2e": {"count": 0},
+                "send_delay": {"count": 0},
+                "wall_step_ns": 0,
+                "workers": 1,
+            }
+        )
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return directory
+
+
+def followed(directory: Path, looks: Path) -> tuple[dict[str, dict], dict]:
+    """Verdicts by id, and the whole file; Prometheus is not asked, since the clock stands still."""
+    looks.mkdir(exist_ok=True)
+    (directory / "live").mkdir(exist_ok=True)
+    Follower(directory=directory, looks=looks, language="fr", now_s=lambda: -math.inf).write()
+    content = json.loads((directory / "live" / "verdict.json").read_text())
+    return {one["id"]: one for one in content["criteria"]}, content
+
+
+def test_before_the_load_nothing_is_judged(tmp_path):
+    criteria, content = followed(going_on(tmp_path / "runs", 40), tmp_path / "looks")
+    assert {one["verdict"] for one in criteria.values()} == {"NOT_RUN"}
+    assert content["verdict"] == "NOT_RUN"
+    assert (content["live"], content["exit_code"], content["phase"]) == (True, None, "silence")
+
+
+def test_under_way_what_can_be_judged_is(tmp_path):
+    criteria, content = followed(going_on(tmp_path / "runs", 79), tmp_path / "looks")
+    verdicts = {name: one["verdict"] for name, one in criteria.items()}
+    assert verdicts == {
+        "achieved": "GO",
+        "acked": "GO",  # no more can undo it
+        "arrived": "NOT_RUN",
+        "duplicated": "GO",
+        "errors": "GO",
+        "lost": "NOT_RUN",  # only the drain's end tells
+        "backlog": "GO",
+        "mean": "NOT_RUN",  # no latency was heard of yet
+        "polled": "NOT_RUN",  # Prometheus was not asked yet
+    }
+    assert criteria["arrived"]["value"] == 80
+    assert criteria["arrived"]["at_least"] is True
+    assert content["verdict"] == "NOT_RUN"
+
+
+def test_what_cannot_be_mended_is_nogo_at_once(tmp_path):
+    counts = replace(HEALTHY, duplicated=20, arrived=100)
+    criteria, content = followed(going_on(tmp_path / "runs", 79, counts), tmp_path / "looks")
+    assert criteria["duplicated"]["verdict"] == "NOGO"
+    assert content["verdict"] == "NOGO"
+    assert content["deciding"] == ["duplicated"]
+    assert "Déjà NOGO" in (tmp_path / "runs").glob("*/live/fiche.md").__next__().read_text()
+
+
+def test_a_generator_that_falls_behind_blames_nobody(tmp_path):
+    counts = replace(HEALTHY, sent=20, acked=20, arrived=0)
+    criteria, _ = followed(going_on(tmp_path / "runs", 79, counts), tmp_path / "looks")
+    assert criteria["achieved"]["verdict"] == "INCONCLUSIVE"
+    assert criteria["backlog"]["verdict"] == "NOT_RUN"
+
+
+def test_after_the_load_what_has_not_arrived_is_still_not_nogo(tmp_path):
+    counts = replace(HEALTHY, arrived=90)
+    criteria, _ = followed(going_on(tmp_path / "runs", DRAINED_S - 1, counts), tmp_path / "looks")
+    assert criteria["arrived"]["verdict"] == "NOT_RUN"
+
+
+def test_the_live_fiche_says_what_it_is(tmp_path):
+    directory = going_on(tmp_path / "runs", 79)
+    followed(directory, tmp_path / "looks")
+    fiche = (directory / "live" / "fiche.md").read_text()
+    assert "TEST EN COURS" in fiche
+    assert "NON ÉVALUÉ" in fiche
+    assert "None" not in fiche
+    assert "Signature" not in fiche
+
+
+def test_nothing_of_it_is_evidence(tmp_path):
+    directory = going_on(tmp_path / "runs", 79)
+    followed(directory, tmp_path / "looks")
+    assert not (directory / "evidence").exists()
+    assert not (directory / "verdict.json").exists()
+
+
+def test_the_timeline_is_read_once_and_a_line_being_written_is_left(tmp_path):
+    directory = going_on(tmp_path / "runs", 50)
+    file = directory / "record" / "timeline.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:10]) + lines[10][:20])
+    timeline = Timeline(file)
+    timeline.read()
+    assert len(timeline.rows) == 10
+    file.write_text("".join(lines))
+    timeline.read()
+    assert [row.at_ns for row in timeline.rows] == [json.loads(line)["at_ns"] for line in lines]
+
+
+# --- the process -----------------------------------------------------------------------------------------------------
+
+
+def follow(directory: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "runbook", "judge", str(directory), "--follow"]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE)
+
+
+def until(condition, *, within_s: float = 30) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+def test_the_process_ends_with_the_seal(tmp_path):
+    directory = going_on(tmp_path / "runs", 50)
+    process = follow(directory)
+    try:
+        until((directory / "live" / "fiche.md").is_file)
+        write_text(directory / "record" / "SHA256SUMS", "")
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+    assert sorted(path.name for path in (directory / "live").iterdir()) == ["fiche.md", "verdict.json"]
+
+
+def test_the_process_ends_on_sigterm_and_survives_a_record_that_cannot_be_read(tmp_path):
+    directory = going_on(tmp_path / "runs", 50)
+    write_json(directory / "record" / "manifest.json", {"schema": 99})
+    process = follow(directory)
+    try:
+        time.sleep(4)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert b"RunRecordError" in process.stderr.read()
+    finally:
+        process.kill()
+
+
+def test_the_process_ends_when_its_parent_dies(tmp_path):
+    directory = going_on(tmp_path / "runs", 50)
+    fiche = directory / "live" / "fiche.md"
+    parent = subprocess.Popen(
+        ["sh", "-c", f"{sys.executable} -m runbook judge {directory} --follow & echo $!; wait"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdout is not None
+    with parent.stdout as told:
+        follower = int(told.readline())
+    until(fiche.is_file)
+    parent.kill()
+    parent.wait()
+    until(lambda: not Path(f"/proc/{follower}").exists() or "Z" in Path(f"/proc/{follower}/stat").read_text())
+
+
+def test_following_and_refreshing_are_two_things(tmp_path):
+    command = [sys.executable, "-m", "runbook", "judge", str(tmp_path), "--follow", "--refresh"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 64
+    assert "give one" in done.stderr
+
+
+@pytest.fixture(autouse=True)
+def _evidence_is_never_opened(monkeypatch):
+    monkeypatch.setattr(Evidence, "open", lambda _: pytest.fail("a live look opened evidence"))
