@@ -1,7 +1,7 @@
 """The four runs that tell the truth about the gate, played while other tests go on.
 
-Two labs play side by side, since each run spends most of its time in silence: one is left in order and then loses its
-Prometheus; the other has MM2 paused, and then a transform that drops the topic.
+Two labs play side by side, since each run spends most of its time in silence. One is left in order; other tests have
+it after the clean run. The other has MM2 paused, then a transform that drops the topic, then no Prometheus.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Truths:
         self._pool = ThreadPoolExecutor(2)
         self.clean: Future[Run] = self._pool.submit(self._clean, good, runs / "clean")
         self.paused: Future[Run] = self._pool.submit(self._paused, bad, phase1, runs / "paused")
-        self.blind: Future[Run] = self._pool.submit(self._after, self.clean, self._blind, good, runs / "blind")
         self.filtered: Future[Run] = self._pool.submit(
             self._after, self.paused, self._filtered, bad, phase1, runs / "filtered"
         )
+        self.blind: Future[Run] = self._pool.submit(self._after, self.filtered, self._blind, bad, runs / "blind")
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
