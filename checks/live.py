@@ -47,10 +47,18 @@ SO_FAR = frozenset(
         "e2e.p99",
         "connect.in_flight_max",
         "connect.offset_commit_max",
+        "connect.offset_commit_failure",
+        "connect.buffer_utilization",
+        "connect.throttle_max",
         "connect.failed_tasks",
+        "connect.task_errors",
         "connect.not_running",
         "mm2.latency_avg",
         "mm2.latency_max",
+        "workers.cpu",
+        "workers.memory",
+        "workers.heap",
+        "workers.network_drops",
     }
 )
 ONLY_GROWS = frozenset({"connect.poll_total", "connect.write_total", "mm2.topics_replicated"})
@@ -158,7 +166,7 @@ def windows_until(windows: Windows | None, at_s: float | None) -> Windows | None
     """The windows of a run that goes on, closed at an instant of which Prometheus already knows all."""
     if windows is None or at_s is None or at_s <= windows.start_s:
         return windows
-    return replace(windows, watched_s=at_s, counters_end_s=at_s)
+    return replace(windows, load_end_s=min(windows.load_end_s, at_s), watched_s=at_s, counters_end_s=at_s)
 
 
 def no_evidence(directory: Path, profile: str) -> Evidence:
