@@ -62,6 +62,8 @@ SO_FAR = frozenset(
     }
 )
 ONLY_GROWS = frozenset({"connect.poll_total", "connect.write_total", "mm2.topics_replicated"})
+#: Measures of what Prometheus and Connect say, which is not known before the first look.
+ASKED = ("connect.", "mm2.", "workers.")
 #: Reasons for which a criterion is not judged *yet*, rather than not at all.
 WAITING = frozenset(
     {
@@ -210,6 +212,8 @@ def _waiting(result: Result) -> Result:
 
 
 def _measure(name: str, run: Run) -> Measurement:
+    if name.startswith(ASKED) and not run.evidence.index["answers"]:
+        return Measurement.missing(Code.NOT_YET, unit=MEASURES[name].unit, source=name)
     if run.stretch is not None or name in SO_FAR:
         return measure(name, run)
     if not run.record.timeline or run.windows is None:

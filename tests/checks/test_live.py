@@ -32,6 +32,7 @@ CRITERIA = (
     '{id: backlog, measure: ledger.backlog_max, go: "< 10 records"}',
     '{id: mean, measure: e2e.mean, go: "< 100 ms"}',
     '{id: polled, measure: connect.poll_total, go: ">= 1 records"}',
+    '{id: not_running, measure: connect.not_running, go: "== 0 tasks"}',
 )
 
 
@@ -97,6 +98,7 @@ def test_under_way_what_can_be_judged_is(tmp_path):
         "backlog": "GO",
         "mean": "NOT_RUN",  # no latency was heard of yet
         "polled": "NOT_RUN",  # Prometheus was not asked yet
+        "not_running": "NOT_RUN",  # nor Connect
     }
     assert criteria["arrived"]["value"] == 80
     assert criteria["arrived"]["at_least"] is True

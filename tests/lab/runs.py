@@ -54,6 +54,7 @@ class Run:
     process: subprocess.Popen[str]
     runs_directory: Path
     output: str = ""
+    _reader: threading.Thread | None = None
 
     @classmethod
     def start(
@@ -77,13 +78,15 @@ class Run:
             start_new_session=True,
         )
         run = cls(process=process, runs_directory=runs_directory)
-        threading.Thread(target=run._read, daemon=True).start()
+        run._reader = threading.Thread(target=run._read, daemon=True)
+        run._reader.start()
         return run
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.output += line
+        with self.process.stdout as lines:
+            for line in lines:
+                self.output += line
 
     @property
     def directory(self) -> Path:
@@ -109,7 +112,9 @@ class Run:
 
     def wait(self, *, within_s: float = 400) -> int:
         code = self.process.wait(within_s)
-        time.sleep(0.2)  # the reader's last lines
+        # The last lines; a child that outlives its parent may keep the pipe open, and is not waited for.
+        if self._reader is not None:
+            self._reader.join(2)
         return code
 
     @property
