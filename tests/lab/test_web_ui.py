@@ -1,0 +1,185 @@
+"""The web UI on a real lab, over HTTP as its page speaks: choose, start, watch, read, stop, start again."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from lab.handles import Lab
+from run_record.store import RunRecord
+from tests.lab.runs import LOCUST, ROOT, SHORT
+
+
+@dataclass(kw_only=True)
+class Browser:
+    """The page's side of the conversation."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    environment: str
+    runs: Path
+    log: Path
+
+    def start(self, **form: str) -> dict[str, Any]:
+        """The form as Locust's page posts it, its disabled fields too."""
+        fields = {"user_count": "0", "spawn_rate": "0", "host": "", "run_time": "", "profile": "", "rehearsal": "1"}
+        content = {**fields, "scenario": SHORT, "env": self.environment, **form}
+        return dict(requests.post(f"{self.url}/swarm", data=content, timeout=30).json())
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"{self.url}/{path}", timeout=10)
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The Verdict tab."""
+        return list(self.get("stats/requests").json()["extended_stats"][0]["data"])
+
+    def until(self, text: str, *, within_s: float = 90) -> None:
+        deadline_s = time.monotonic() + within_s
+        while text not in self.get("mm2gate/state").json()["text"]:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline_s, self.get("mm2gate/state").text
+            time.sleep(0.2)
+
+    def until_judged(self, *, within_s: float = 90) -> None:
+        deadline_s = time.monotonic() + within_s
+        while self.get("mm2gate/state").json()["busy"] or self.get("stats/requests").json()["state"] != "stopped":
+            assert time.monotonic() < deadline_s, self.get("mm2gate/state").text
+            time.sleep(0.2)
+
+    @property
+    def records(self) -> list[RunRecord]:
+        return [RunRecord.open(directory) for directory in sorted(self.runs.iterdir())]
+
+
+@pytest.fixture
+def browser(lab: Lab, tmp_path: Path) -> Iterator[Browser]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    text = lab.environment_file.read_text(encoding="utf-8")
+    text = text.replace("secrets/", f"{lab.environment_file.parent}/secrets/")
+    (tmp_path / "environments").mkdir()
+    for name, bent in (
+        ("prod", text.replace("production: false", "production: true").replace("name: lab", "name: prod")),
+        ("down", re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:9", text, count=1)),
+    ):
+        (tmp_path / "environments" / f"{name}.yaml").write_text(bent, encoding="utf-8")
+    log = tmp_path / "log"
+    options = ["--web-port", str(port), "--scenario", SHORT, "--env", str(lab.environment_file), "--runs-dir", "runs"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*LOCUST, *options],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    browser = Browser(
+        process=process,
+        url=f"http://127.0.0.1:{port}",
+        environment=str(lab.environment_file),
+        runs=tmp_path / "runs",
+        log=log,
+    )
+    try:
+        deadline_s = time.monotonic() + 30
+        while True:
+            try:
+                browser.get("mm2gate/state")
+                break
+            except requests.ConnectionError:
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline_s, log.read_text()
+                time.sleep(0.1)
+        yield browser
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def test_start_watch_read_then_start_again_and_stop_then_once_more(browser: Browser) -> None:
+    assert browser.start()["success"]
+    browser.until(": steady")
+    time.sleep(3)
+    live = {row["criterion"]: row for row in browser.rows}
+    assert live["lost"]["verdict"] == "NON ÉVALUÉ"
+    assert live["duplicated"]["verdict"] == "GO"
+    assert "TEST EN COURS" in browser.get("mm2gate/live-fiche").text
+    assert "stop it first" in browser.start()["message"]
+    browser.until_judged()
+    assert {row["verdict"] for row in browser.rows} == {"GO"}
+    assert "Fiche technique" in browser.get("mm2gate/fiche").text
+    (first,) = browser.records
+    assert first.sealed
+    counts = first.counts()
+    assert counts is not None
+    assert counts.sent == counts.arrived == 4800
+
+    assert browser.start()["success"]
+    browser.until(": steady")
+    began_s = time.monotonic()
+    assert requests.post(f"{browser.url}/stop", timeout=10).json()["success"]
+    assert time.monotonic() - began_s < 1
+    browser.until_judged()
+    _, second = browser.records
+    assert second.sealed
+    assert second.manifest.ending is not None
+    assert second.manifest.ending.how == "stopped"
+    counts = second.counts()
+    assert counts is not None
+    assert 0 < counts.sent == counts.acked == counts.arrived < 4800
+    assert browser.rows[0]["verdict"] == "INDÉTERMINÉ"
+
+    assert browser.start()["success"]
+    browser.until_judged()
+    counts = browser.records[2].counts()
+    assert counts is not None
+    assert counts.sent == counts.arrived == 4800
+    browser.process.send_signal(signal.SIGTERM)
+    assert browser.process.wait(30) == 0  # the last run's
+
+
+def test_what_is_refused_is_said_and_the_ui_goes_on(browser: Browser) -> None:
+    for form, said in (
+        ({"scenario": "nosuch"}, "was not known"),
+        ({"env": "/etc/passwd"}, "was not known"),
+        ({"env": "prod"}, "production"),
+        ({"env": "down"}, "source cluster at 127.0.0.1:9: no answer"),
+        ({"runs_dir": "/tmp"}, "may not set"),
+    ):
+        answer = browser.start(**form)
+        assert answer["success"] is False
+        assert said in answer["message"]
+        assert said in browser.log.read_text()
+    assert not browser.runs.exists()
+    assert browser.start()["success"]
+    browser.until_judged()
+    assert browser.rows[0]["verdict"] == "GO"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_then_the_process(browser: Browser, number: signal.Signals) -> None:
+    assert browser.start()["success"]
+    browser.until(": steady")
+    browser.process.send_signal(number)
+    assert browser.process.wait(60) == 50
+    (record,) = browser.records
+    assert record.sealed
+    assert record.manifest.ending is not None
+    assert record.manifest.ending.how == ("sigterm" if number == signal.SIGTERM else "sigint")
+    assert (record.directory / "verdict.json").is_file()
