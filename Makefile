@@ -32,7 +32,7 @@ lab-down: setup ## end the lab's processes and remove its files
 # ---- play ----------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: ## a lab on this machine, the smoke test (phase 1), its fiche, and the lab gone again
+demo: ## a lab on this machine, phase 1, phase 2 rehearsed at 1/30, their fiches, and the lab gone again
 	@began=$$(date +%s) && $(MAKE) --no-print-directory setup && $(BIN)/python -m runbook.demo --since $$began
 
 .PHONY: ui

@@ -1,95 +1,118 @@
-"""`make demo`: lab up → phase 1 → its fiche → lab down, with the time that each part took. Exits with the run's code.
+"""`make demo`: lab up → phase 1 → phase 2, rehearsed → lab down, then what came of it. Exits with the worst run's code.
 
-The lab has a state directory of its own, and is taken down however this ends.
+The lab has a state directory of its own, and is taken down however this ends. The demo is its own proof: a GO whose
+fiche leaves a line of the runbook's page open is a bug of ours, and the demo says so.
 """
 
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import click
 
+from checks.pages import unfilled_lines
+from run_record.store import RunRecord
+from runbook.children import Children
 from scenarios.errors import ExitCode
 
 STATE_DIRECTORY = Path(".lab-demo")
-SCENARIOS = ("phase1_smoke",)
+#: What is played, and the factor on its load: phase 2 takes half an hour at full length.
+SCENARIOS = {"phase1_smoke": "1", "phase2_nominal": "1/30"}
+
+UNMEASURED = "INDÉTERMINÉ"
+SHOWN_COUNTS = ("sent", "acked", "arrived", "lost", "late", "duplicated")
 
 
-class Stage:
-    """Runs one child at a time, and lets no signal but SIGKILL leave the lab behind."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """One run of the demo. `directory` is None when the run was refused before it had one."""
 
-    def __init__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
-        self.stopped = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
+    scenario: str
+    rehearsal: str
+    exit_code: int
+    directory: Path | None
 
-    def run(self, *arguments: str) -> int:
-        """`mm2gate` with these arguments; its exit code."""
-        with subprocess.Popen([sys.executable, "-m", "runbook", *arguments]) as child:
-            self._child = child
-            code = child.wait()
-            self._child = None
-        return code
+    @property
+    def fiche(self) -> Path | None:
+        """The sheet, when the judge came that far."""
+        file = self.directory / "fiche.md" if self.directory is not None else None
+        return file if file is not None and file.is_file() else None
 
-    def _stop(self, number: int, _: FrameType | None) -> None:
-        self.stopped = True
-        # Ctrl-C in a terminal reaches the child by itself; SIGTERM only reaches us.
-        if number == signal.SIGTERM and self._child is not None:
-            self._child.send_signal(signal.SIGTERM)
+    @property
+    def open_lines(self) -> list[str]:
+        """Lines of the page that its fiche leaves open, and a word if anything on it was not measured."""
+        if self.fiche is None:
+            return ["there is no fiche"]
+        text = self.fiche.read_text(encoding="utf-8")
+        return [*unfilled_lines(self.scenario, text), *([f"it says {UNMEASURED}"] if UNMEASURED in text else [])]
+
+    def lines(self) -> Iterator[str]:
+        """The run in two or three lines, from its own files."""
+        name = self.scenario if self.rehearsal == "1" else f"{self.scenario}, rehearsed at {self.rehearsal}"
+        if self.directory is None or self.fiche is None:
+            yield f"{name}: not judged (exit code {self.exit_code}); its own words are above"
+            return
+        verdict = json.loads((self.directory / "verdict.json").read_text(encoding="utf-8"))["verdict"]
+        ledger = RunRecord.open(self.directory).ledger
+        counts = [f"{count} {ledger['totals'][count]}" for count in SHOWN_COUNTS] if ledger is not None else []
+        yield f"{verdict}  {name}: {', '.join(counts) or 'no ledger'}"
+        yield f"    {self.fiche}"
+        if self.open_lines:
+            yield f"    left open: {'; '.join(self.open_lines)}"
 
 
 @click.command()
 @click.option("--since", type=float, help="Unix time at which the whole thing began, setup included")
-@click.option("--runs-dir", default="runs", show_default=True, help="where run records go")
-def demo(since: float | None, runs_dir: str) -> None:
-    """Show mm2gate at work on this machine: a lab, the smoke test, its fiche."""
-    stage, began_s = Stage(), time.time()
+@click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), help="where run records go")
+def demo(since: float | None, runs_dir: Path) -> None:
+    """Show mm2gate at work on this machine: a lab, the smoke test and the nominal load, their fiches."""
+    children, began_s = Children(), time.time()
     times_s = {"setup": began_s - since} if since else {}
+    played: list[Played] = []
+    lab = ("--state-dir", str(STATE_DIRECTORY))
     code = int(ExitCode.INTERNAL)
     try:
-        code = _timed(times_s, "lab up", stage, "lab", "up", "--state-dir", str(STATE_DIRECTORY))
+        code = _timed(times_s, "lab up", children, "lab", "up", *lab)
         if code == ExitCode.GO:
-            code = _play(stage, times_s, runs_dir)
+            for scenario, rehearsal in SCENARIOS.items():
+                if not children.stopped:
+                    played.append(_play(children, times_s, scenario, rehearsal, runs_dir))
+            code = exit_code(played, stopped=children.stopped)
     finally:
-        down = _timed(times_s, "lab down", stage, "lab", "down", "--state-dir", str(STATE_DIRECTORY))
-    total_s = time.time() - (since or began_s)
-    click.echo("time: " + ", ".join(f"{name} {spent_s:.0f} s" for name, spent_s in times_s.items()))
-    click.echo(f"      {total_s:.0f} s in all")
+        down = _timed(times_s, "lab down", children, "lab", "down", *lab)
+    click.echo()
+    for run in played:
+        click.echo("\n".join(run.lines()))
+    spent = ", ".join(f"{name} {spent_s:.0f} s" for name, spent_s in times_s.items())
+    click.echo(f"{time.time() - (since or began_s):.0f} s in all: {spent}")
     sys.exit(code or down)
 
 
-def _play(stage: Stage, times_s: dict[str, float], runs_dir: str) -> int:
-    worst = 0
-    for scenario in SCENARIOS:
-        if stage.stopped:
-            return ExitCode.ABORTED
-        before = set(Path(runs_dir).glob("*"))
-        environment = str(STATE_DIRECTORY / "environment.yaml")
-        code = _timed(times_s, scenario, stage, "run", scenario, "--env", environment, "--runs-dir", runs_dir)
-        for directory in sorted(set(Path(runs_dir).glob("*")) - before):
-            _show(directory)
-        worst = max(worst, code)
-    return worst
+def _play(children: Children, times_s: dict[str, float], scenario: str, rehearsal: str, runs_dir: Path) -> Played:
+    before = set(runs_dir.glob("*"))
+    environment = str(STATE_DIRECTORY / "environment.yaml")
+    options = ("--env", environment, "--rehearsal", rehearsal, "--runs-dir", str(runs_dir))
+    code = _timed(times_s, scenario, children, "run", scenario, *options)
+    directory = max(set(runs_dir.glob(f"*-{scenario}*")) - before, default=None)
+    return Played(scenario=scenario, rehearsal=rehearsal, exit_code=code, directory=directory)
 
 
-def _show(directory: Path) -> None:
-    """The ledger's totals on one line; the fiche was named by the judge."""
-    ledger = directory / "record" / "ledger.json"
-    if ledger.is_file():
-        totals = json.loads(ledger.read_text(encoding="utf-8"))["totals"]
-        click.echo("ledger: " + ", ".join(f"{name} {count}" for name, count in totals.items()))
+def exit_code(played: list[Played], *, stopped: bool) -> int:
+    """The worst run's; a demo that was stopped, or whose fiche has an open line, is no success."""
+    worst = max((run.exit_code for run in played), default=int(ExitCode.ABORTED))
+    if stopped:
+        return worst or ExitCode.ABORTED
+    return worst or (ExitCode.INTERNAL if any(run.open_lines for run in played) else ExitCode.GO)
 
 
-def _timed(times_s: dict[str, float], name: str, stage: Stage, *arguments: str) -> int:
+def _timed(times_s: dict[str, float], name: str, children: Children, *arguments: str) -> int:
     began_s = time.time()
-    code = stage.run(*arguments)
+    code = children.run("-m", "runbook", *arguments)
     times_s[name] = time.time() - began_s
     return code
 

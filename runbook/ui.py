@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from lab.handles import Lab
 from lab.process import Life
 from lab.state import Stage
+from runbook.children import Children
 from runbook.run import locustfile_path
 from scenarios.errors import ExitCode, LabError
-
-
-class Children:
-    """Runs one child at a time. A signal is the child's to answer: it ends, and we go on to take the lab down."""
-
-    def __init__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
-        self.stopped = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
-
-    def run(self, *arguments: str) -> int:
-        """`python` with these arguments; its exit code."""
-        with subprocess.Popen([sys.executable, *arguments]) as child:
-            self._child = child
-            code = child.wait()
-            self._child = None
-        return code
-
-    def _stop(self, number: int, _: FrameType | None) -> None:
-        self.stopped = True
-        # Ctrl-C in a terminal reaches the child by itself; SIGTERM only reaches us.
-        if number == signal.SIGTERM and self._child is not None:
-            self._child.send_signal(signal.SIGTERM)
 
 
 def is_up(state_directory: Path) -> bool:
