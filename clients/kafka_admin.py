@@ -1,7 +1,8 @@
-"""The door to Kafka's admin API: creating the source topics of a run, inside the prefix and nowhere else."""
+"""The door to Kafka's admin API: creates a run's source topics and deletes what runs left, inside the prefix only."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,14 @@ from scenarios.environment import Cluster, LoadedEnvironment
 from scenarios.errors import Refused, Unreachable
 
 TIMEOUT_S = 30.0
+#: Topics in which MM2, Connect and Kafka keep their own state, whatever the prefix: never ours to delete. After MM2's
+#: DefaultReplicationPolicy (checkpoints, heartbeats, offset syncs) and DefaultTopicFilter (`.*[-.]internal`, `__.*`).
+_INTERNAL = re.compile(r"__.*|mm2-.*|connect-(configs|offsets|status)|(.*\.)?heartbeats|.*[.-]internal")
+
+
+def is_internal(name: str) -> bool:
+    """Whether a topic holds MM2's, Connect's or Kafka's own state."""
+    return _INTERNAL.fullmatch(name) is not None
 
 
 class Admin:
@@ -61,6 +70,39 @@ class Admin:
                         f"{self._cluster.security.username or 'the load'} needs CREATE on the prefix {rules.prefix}"
                     ) from None
         return created
+
+    def delete_topics(self, names: Iterable[str]) -> dict[str, str | None]:
+        """Deletes topics: name → None when it is gone, or the broker's sentence why it is not.
+
+        This is the one place where anything is deleted, so what may be is enforced here: a source topic inside the
+        prefix, or the mirror of one. Raises Refused for any other name, and then nothing is deleted.
+        """
+        wanted = list(names)
+        for name in wanted:
+            self._require_deletable(name)
+        if not wanted:
+            return {}
+        outcome: dict[str, str | None] = {}
+        for name, future in self._client.delete_topics(wanted, operation_timeout=TIMEOUT_S).items():
+            try:
+                future.result(TIMEOUT_S)
+                outcome[name] = None
+            except TimeoutError:
+                outcome[name] = f"no answer within {TIMEOUT_S:g} s"
+            except KafkaException as error:
+                gone = error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+                outcome[name] = None if gone else error.args[0].str()
+        return outcome
+
+    def _require_deletable(self, name: str) -> None:
+        environment = self._environment.environment
+        rules, at_source = environment.topics, self._cluster == environment.source
+        source = name if at_source else rules.source_of(name)
+        if source is None or not source.startswith(rules.prefix):
+            what = "outside" if at_source else "not the mirror of a topic inside"
+            raise Refused(f"{self._where}: {name} is {what} the prefix {rules.prefix}; nothing is deleted")
+        if is_internal(name):
+            raise Refused(f"{self._where}: {name} belongs to MirrorMaker 2 or Kafka; nothing is deleted")
 
     @property
     def _where(self) -> str:

@@ -29,7 +29,7 @@ REMOTE_PREFIX = f"{SOURCE}.{TOPIC_PREFIX}"
 CONNECT_GROUP = "mm2-connect"
 CONNECT_TOPIC_PREFIX = "mm2-connect-"
 
-Operation = Literal["CREATE", "WRITE", "READ", "DESCRIBE", "DESCRIBE_CONFIGS", "ALTER", "ALTER_CONFIGS"]
+Operation = Literal["CREATE", "WRITE", "READ", "DESCRIBE", "DELETE", "DESCRIBE_CONFIGS", "ALTER", "ALTER_CONFIGS"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,8 @@ _SOURCE_GRANTS = (
     ),
     # Without it consumer groups are invisible, and the checkpoint connector is silently idle.
     Grant(user=MM2, resource="GROUP", name=TOPIC_PREFIX, operations=("DESCRIBE",)),
-    # WRITE is enough for an idempotent producer, DESCRIBE for watermark offsets.
-    Grant(user=LOAD, resource="TOPIC", name=TOPIC_PREFIX, operations=("CREATE", "WRITE", "DESCRIBE")),
+    # WRITE is enough for an idempotent producer, DESCRIBE for watermark offsets. Only `mm2gate clean` deletes.
+    Grant(user=LOAD, resource="TOPIC", name=TOPIC_PREFIX, operations=("CREATE", "WRITE", "DESCRIBE", "DELETE")),
 )  # fmt: skip
 
 _TARGET_GRANTS = (
@@ -80,7 +80,7 @@ _TARGET_GRANTS = (
         operations=("CREATE", "READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"),
     ),
     Grant(user=MM2, resource="GROUP", name=CONNECT_GROUP, prefixed=False, operations=("READ",)),
-    Grant(user=LOAD, resource="TOPIC", name=REMOTE_PREFIX, operations=("READ", "DESCRIBE")),
+    Grant(user=LOAD, resource="TOPIC", name=REMOTE_PREFIX, operations=("READ", "DESCRIBE", "DELETE")),
 )  # fmt: skip
 
 

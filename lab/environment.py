@@ -42,7 +42,7 @@ def render(ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Lay
     """The file's text. Holds no secret: passwords are named by file, relative to this one."""
     head = (
         "# The lab on this machine, written by `mm2gate lab up` and removed by `mm2gate lab down`.\n"
-        "# The user `load` may only create and write topics of the prefix, and read their mirrors.\n"
+        "# The user `load` may only create, write and delete topics of the prefix, and read and delete their mirrors.\n"
         "name: lab\n"
         "production: false\n"
     )

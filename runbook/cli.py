@@ -75,6 +75,17 @@ def judge(run_directory: Path, refresh: bool, follow: bool) -> NoReturn:
     sys.exit(judgement.exit_code)
 
 
+@cli.command(epilog=EXIT_CODES)
+@env_option
+@click.option("--yes", is_flag=True, help="do not ask; a production environment wants --confirm all the same")
+@click.option("--confirm", default="", help="the environment's name, typed out (asked for on a terminal)")
+def clean(env: str, yes: bool, confirm: str) -> None:
+    """Delete the topics inside the environment's prefix, and their mirrors on the target. Lists them first."""
+    from runbook.clean import load_and_clean
+
+    load_and_clean(env, yes=yes, confirm=confirm)
+
+
 @cli.group(invoke_without_command=True)
 @click.pass_context
 def scenarios(context: click.Context) -> None:

@@ -7,6 +7,7 @@ when it connects. Clusters are recognised by their cluster id, not by their addr
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -129,6 +130,12 @@ class Topics(StrictModel):
     def remote(self, topic: str) -> str:
         """The mirror's name on the target of a source topic."""
         return self.remote_name.replace("{topic}", topic)
+
+    def source_of(self, name: str) -> str | None:
+        """The source topic that a topic of the target is the mirror of; None when no name mirrors to it."""
+        first, *others = (re.escape(part) for part in self.remote_name.split("{topic}"))
+        match = re.fullmatch(rf"{first}(.+)" + r"\1".join(others), name)
+        return None if match is None else match[1]
 
 
 class MirrorMaker(StrictModel):

@@ -1,0 +1,210 @@
+"""Cleaning: what is inside the prefix goes, source first, after it was shown and agreed to; nothing else is touched."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.kafka_admin import Admin, is_internal
+from runbook import clean as cleaning
+from runbook.clean import clean, leftovers
+from runbook.cli import cli
+from scenarios.environment import Cluster, Topics
+from scenarios.errors import Refused, Unreachable
+from tests.scenarios.examples import ENVIRONMENT, environment
+
+SOURCE = {"mm2gate.a": 12, "mm2gate.b": 1, "orders": 3, "__consumer_offsets": 50}
+TARGET = {"source.mm2gate.a": 12, "source.mm2gate.gone": 6, "source.orders": 3, "mm2gate.a": 1, "heartbeats": 1}
+
+
+class FakeCluster:
+    """`TopicAdmin` from memory. `refuses`: topics that it will not delete; `returns`: those that come back."""
+
+    def __init__(self, side: str, topics: dict[str, int], log: list[str], refuses=(), returns=()) -> None:
+        self.side, self.topics, self.log = side, dict(topics), log
+        self.refuses, self.returns = set(refuses), set(returns)
+        self.looks = 0
+
+    def partitions(self) -> dict[str, int]:
+        self.looks += 1
+        if self.looks > 2:  # the first look finds them, the second sees them gone
+            self.topics |= dict.fromkeys(self.returns, 1)
+        return dict(self.topics)
+
+    def delete_topics(self, names: list[str]) -> dict[str, str | None]:
+        outcome: dict[str, str | None] = {}
+        for name in names:
+            self.log.append(f"{self.side} {name}")
+            outcome[name] = "Topic authorization failed" if name in self.refuses else None
+            if outcome[name] is None:
+                del self.topics[name]
+        return outcome
+
+
+class Desk:
+    """An environment of two fake clusters, cleaned."""
+
+    def __init__(self, text: str = ENVIRONMENT, *, source=SOURCE, target=TARGET, refuses=(), returns=()) -> None:
+        self.environment = environment(text)
+        self.deleted: list[str] = []
+        self.said: list[str] = []
+        self.clusters = {
+            "source": FakeCluster("source", source, self.deleted, refuses, returns),
+            "target": FakeCluster("target", target, self.deleted, refuses, returns),
+        }
+
+    def clean(self, *, yes: bool = True, confirm: str = "") -> None:
+        clean(
+            self.environment,
+            yes=yes,
+            confirm=confirm,
+            say=self.said.append,
+            admin=lambda cluster: self.clusters[cluster.alias],
+            look_again_after_s=0,
+        )
+
+
+def test_topics_inside_the_prefix_go_source_first_and_nothing_else_is_touched():
+    desk = Desk()
+    desk.clean()
+    assert desk.deleted == [
+        "source mm2gate.a",
+        "source mm2gate.b",
+        "target source.mm2gate.a",
+        "target source.mm2gate.gone",
+    ]
+    assert desk.clusters["target"].topics == {"source.orders": 3, "mm2gate.a": 1, "heartbeats": 1}
+
+
+def test_everything_is_listed_before_anything_is_deleted_and_each_outcome_is_said():
+    desk = Desk()
+    desk.clean()
+    assert desk.said == [
+        "source  mm2gate.a  12 partitions",
+        "source  mm2gate.b  1 partition",
+        "target  source.mm2gate.a  12 partitions",
+        "target  source.mm2gate.gone  6 partitions",
+        "source  mm2gate.a: deleted",
+        "source  mm2gate.b: deleted",
+        "target  source.mm2gate.a: deleted",
+        "target  source.mm2gate.gone: deleted",
+    ]
+
+
+def test_nothing_to_do_is_said():
+    desk = Desk(source={"orders": 1}, target={"heartbeats": 1})
+    desk.clean(yes=False)
+    assert desk.said == ["nothing to do: no topic mm2gate.* and no mirror of one in desk"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["heartbeats", "source.heartbeats", "source.checkpoints.internal", "mm2-offset-syncs.target.internal",
+     "mm2-connect-offsets", "connect-configs", "__consumer_offsets", "mm2gate.mm2-x-internal"],
+)  # fmt: skip
+def test_internal_topics_are_left_alone_even_inside_the_prefix(name):
+    assert is_internal(name)
+    rules = Topics(prefix=name[:3], remote_name="{topic}")
+    found = leftovers(rules, {name: 1}, {name: 1})
+    assert not found.anything
+    assert found.spared == (name,)
+
+
+def test_a_mirror_whose_source_could_not_be_deleted_stays_and_the_right_is_named():
+    desk = Desk(refuses=["mm2gate.a"])
+    with pytest.raises(Refused, match=r"source cluster: Topic authorization failed.*DELETE on topics mm2gate\.\*"):
+        desk.clean()
+    assert "target source.mm2gate.a" not in desk.deleted
+    assert "target source.mm2gate.gone" in desk.deleted
+    assert "source  mm2gate.a: NOT deleted (Topic authorization failed)" in desk.said
+    assert "target  source.mm2gate.a: left, its source is still there" in desk.said
+
+
+def test_a_topic_that_comes_back_is_not_called_deleted():
+    with pytest.raises(Refused, match=r"target source\.mm2gate\.a came back.*600 s"):
+        Desk(source={}, returns=["source.mm2gate.a"]).clean()
+
+
+@pytest.mark.parametrize(
+    ("production", "yes", "confirm", "says"),
+    [
+        (False, False, "", "give --yes"),
+        (False, False, "disk", "disk is not the environment's name"),
+        (True, True, "", "production environment.*--confirm desk"),
+        (True, True, "disk", "disk is not the environment's name"),
+    ],
+)
+def test_without_consent_nothing_is_deleted(production, yes, confirm, says, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    desk = Desk(ENVIRONMENT + f"production: {str(production).lower()}\n")
+    with pytest.raises(Refused, match=says):
+        desk.clean(yes=yes, confirm=confirm)
+    assert desk.deleted == []
+
+
+@pytest.mark.parametrize("production", [False, True])
+def test_the_environments_name_is_consent_anywhere(production):
+    desk = Desk(ENVIRONMENT + f"production: {str(production).lower()}\n")
+    desk.clean(yes=False, confirm="desk")
+    assert len(desk.deleted) == 4
+
+
+@pytest.mark.parametrize(("typed", "deleted"), [("desk", 4), ("yes", 0)])
+def test_on_a_terminal_the_name_is_asked_for(typed, deleted, monkeypatch):
+    monkeypatch.setattr(cleaning.click, "prompt", lambda _: typed)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    desk = Desk()
+    if deleted:
+        desk.clean(yes=False)
+    else:
+        with pytest.raises(Refused, match="yes is not desk"):
+            desk.clean(yes=False)
+    assert len(desk.deleted) == deleted
+
+
+TOPIC = st.text("ab.-{}", min_size=1, max_size=8)
+
+
+@given(topic=TOPIC, before=st.text("ab.", max_size=3), after=st.text("ab.", max_size=3))
+def test_a_mirrors_source_is_found_again_whatever_the_naming_policy(topic, before, after):
+    rules = Topics(prefix="x", remote_name=f"{before}{{topic}}{after}")
+    assert rules.source_of(rules.remote(topic)) == topic
+    doubled = Topics(prefix="x", remote_name=f"{before}{{topic}}-{{topic}}")
+    if "{topic}" not in topic:
+        assert doubled.remote(doubled.source_of(doubled.remote(topic)) or "") == doubled.remote(topic)
+
+
+@given(name=st.text("ab.xmg2", max_size=12))
+def test_a_name_that_is_no_mirror_has_no_source(name):
+    source = Topics(prefix="x", remote_name="source.{topic}.copy").source_of(name)
+    assert source is None
+
+
+@pytest.mark.parametrize(
+    ("alias", "name", "says"),
+    [
+        ("source", "orders", "orders is outside the prefix"),
+        ("source", "mm2gate.x.internal", "belongs to MirrorMaker 2"),
+        ("target", "mm2gate.a", "not the mirror"),
+        ("target", "source.orders", "not the mirror"),
+    ],
+)
+def test_the_door_itself_refuses_every_name_outside_the_prefix_and_deletes_none(alias, name, says):
+    where = environment()
+    cluster: Cluster = getattr(where.environment, alias)
+    inside = "mm2gate.a" if alias == "source" else "source.mm2gate.a"
+    with pytest.raises(Refused, match=says):
+        Admin(cluster, where, {"test.mock.num.brokers": 1}).delete_topics([inside, name])
+
+
+def test_a_cluster_that_does_not_answer_is_one_sentence_and_exit_40(tmp_path, monkeypatch):
+    real = cleaning.identify
+    monkeypatch.setattr(cleaning, "identify", lambda cluster, where: real(cluster, where, timeout_s=0.1))
+    (tmp_path / "desk.yaml").write_text(ENVIRONMENT)
+    done = CliRunner().invoke(cli, ["clean", "--env", str(tmp_path / "desk.yaml"), "--yes"])
+    assert isinstance(done.exception, Unreachable)
+    assert done.exception.exit_code == 40
+    assert "source cluster at 127.0.0.1:1: no answer" in str(done.exception)
+    assert "\n" not in str(done.exception)
