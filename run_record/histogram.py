@@ -18,6 +18,19 @@ HIGHEST_US = 3_600_000_000
 DIGITS = 3
 NS_PER_US = 1000
 US_PER_MS = 1000.0
+#: Three digits need 2000 sub-buckets, so HDR takes the next power of two.
+_SUB_BUCKET_BITS = 11
+_SUB_BUCKET_MASK = 2**_SUB_BUCKET_BITS - 1
+
+
+def _bucket_indices(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where HdrHistogram counts each of these values, from 0 to HIGHEST_US.
+
+    Values below 2048 have a bucket each; every further power of two has 1024 of them.
+    """
+    _, bits = np.frexp((values | _SUB_BUCKET_MASK).astype(np.float64))
+    shift = bits.astype(np.int64) - _SUB_BUCKET_BITS
+    return (shift << (_SUB_BUCKET_BITS - 1)) + (values >> shift)
 
 
 class LatencyHistogram:
@@ -25,6 +38,8 @@ class LatencyHistogram:
 
     def __init__(self) -> None:
         self._hdr = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
+        # hdrh's own counters, seen as an array: it has no way to record many values but one at a time.
+        self._buckets: NDArray[np.uint64] = np.frombuffer(self._hdr.counts, dtype=np.uint64)
         self.count = 0
         self.negative = 0
         self.overflow = 0
@@ -48,9 +63,14 @@ class LatencyHistogram:
         if high // NS_PER_US > HIGHEST_US:
             self.overflow += int((microseconds > HIGHEST_US).sum())
             microseconds = microseconds[microseconds <= HIGHEST_US]
-        values, counts = np.unique(microseconds, return_counts=True)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            self._hdr.record_value(value, count)
+        if len(microseconds) == 0:
+            return
+        counts = np.bincount(_bucket_indices(microseconds))
+        self._buckets[: len(counts)] += counts.astype(np.uint64)
+        hdr = self._hdr
+        hdr.total_count += len(microseconds)
+        hdr.min_value = min(hdr.min_value, int(microseconds.min()))
+        hdr.max_value = max(hdr.max_value, int(microseconds.max()))
 
     def merge(self, other: LatencyHistogram) -> None:
         """Adds another's counts; the result is that of having recorded all values here."""
@@ -92,8 +112,8 @@ class LatencyHistogram:
         within = self._hdr.get_total_count()
         if rank > self.negative + within:
             return math.inf
-        # hdrh turns the percentile back into a count, rounded to the nearest: this rank, whatever the float noise.
-        value_us = self._hdr.get_value_at_percentile(100 * (rank - self.negative) / within)
+        index = int(np.searchsorted(np.cumsum(self._buckets), rank - self.negative))
+        value_us = self._hdr.get_highest_equivalent_value(self._hdr.get_value_from_index(index))
         # HDR answers with the upper edge of the bucket; no value can be above the exact maximum.
         return min(float(value_us) / US_PER_MS, self.max_ms)
 

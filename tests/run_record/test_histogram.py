@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -52,6 +53,15 @@ def test_a_percentile_is_the_value_at_its_rank_to_three_digits(durations_ns, mis
     got = histogram(durations_ns).percentile_ms(percentile, missing=missing)
     wanted = exact_ms(durations_ns, percentile, missing)
     assert got == wanted or got == pytest.approx(wanted, rel=1.1e-3, abs=1.1e-3)
+
+
+@given(st.lists(st.integers(0, HIGHEST_US) | st.integers(0, 40).map(lambda power: min(2**power, HIGHEST_US))))
+def test_buckets_are_those_of_the_library_that_reads_them(values_us):
+    theirs = HdrHistogram(1, HIGHEST_US, 3)
+    for value in values_us:
+        theirs.record_value(value)
+    made = histogram([value * 1000 for value in values_us])
+    assert made.to_json()["hdr_us"] == theirs.encode().decode()
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))))
