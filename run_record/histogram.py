@@ -30,7 +30,8 @@ def _bucket_indices(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     _, bits = np.frexp((values | _SUB_BUCKET_MASK).astype(np.float64))
     shift = bits.astype(np.int64) - _SUB_BUCKET_BITS
-    return (shift << (_SUB_BUCKET_BITS - 1)) + (values >> shift)
+    indices: NDArray[np.int64] = (shift << (_SUB_BUCKET_BITS - 1)) + (values >> shift)
+    return indices
 
 
 class LatencyHistogram:
