@@ -131,20 +131,24 @@ def growth_of(series: Series, start_s: float, end_s: float, *, patience_s: float
 
 
 def largest_sum(series: Sequence[Series], *, stale_s: float) -> float | None:
-    """The largest sum over series at any scrape; each counts with its last point, for `stale_s` at most. NaN counts
-    as nothing said. None when nothing was said at all."""
+    """The largest sum over series at any scrape (see `sums`); None when nothing was said at all."""
+    _, totals = sums(series, stale_s=stale_s)
+    return float(totals.max()) if len(totals) else None
+
+
+def sums(series: Sequence[Series], *, stale_s: float) -> tuple[Floats, Floats]:
+    """(instants, sums over series): at each scrape each series counts with its last point, for `stale_s` at most. NaN
+    counts as nothing said; both are empty when nothing was said at all."""
     parts = [(s.times_s[~np.isnan(s.values)], s.values[~np.isnan(s.values)]) for s in series]
     at_s = np.unique(np.concatenate([times for times, _ in parts])) if parts else np.array([])
-    if len(at_s) == 0:
-        return None
-    sums = np.zeros(len(at_s))
+    total = np.zeros(len(at_s))
     for times_s, values in parts:
         if len(times_s) == 0:
             continue
         index = np.searchsorted(times_s, at_s, side="right") - 1
         fresh = (index >= 0) & (at_s - times_s[np.maximum(index, 0)] <= stale_s)
-        sums += np.where(fresh, values[np.maximum(index, 0)], 0.0)
-    return float(sums.max())
+        total += np.where(fresh, values[np.maximum(index, 0)], 0.0)
+    return at_s, total
 
 
 def coverage(times_s: Floats, start_s: float, end_s: float, *, interval_s: float) -> float:

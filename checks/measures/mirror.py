@@ -27,7 +27,8 @@ from scenarios.measures import MeasureSpec
 KAFKA_METRIC_WINDOW_S = 30.0
 
 
-def _ours(run: Run) -> Callable[[Series], bool]:
+def ours(run: Run) -> Callable[[Series], bool]:
+    """Whether a mirror metric's series is of a topic of the plan."""
     label = run.evidence.profile.topic_label
     remotes = {topic.remote for topic in run.record.manifest.topics}
     return lambda series: series.label(label) in remotes
@@ -39,7 +40,7 @@ def mirrored(
     """A role's series on the topics of the plan, one per partition."""
     profile = run.evidence.profile
     identity = (profile.topic_label, profile.partition_label)
-    return scraped(run, spec, role, counter=counter, identity=identity, only=_ours(run), window=window)
+    return scraped(run, spec, role, counter=counter, identity=identity, only=ours(run), window=window)
 
 
 def _record_counts(run: Run, spec: MeasureSpec) -> Counted | Measurement:

@@ -32,13 +32,15 @@ def _host(series: Series) -> str:
     return host if colon and port.isdigit() else instance
 
 
-def _on_workers_nodes(run: Run, spec: MeasureSpec, role: Role, *, counter: bool = False) -> Scraped | Measurement:
+def _on_workers_nodes(
+    run: Run, spec: MeasureSpec, role: Role, *, counter: bool = False, window: Window | None = None
+) -> Scraped | Measurement:
     """A node_exporter metric on the workers' nodes. Every worker must have one, or a full node would go unseen."""
     up, metric = run.evidence.metric(Role.UP), run.evidence.metric(role)
     if up.trouble is None and not up.series:
         return Measurement.missing(Code.NO_SCRAPES, unit=spec.unit, source=metric.query, query=up.query)
     hosts = {_host(one) for one in up.series}
-    window = run.stretch if run.stretch or counter else run.load_window
+    window = window or (run.stretch if run.stretch or counter else run.load_window)
     found = scraped(run, spec, role, counter=counter, only=lambda one: _host(one) in hosts, window=window)
     seen = {_host(one) for one in metric.series}
     if metric.trouble is None and seen and (unseen := hosts - seen):
@@ -55,20 +57,33 @@ def _on_workers_nodes(run: Run, spec: MeasureSpec, role: Role, *, counter: bool 
 @measures("workers.cpu")
 def cpu(run: Run, spec: MeasureSpec) -> Measurement:
     """The largest 30 s average on any node, in % of all its cores."""
-    idle = _on_workers_nodes(run, spec, Role.NODE_CPU_IDLE)
+    found = cpu_shares(run, spec)
+    if isinstance(found, Measurement):
+        return found
+    source, shares = found
+    return gauge(source, spec, _largest_percent(share for _, share in shares))
+
+
+Shares = list[tuple[Floats, Floats]]
+
+
+def cpu_shares(run: Run, spec: MeasureSpec, *, window: Window | None = None) -> tuple[Scraped, Shares] | Measurement:
+    """For each node or worker process, (instants, share of all cores over the CPU window that ends there)."""
+    idle = _on_workers_nodes(run, spec, Role.NODE_CPU_IDLE, window=window)
     if isinstance(idle, Measurement):
         return idle
     nodes = _by_host(idle.series)
     if run.environment.cpu.workers == "node":
-        shares = [1.0 - average_growth(cores, idle.window) / len(cores) for cores in nodes.values()]
-        return gauge(idle, spec, _largest_percent(shares))
-    processes = scraped(run, spec, Role.PROCESS_CPU, counter=False, identity=("instance",), window=run.load_window)
+        grown = [(len(cores), average_growth(cores, idle.window)) for cores in nodes.values()]
+        return idle, [(ends_s, 1.0 - growth / cores) for cores, (ends_s, growth) in grown]
+    window = window or run.load_window
+    processes = scraped(run, spec, Role.PROCESS_CPU, counter=False, identity=("instance",), window=window)
     if isinstance(processes, Measurement):
         return processes
-    shares = [
-        average_growth(own, processes.window) / len(nodes[host]) for host, own in _by_host(processes.series).items()
+    own = [
+        (len(nodes[host]), average_growth(one, processes.window)) for host, one in _by_host(processes.series).items()
     ]
-    return gauge(processes, spec, _largest_percent(shares))
+    return processes, [(ends_s, growth / cores) for cores, (ends_s, growth) in own]
 
 
 def _by_host(series: Iterable[Series]) -> Mapping[str, list[Series]]:
@@ -84,8 +99,9 @@ def _largest_percent(shares: Iterable[Floats]) -> float | None:
     return float(100.0 * known.max()) if len(known) else None
 
 
-def average_growth(series: Sequence[Series], window: Window) -> Floats:
-    """Growth per second of counters together, averaged over the CPU window that ends at each scrape of the window.
+def average_growth(series: Sequence[Series], window: Window) -> tuple[Floats, Floats]:
+    """Growth per second of counters together, averaged over the CPU window that ends at each scrape of the window:
+    (instants, averages).
 
     Between two scrapes a counter is taken to grow evenly. After a restart it shows what it grew.
     """
@@ -103,7 +119,7 @@ def average_growth(series: Sequence[Series], window: Window) -> Floats:
         steps = np.diff(values, prepend=values[0])
         grown = np.cumsum(np.where(steps < 0, values, steps))
         total += np.interp(ends_s, times_s, grown) - np.interp(ends_s - width_s, times_s, grown)
-    return np.asarray(total / width_s)
+    return ends_s, np.asarray(total / width_s)
 
 
 @measures("workers.memory")
