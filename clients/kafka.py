@@ -23,7 +23,11 @@ T = TypeVar("T")
 DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
 REPEAT_LOG_S = 10.0
-#: Error codes by which the source proves that it did not take the record. All others leave the question open.
+#: What may wait in a producer: a quarter of librdkafka's own limits, so that ours is always met first.
+MOST_BUFFERED_BYTES = 512 * 1024**2 - 1024
+MOST_BUFFERED_RECORDS = 2_500_000
+#: Error codes by which the source proves that it did not take the record. All others leave the question open; so do
+#: librdkafka's own, by which it gives up records that it may have sent before.
 REFUSALS = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -37,9 +41,6 @@ REFUSALS = frozenset(
         KafkaError.INVALID_TIMESTAMP,
         KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
         KafkaError.RECORD_LIST_TOO_LARGE,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError._QUEUE_FULL,
     }
 )
 _LOGIN_FAILED = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)
@@ -163,6 +164,7 @@ class RecordProducer:
         extra: Mapping[str, Any] = {},
     ) -> None:
         self.errors = ErrorLog(cluster.alias)
+        self._where = f"{cluster.alias} cluster at {cluster.bootstrap_servers}"
         self._producer = Producer(
             client_configuration(cluster, environment, "load")
             | {
@@ -171,8 +173,8 @@ class RecordProducer:
                 "compression.type": settings.compression,
                 "linger.ms": round(settings.linger * 1000, 3),
                 "batch.size": settings.batch,
-                "queue.buffering.max.kbytes": max(4 * settings.buffer // 1024, 65_536),
-                "queue.buffering.max.messages": 10_000_000,
+                "queue.buffering.max.kbytes": max(4 * min(settings.buffer, MOST_BUFFERED_BYTES) // 1024, 65_536),
+                "queue.buffering.max.messages": 4 * MOST_BUFFERED_RECORDS,
                 "delivery.timeout.ms": 60_000,
                 "error_cb": self.errors,
             }
@@ -180,9 +182,15 @@ class RecordProducer:
         )
 
     def know(self, topics: Iterable[str], *, timeout_s: float = 30.0) -> None:
-        """Fetches the topics' metadata, so that the first batch does not go to a partition still unknown. Blocks."""
+        """Fetches the topics' metadata, so that the first batch does not go to a partition still unknown. Blocks.
+
+        Raises Unreachable.
+        """
         for topic in topics:
-            self._producer.list_topics(topic, timeout=timeout_s)
+            try:
+                self._producer.list_topics(topic, timeout=timeout_s)
+            except KafkaException as error:
+                raise Unreachable(f"{self._where}: no metadata of {topic} ({error.args[0].str()})") from None
 
     def send(
         self, topic: str, partition: int, messages: list[dict[str, Any]], on_delivery: DeliveryCallback
@@ -220,13 +228,16 @@ class RecordConsumer:
     ) -> None:
         self._cluster = cluster
         self.errors = ErrorLog(cluster.alias)
-        self._consumer = Consumer(
+        self._starts: dict[tuple[str, int], int] = {}
+        self._configuration = (
             client_configuration(cluster, environment, "verify")
             | {
                 "group.id": f"mm2gate-{name}",  # librdkafka wants one; nothing is ever committed to it
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
-                "auto.offset.reset": "earliest",
+                # A position that is no longer there (retention passed it, the topic was made again) is an event for
+                # `read`'s caller, who must know that a stretch was never read.
+                "auto.offset.reset": "error",
                 "queued.min.messages": 100_000,
                 "queued.max.messages.kbytes": 262_144,
                 "fetch.error.backoff.ms": 50,
@@ -237,6 +248,7 @@ class RecordConsumer:
             }
             | dict(extra)
         )
+        self._consumer = Consumer(self._configuration)
 
     def start_at_end(self, partitions: Sequence[tuple[str, int]], *, timeout_s: float = 10.0) -> dict[str, int]:
         """Assigns the partitions at their current end; topic → partitions that do not exist yet. Blocks.
@@ -254,28 +266,88 @@ class RecordConsumer:
             else:
                 positions.append(TopicPartition(topic, partition, OFFSET_BEGINNING))
                 absent[topic] = absent.get(topic, 0) + 1
+        self._starts = {(one.topic, one.partition): one.offset for one in positions}
         self._consumer.assign(positions)
         return absent
 
     def _existing(self, topics: set[str], timeout_s: float) -> dict[str, int]:
-        """Partition counts. Asked by name: a full list leaves out alike what is not there and what may not be seen."""
+        """Partition counts of the topics that exist. Raises Refused when one may not be read."""
         counts = {}
         for name in sorted(topics):
-            topic = self._consumer.list_topics(name, timeout=timeout_s).topics[name]
-            if topic.error is not None and topic.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            count = self._partitions(name, timeout_s)
+            if count is None:
                 raise Refused(
                     f"{self._cluster.alias} cluster at {self._cluster.bootstrap_servers}: {name} may not be read; "
                     f"{self._cluster.security.username or 'the load'} needs READ and DESCRIBE on it"
                 )
-            if topic.error is None:
-                counts[name] = len(topic.partitions)
+            if count:
+                counts[name] = count
         return counts
+
+    def _partitions(self, name: str, timeout_s: float) -> int | None:
+        """How many partitions a topic has, 0 when it does not exist; None when it may not be read.
+
+        Asked by name: a full list leaves out alike what is not there and what may not be seen.
+        """
+        topic = self._consumer.list_topics(name, timeout=timeout_s).topics[name]
+        if topic.error is not None and topic.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return None
+        return 0 if topic.error is not None else len(topic.partitions)
 
     def read(self, most: int) -> list[Message]:
         """What has been fetched, without waiting; error events among it have an `error()`."""
         messages: list[Message] = self._consumer.consume(most, 0)
         return messages
 
+    def start_again(self, topic: str, partition: int) -> None:
+        """Reads a partition from its beginning, after it said that the position is no longer there."""
+        wanted = TopicPartition(topic, partition, OFFSET_BEGINNING)
+        self._consumer.incremental_unassign([wanted])
+        self._consumer.incremental_assign([wanted])
+        self._starts[topic, partition] = OFFSET_BEGINNING
+
+    def read_to_end(self, *, timeout_s: float = 5.0) -> frozenset[tuple[str, int]]:
+        """The partitions in which nothing lies behind what `read` has returned. Blocks: call it `off_hub`.
+
+        Asked of the broker, by reading on: offsets would not tell, since transactions leave markers behind the last
+        record. A partition that gives no answer in time is not among them.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        at_end: dict[tuple[str, int], bool] = {}
+        existing: dict[str, int | None] = {}
+        positions = []
+        for one in self._consumer.position(self._consumer.assignment()):
+            place = one.topic, one.partition
+            offset = one.offset if one.offset >= 0 else self._starts[place]
+            if one.topic not in existing:
+                try:
+                    existing[one.topic] = self._partitions(one.topic, max(deadline_s - time.monotonic(), 0.1))
+                except KafkaException:
+                    return frozenset()
+            count = existing[one.topic]
+            if count is not None and one.partition >= count:
+                at_end[place] = offset == OFFSET_BEGINNING  # it never was, so there is nothing in it
+            else:
+                positions.append(TopicPartition(*place, offset))
+        ahead = Consumer(self._configuration | {"enable.partition.eof": True, "queued.min.messages": 1})
+        try:
+            ahead.assign(positions)
+            while len(at_end) < len(self._starts) and time.monotonic() < deadline_s:
+                for message in ahead.consume(500, 0.1):
+                    error, topic, partition = message.error(), message.topic(), message.partition()
+                    if topic is not None and partition is not None and not _passes(error):
+                        at_end.setdefault(
+                            (topic, partition), error is not None and error.code() == KafkaError._PARTITION_EOF
+                        )
+        finally:
+            ahead.close()
+        return frozenset(place for place, ended in at_end.items() if ended)
+
     def close(self) -> None:
         """Blocks: call it `off_hub`."""
         self._consumer.close()
+
+
+def _passes(error: KafkaError | None) -> bool:
+    """Whether librdkafka goes on by itself after this error."""
+    return error is not None and error.retriable()

@@ -11,9 +11,8 @@ that works, so they are also the answer to "which ACLs does this need?" on a rea
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
-from typing import Literal
 
+from clients.kafka_owner import Grant
 from lab.cache import write_atomically
 from lab.layout import SOURCE, TARGET, Layout
 
@@ -28,20 +27,6 @@ REMOTE_PREFIX = f"{SOURCE}.{TOPIC_PREFIX}"
 
 CONNECT_GROUP = "mm2-connect"
 CONNECT_TOPIC_PREFIX = "mm2-connect-"
-
-Operation = Literal["CREATE", "WRITE", "READ", "DESCRIBE", "DELETE", "DESCRIBE_CONFIGS", "ALTER", "ALTER_CONFIGS"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """Operations that a user may do on one resource, or on all whose name starts so."""
-
-    user: str
-    resource: Literal["TOPIC", "GROUP"]
-    name: str
-    prefixed: bool = True
-    operations: tuple[Operation, ...]
-
 
 # librdkafka looks for the coordinator of a consumer's group even where nothing is ever committed to it, and without
 # this asks again twice a second for as long as it runs.

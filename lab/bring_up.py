@@ -14,10 +14,10 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from clients.connect import RUNNING, Connect, ConnectorStatus
+from clients.kafka_admin import Admin
 from lab import process, rendering, warmup
 from lab.accounts import LOAD, grants
 from lab.handles import Lab
-from lab.kafka_admin import ClusterAdmin
 from lab.layout import CLUSTERS, NODE_EXPORTER, PROMETHEUS, SOURCE, TARGET, WORKERS
 from lab.process import Life
 from lab.tools import Toolbox
@@ -91,10 +91,11 @@ def bring_up(lab: Lab, toolbox: Toolbox, *, warm_s: float, announcer: Announcer)
     def cluster(name: str) -> None:
         _format(lab, toolbox, name, interrupt=lanes.check)
         component(name)
-        lab.admin(name).allow(grants(name))
+        lab.owner(name).allow(grants(name))
         if name == SOURCE:
             # As the user that runs use, so that its ACLs are proven before anybody counts on them.
-            ClusterAdmin(lab.login(SOURCE, LOAD)).create_topic(warmup.TOPIC, partitions=warmup.PARTITIONS)
+            load = lab.seen_by(LOAD)
+            Admin(load.environment.source, load).create_topics([(warmup.TOPIC, warmup.PARTITIONS)], config={})
 
     clusters = {name: lanes.start(lambda name=name: cluster(name)) for name in CLUSTERS}  # type: ignore[misc]
 
@@ -128,8 +129,9 @@ def ensure_connectors(lab: Lab) -> None:
 def _warm(lab: Lab, warm_s: float, announcer: Announcer) -> None:
     try:
         warmed = warmup.warm(
-            lab.login(SOURCE, LOAD),
-            lab.login(TARGET, LOAD),
+            lab.seen_by(LOAD),
+            sent=lambda: lab.owner(SOURCE).record_count(warmup.TOPIC),
+            arrived=lambda: lab.owner(TARGET).record_count(warmup.REMOTE_TOPIC),
             duration_s=warm_s,
             tick=lambda elapsed_s: announcer.warming(elapsed_s, warm_s),
         )

@@ -1,4 +1,4 @@
-"""The environment file that a lab writes for the runs against it."""
+"""The environment of a lab: the file for the runs against it, and the same in memory for the lab's own users."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from lab import rendering
 from lab.accounts import LOAD, REMOTE_PREFIX, TOPIC_PREFIX
 from lab.layout import CLUSTERS, PROMETHEUS, WORKERS, Layout
 from lab.ports import HOST
+from scenarios.environment import Environment, LoadedEnvironment
+from scenarios.yaml_file import parse
 
 _CLUSTER = """\
 {cluster}:
@@ -38,8 +40,8 @@ ceilings: {{records_per_s: 60000/s, bytes_per_s: 80MiB/s, total_bytes: 60GiB, du
 """
 
 
-def render(ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Layout) -> str:
-    """The file's text. Holds no secret: passwords are named by file, relative to this one."""
+def render(ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Layout, *, user: str = LOAD) -> str:
+    """The file's text; `user` logs in to both clusters. No secret: passwords are named by file, relative to it."""
     head = (
         "# The lab on this machine, written by `mm2gate lab up` and removed by `mm2gate lab down`.\n"
         "# The user `load` may only create, write and delete topics of the prefix, and read and delete their mirrors.\n"
@@ -51,8 +53,8 @@ def render(ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Lay
             cluster=cluster,
             bootstrap=rendering.bootstrap(cluster, ports),
             cluster_id=cluster_ids[cluster],
-            user=LOAD,
-            password_file=layout.password_file(LOAD).relative_to(layout.root),
+            user=user,
+            password_file=layout.password_file(user).relative_to(layout.root),
         )
         for cluster in CLUSTERS
     ]
@@ -70,6 +72,13 @@ def render(ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Lay
         refresh_s=rendering.REFRESH_INTERVAL_S,
     )
     return head + "".join(clusters) + rest
+
+
+def seen_by(user: str, ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Layout) -> LoadedEnvironment:
+    """The lab as one of its users logs in to it; the doors in `clients` take it. Reads no file."""
+    text = render(ports, cluster_ids, layout, user=user)
+    environment = parse(text, Environment, file=str(layout.environment_file))
+    return LoadedEnvironment.model_construct(file=layout.environment_file, text=text, environment=environment)
 
 
 def worker_urls(ports: Mapping[str, int]) -> list[str]:

@@ -19,16 +19,16 @@ import requests
 
 from clients.connect import Connect
 from clients.http_session import new_session
+from clients.kafka_owner import Owner
 from lab import state as states
-from lab.accounts import ADMIN, read_password
+from lab.accounts import ADMIN
 from lab.component import Component
-from lab.environment import worker_urls
-from lab.kafka_admin import ClusterAdmin, Login
-from lab.layout import CLUSTERS, COMPONENTS, NODE_EXPORTER, PROMETHEUS, WORKERS, Layout, layout_of
+from lab.environment import seen_by, worker_urls
+from lab.layout import CLUSTERS, COMPONENTS, NODE_EXPORTER, PROMETHEUS, SOURCE, WORKERS, Layout, layout_of
 from lab.ports import HOST, answers
 from lab.process import ProcessId
-from lab.rendering import bootstrap
 from lab.state import LabState
+from scenarios.environment import LoadedEnvironment
 from scenarios.errors import LabError
 
 # A worker answers /health from the thread that also rebalances, seconds late at times.
@@ -43,7 +43,7 @@ class Lab:
         self.layout = layout
         self._state = state
         self._noting = threading.Lock()
-        self._admins: dict[str, ClusterAdmin] = {}
+        self._owners: dict[str, Owner] = {}
         self.connect = Connect(self.connect_urls)
         self.components = tuple(self._component(name) for name in COMPONENTS)
 
@@ -83,19 +83,17 @@ class Lab:
                 return component
         raise LabError(f"no component {name!r} in a lab; it has {', '.join(COMPONENTS)}")
 
-    def login(self, cluster: str, user: str) -> Login:
-        """How a user of the lab logs in to `source` or `target`."""
-        return Login(
-            bootstrap_servers=bootstrap(cluster, self._state.ports),
-            username=user,
-            password=read_password(self.layout, user),
-        )
+    def seen_by(self, user: str) -> LoadedEnvironment:
+        """The lab's environment as one of its users logs in to it."""
+        return seen_by(user, self._state.ports, self._state.cluster_ids, self.layout)
 
-    def admin(self, cluster: str) -> ClusterAdmin:
+    def owner(self, cluster: str) -> Owner:
         """The lab's own hands on a cluster."""
-        if cluster not in self._admins:
-            self._admins[cluster] = ClusterAdmin(self.login(cluster, ADMIN))
-        return self._admins[cluster]
+        if cluster not in self._owners:
+            seen = self.seen_by(ADMIN)
+            where = seen.environment.source if cluster == SOURCE else seen.environment.target
+            self._owners[cluster] = Owner(where, seen)
+        return self._owners[cluster]
 
     def mark(self, stage: states.Stage) -> None:
         """Note how far `up` came."""
@@ -125,7 +123,7 @@ class Lab:
 
     def _broker_answers(self, name: str) -> bool:
         # The port first: an AdminClient that finds nobody backs off for longer than a broker takes to start.
-        return answers(self._state.ports[name]) and self.admin(name).is_ready()
+        return answers(self._state.ports[name]) and self.owner(name).is_ready()
 
     def _http_answers(self, name: str) -> bool:
         url = f"http://{HOST}:{self._state.ports[name]}{_READY_PATHS[name]}"

@@ -7,24 +7,28 @@ lab that does not mirror them is not up.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
-
+from clients.kafka import RecordProducer
 from lab.accounts import REMOTE_PREFIX, TOPIC_PREFIX
-from lab.kafka_admin import QUIET, Login, end_offsets
+from scenarios.environment import LoadedEnvironment
 from scenarios.errors import LabError
+from scenarios.scenario import ProducerSettings
 
 TOPIC = f"{TOPIC_PREFIX}warmup"
 REMOTE_TOPIC = f"{REMOTE_PREFIX}warmup"
 PARTITIONS = 12
 
 _RATE_PER_S = 800
-_RECORD_BYTES = 1024
+_VALUE = b"w" * 1024
 _TICK_S = 0.05
+_FLUSH_TIMEOUT_S = 10.0
 _ARRIVAL_TIMEOUT_S = 30.0
+_PRODUCER = ProducerSettings(compression="lz4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +39,26 @@ class Warmed:
     took_s: float
 
 
-def warm(source: Login, target: Login, *, duration_s: float, tick: Callable[[float], None]) -> Warmed:
-    """Send for that long, then wait until the target has all. `tick` gets the elapsed seconds, and may interrupt."""
+def warm(
+    load: LoadedEnvironment,
+    *,
+    sent: Callable[[], int],
+    arrived: Callable[[], int],
+    duration_s: float,
+    tick: Callable[[float], None],
+) -> Warmed:
+    """Send for that long, then wait until the target has all that the source has; both are asked for their counts.
+
+    `tick` gets the elapsed seconds, and may interrupt. Raises LabError when records are refused or do not arrive.
+    """
     started = time.monotonic()
-    _send(source, duration_s=duration_s, tick=tick)
-    expected = end_offsets(source, TOPIC, partitions=PARTITIONS)
+    _send(load, duration_s=duration_s, tick=tick)
+    expected = sent()
     deadline = time.monotonic() + _ARRIVAL_TIMEOUT_S
-    while (arrived := end_offsets(target, REMOTE_TOPIC, partitions=PARTITIONS)) < expected:
+    while (counted := arrived()) < expected:
         if time.monotonic() > deadline:
             raise LabError(
-                f"MM2 does not mirror: {arrived} of {expected} warm-up records reached {REMOTE_TOPIC} "
+                f"MM2 does not mirror: {counted} of {expected} warm-up records reached {REMOTE_TOPIC} "
                 f"within {_ARRIVAL_TIMEOUT_S:.0f} s"
             )
         tick(time.monotonic() - started)
@@ -52,27 +66,29 @@ def warm(source: Login, target: Login, *, duration_s: float, tick: Callable[[flo
     return Warmed(records=expected, took_s=time.monotonic() - started)
 
 
-def _send(source: Login, *, duration_s: float, tick: Callable[[float], None]) -> None:
-    problems: list[KafkaError] = []
-    config = {**source.client_config(), "enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4"}
-    producer = Producer(config, logger=QUIET)
-    value = b"w" * _RECORD_BYTES
+def _send(load: LoadedEnvironment, *, duration_s: float, tick: Callable[[float], None]) -> None:
+    problems: list[str] = []
+    producer = RecordProducer(load.environment.source, load, _PRODUCER)
+    producer.know([TOPIC])
 
-    def delivered(error: KafkaError | None, _message: object) -> None:
+    def delivered(error: Any, _message: Any) -> None:
         if error is not None:
-            problems.append(error)
+            problems.append(error.str())
 
     started, sent = time.monotonic(), 0
-    try:
-        while (elapsed_s := time.monotonic() - started) < duration_s and not problems:
-            while sent < elapsed_s * _RATE_PER_S:
-                producer.produce(TOPIC, value, partition=sent % PARTITIONS, on_delivery=delivered)
-                sent += 1
-            producer.poll(_TICK_S)
-            tick(elapsed_s)
-        unsent = producer.flush(10.0)
-    except (BufferError, KafkaException) as error:
-        raise LabError(f"warm-up records cannot be written to {TOPIC}: {error}") from None
+    for tick_number in itertools.count():
+        elapsed_s = time.monotonic() - started
+        if elapsed_s > duration_s or problems:
+            break
+        due = int(elapsed_s * _RATE_PER_S)
+        # A batch is of one partition: each tick's records go to the next one.
+        producer.send(TOPIC, tick_number % PARTITIONS, [{"value": _VALUE} for _ in range(sent, due)], delivered)
+        sent = due
+        producer.serve()
+        tick(elapsed_s)
+        time.sleep(_TICK_S)
+    unsent = producer.close(_FLUSH_TIMEOUT_S)
     if problems or unsent:
-        reason = problems[0].str() if problems else f"{unsent} records are not acknowledged after 10 s"
-        raise LabError(f"warm-up records cannot be written to {TOPIC} on {source.bootstrap_servers}: {reason}")
+        reason = problems[0] if problems else f"{unsent} records are not acknowledged after {_FLUSH_TIMEOUT_S:.0f} s"
+        where = load.environment.source.bootstrap_servers
+        raise LabError(f"warm-up records cannot be written to {TOPIC} on {where}: {reason}")

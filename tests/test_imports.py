@@ -51,12 +51,6 @@ DOORS: dict[str, tuple[str, ...]] = {
 #: What the load may know of confluent_kafka beside its door: the types of what the door hands over, and versions.
 MESSAGE_TYPES = {"KafkaError", "Message", "libversion", "version"}
 
-#: Rules that are broken for now; an entry whose module keeps them again fails its test, and must go.
-OPEN_DOORS = {
-    "lab/kafka_admin": "knows confluent_kafka itself (ACLs, users); belongs behind clients.kafka_admin",
-    "lab/warmup": "knows confluent_kafka itself; belongs behind clients.kafka",
-}
-
 MODULES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 IDS = [str(path.relative_to(ROOT)) for path in MODULES]
 
@@ -102,10 +96,8 @@ def test_imports_go_one_way(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
-def test_third_parties_have_one_door(path, request):
+def test_third_parties_have_one_door(path):
     here = path.relative_to(ROOT).with_suffix("").as_posix()
-    if here in OPEN_DOORS:
-        request.applymarker(pytest.mark.xfail(reason=OPEN_DOORS[here], strict=True))
     for name, _ in imports_of(path):
         doors = DOORS.get(name.split(".")[0])
         assert doors is None or any(here == door or here.startswith(f"{door}/") for door in doors), name

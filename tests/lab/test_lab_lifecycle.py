@@ -12,16 +12,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from clients.kafka import client_configuration
 from lab import lifecycle, process, warmup
 from lab.accounts import LOAD
 from lab.cache import cache_dir
 from lab.handles import Lab
-from lab.kafka_admin import QUIET, end_offsets
 from lab.layout import SOURCE, TARGET
 from lab.ports import answers, free_ports
 from lab.process import Life
@@ -77,16 +78,21 @@ def _pids(lab: Lab) -> dict[str, int]:
     return {part.name: part.process.pid for part in lab.components if part.process is not None}
 
 
+def _login(lab: Lab, cluster: str) -> dict[str, Any]:
+    """The load's settings as librdkafka takes them."""
+    load = lab.seen_by(LOAD)
+    return client_configuration(load.environment.source if cluster == SOURCE else load.environment.target, load, "test")
+
+
 def _crosses(lab: Lab, count: int, *, timeout_s: float = 20.0) -> bool:
     """Whether that many new records reach the target."""
-    source, target = lab.login(SOURCE, LOAD), lab.login(TARGET, LOAD)
-    before = end_offsets(target, warmup.REMOTE_TOPIC, partitions=PARTITIONS)
-    producer = Producer({**source.client_config(), "enable.idempotence": True}, logger=QUIET)
+    before = lab.owner(TARGET).record_count(warmup.REMOTE_TOPIC)
+    producer = Producer(_login(lab, SOURCE) | {"enable.idempotence": True})
     for number in range(count):
         producer.produce(warmup.TOPIC, b"x", partition=number % PARTITIONS)
     assert producer.flush(10) == 0
     deadline = time.monotonic() + timeout_s
-    while end_offsets(target, warmup.REMOTE_TOPIC, partitions=PARTITIONS) < before + count:
+    while lab.owner(TARGET).record_count(warmup.REMOTE_TOPIC) < before + count:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.2)
@@ -134,24 +140,25 @@ def _refusals(futures: dict) -> list[str]:
 
 
 def test_the_load_may_do_what_it_must_and_nothing_else(lab: Lab):
-    source, target = lab.login(SOURCE, LOAD).client_config(), lab.login(TARGET, LOAD).client_config()
-    at_source, at_target = AdminClient(source, logger=QUIET), AdminClient(target, logger=QUIET)
+    source, target = _login(lab, SOURCE), _login(lab, TARGET)
+    at_source, at_target = AdminClient(source), AdminClient(target)
     denied = ["TOPIC_AUTHORIZATION_FAILED"]
     assert _refusals(at_source.create_topics([NewTopic("elsewhere", 1, 1)])) == denied
     assert _refusals(at_source.create_topics([NewTopic("test-prometheus.acl", 1, 1)])) == ["ALLOWED"]
-    assert _refusals(at_source.delete_topics([warmup.TOPIC])) == denied
+    assert _refusals(at_source.delete_topics(["test-prometheus.acl"])) == ["ALLOWED"]
+    assert _refusals(at_source.delete_topics(["mm2-offset-syncs.target.internal"])) == denied
     assert _refusals(at_target.create_topics([NewTopic("source.test-prometheus.acl2", 1, 1)])) == denied
-    assert _refusals(at_target.delete_topics([warmup.REMOTE_TOPIC])) == denied
+    assert _refusals(at_target.delete_topics(["source.checkpoints.internal"])) == denied
     seen = set(at_source.list_topics(timeout=5).topics) | set(at_target.list_topics(timeout=5).topics)
     assert all(name.startswith(("test-prometheus.", "source.test-prometheus.")) for name in seen)
 
     refused: list[str] = []
-    producer = Producer({**target, "message.timeout.ms": 5000}, logger=QUIET)
+    producer = Producer({**target, "message.timeout.ms": 5000})
     producer.produce(warmup.REMOTE_TOPIC, b"x", on_delivery=lambda error, _message: refused.append(error.name()))
     producer.flush(10)
     assert refused == denied
 
-    consumer = Consumer({**target, "group.id": "mm2gate-test", "enable.auto.commit": False}, logger=QUIET)
+    consumer = Consumer({**target, "group.id": "mm2gate-test", "enable.auto.commit": False})
     consumer.assign([TopicPartition(warmup.REMOTE_TOPIC, 0, 0)])
     message = consumer.poll(10)
     consumer.close()
@@ -159,7 +166,7 @@ def test_the_load_may_do_what_it_must_and_nothing_else(lab: Lab):
     assert message.error() is None
 
     with pytest.raises(KafkaException):
-        AdminClient({**source, "sasl.password": "wrong"}, logger=QUIET).list_topics(timeout=2)
+        AdminClient({**source, "sasl.password": "wrong"}).list_topics(timeout=2)
 
 
 def test_connect_shows_no_password(lab: Lab):
