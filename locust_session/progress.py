@@ -1,9 +1,14 @@
-"""What a person sees while a run goes on: one live line on a terminal, plain timestamped lines anywhere else."""
+"""What a person sees while a run goes on: one live line on a terminal, plain timestamped lines anywhere else.
+
+In a GitLab job these lines are a section of their own, which folds.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -16,14 +21,20 @@ PLAIN_EVERY_S = 10
 class Progress:
     """Writes to stderr, so that stdout stays free for results."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, environment: Mapping[str, str] = os.environ) -> None:
         self._stream = stream if stream is not None else sys.stderr
         self._live = self._stream.isatty()
+        self._sections = bool(environment.get("GITLAB_CI")) and not self._live
+        self._section_is_open = False
         self._seconds = 0
         self._phase = ""
 
     def say(self, text: str) -> None:
         """An event, on a line of its own."""
+        self._section(open_=True)
+        self._line(text)
+
+    def _line(self, text: str) -> None:
         if self._live:
             self._stream.write(f"\r\x1b[K{text}\n")
         else:
@@ -34,7 +45,7 @@ class Progress:
         """A second of the run. `left_s`: the least time that the run still needs, where it can be told."""
         self._seconds += 1
         new_phase, self._phase = row.phase != self._phase, row.phase
-        line = _line(row, achieved_per_s, left_s)
+        line = _row_line(row, achieved_per_s, left_s)
         if self._live:
             width = shutil.get_terminal_size().columns - 1
             self._stream.write(f"\r\x1b[K{line[:width]}")
@@ -43,13 +54,24 @@ class Progress:
             self.say(line)
 
     def end(self) -> None:
-        """Leaves the live line as it stands."""
+        """Leaves the live line as it stands. What is said later stands outside of the run's section."""
         if self._live:
             self._stream.write("\n")
             self._stream.flush()
+        self._section(open_=False)
+        self._sections = False
+
+    def _section(self, *, open_: bool) -> None:
+        if not self._sections or open_ == self._section_is_open:
+            return
+        self._section_is_open = open_
+        edge, title = ("start", "the run, every 10 s") if open_ else ("end", "")
+        at = f"{datetime.now(UTC).timestamp():.0f}"
+        self._stream.write(f"\x1b[0Ksection_{edge}:{at}:mm2gate_run\r\x1b[0K{title}\n")
+        self._stream.flush()
 
 
-def _line(row: TimelineRow, achieved_per_s: float, left_s: float | None) -> str:
+def _row_line(row: TimelineRow, achieved_per_s: float, left_s: float | None) -> str:
     parts = [f"{row.phase:<8}", f"sent {row.sent}"]
     if row.wanted_per_s or achieved_per_s:
         parts.append(f"rate {achieved_per_s:.0f}/{row.wanted_per_s:.0f} per s")

@@ -59,7 +59,10 @@ def plan(scenario: str, env: str, rehearsal: str) -> None:
 @click.option("--refresh", is_flag=True, help="collect new evidence from Prometheus and Connect, beside the old")
 @click.option("--follow", is_flag=True, help="while the run goes on, keep its live/ files up to date")
 def judge(run_directory: Path, refresh: bool, follow: bool) -> NoReturn:
-    """Judge a run from its record: writes verdict.json and fiche.md. Once evidence is there, opens no socket."""
+    """Judge a run from its record: writes verdict.json and fiche.md. Once evidence is there, opens no socket.
+
+    Writes junit.xml and summary.md too, and says more where GITHUB_ACTIONS or GITLAB_CI is set: docs/ci.md.
+    """
     if follow:
         from checks.follow import follow_run
 
@@ -68,10 +71,12 @@ def judge(run_directory: Path, refresh: bool, follow: bool) -> NoReturn:
         follow_run(run_directory)
         sys.exit(ExitCode.GO)
     from checks.judge import judge_run
+    from runbook.ci import for_ci
     from runbook.verdict_text import verdict_text
 
     judgement = judge_run(run_directory, refresh=refresh)
     click.echo(verdict_text(judgement.verdict_file, judgement.fiche_file))
+    for_ci(judgement.verdict_file, say=click.echo)
     sys.exit(judgement.exit_code)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from checks.criterion_text import against as text_against
+
 MOST_LINES = 12
 
 
@@ -21,14 +23,8 @@ def _lines(content: dict[str, Any], fiche_file: Path) -> Iterator[str]:
     yield f"{content['verdict']}  {content['scenario']} ({content['run_id']}{rehearsal}{aborted})"
     against = [one for one in content["criteria"] if one["verdict"] != "GO" and not one.get("advisory")]
     for criterion in against[:MOST_LINES]:
-        yield f"  {criterion['verdict']:<12} {criterion['id']}: {_measured(criterion)}, GO if {criterion['go']}"
+        yield f"  {criterion['verdict']:<12} {text_against(criterion)}"
     if len(against) > MOST_LINES:
         yield f"  and {len(against) - MOST_LINES} more"
     yield f"fiche: {fiche_file}"
 
-
-def _measured(criterion: dict[str, Any]) -> str:
-    if criterion["value"] is None:
-        return str(criterion["reason"]["code"]).replace("_", " ")
-    text = f"{criterion['value']:g} {criterion['unit']}"
-    return text if criterion["verdict"] != "INCONCLUSIVE" else f"{text} ({criterion['reason']['code']})"

@@ -19,7 +19,7 @@ from checks.metric_profiles import Role
 from scenarios.errors import RunRecordError, SpecError
 from tests.support.records import HEALTHY, always, healthy_metrics, spoil, write_evidence, write_run
 
-DERIVED = ("verdict.json", "fiche.md")
+DERIVED = ("verdict.json", "fiche.md", "junit.xml", "summary.md")
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -89,3 +89,27 @@ def test_without_a_percentile_the_largest_is_shown_and_without_any_nothing():
     assert "e2e max 20 ms" in first
     assert "e2e" not in second
     assert "rate" not in second
+
+
+def test_in_a_gitlab_job_the_runs_lines_are_a_section_that_ends_before_the_verdict():
+    log = io.StringIO()
+    progress = Progress(log, {"GITLAB_CI": "true"})
+    progress.say("run 1")
+    progress.second(row(), 9.7, 65.0)
+    progress.end()
+    progress.say("judging")
+    first, *lines, last, judging, nothing = log.getvalue().split("\n")
+    assert re.fullmatch("\x1b\\[0Ksection_start:[0-9]{10}:mm2gate_run\r\x1b\\[0Kthe run, every 10 s", first)
+    assert re.fullmatch("\x1b\\[0Ksection_end:[0-9]{10}:mm2gate_run\r\x1b\\[0K", last)
+    assert len(lines) == 2
+    assert judging.endswith("Z judging")
+    assert nothing == ""
+
+
+def test_anywhere_else_there_are_no_sections_and_no_escape_sequences():
+    log = io.StringIO()
+    progress = Progress(log, {})
+    progress.say("run 1")
+    progress.end()
+    assert "section" not in log.getvalue()
+    assert "\x1b" not in log.getvalue()

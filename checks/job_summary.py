@@ -1,0 +1,65 @@
+"""summary.md: the verdict on the page that a CI job shows, in less than a megabyte. What failed comes first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from checks.evaluate import Evaluation
+from checks.fiche import LEDGER_COLUMNS, _jinja, _Views
+from checks.markdown import spaced
+from checks.measures import Run
+from checks.verdict import Verdict
+from checks.words import Words
+from scenarios.scenario import Scenario
+
+#: GitHub refuses a summary above 1 MiB.
+LARGEST_BYTES = 1_000_000
+MOST_ROWS = 100
+
+
+def job_summary(run: Run, scenario: Scenario, evaluation: Evaluation, *, language: str) -> str:
+    """Its text; links are relative to the run's directory."""
+    words = Words.load(language)
+    context = _context(_Views(run, scenario, evaluation, (), words), run, scenario, evaluation, words)
+    numbers = words.catalogue.numbers
+    text = _jinja(language).get_template("summary.md.j2").render(**context)
+    return _cut(spaced(text.strip() + "\n", before=numbers.space_before, after=numbers.space_after))
+
+
+def _context(views: _Views, run: Run, scenario: Scenario, evaluation: Evaluation, words: Words) -> dict[str, Any]:
+    manifest = run.record.manifest
+    worst_first = sorted(
+        (result for result in evaluation.results if result.verdict is not Verdict.GO),
+        key=lambda result: (not result.required, _ORDER.index(result.verdict)),
+    )
+    passing = [result for result in evaluation.results if result.verdict is Verdict.GO]
+    counts = run.counts
+    return {
+        "scenario": scenario.name,
+        "question": scenario.question,
+        "run_id": manifest.run_id,
+        "environment": manifest.environment.name,
+        "played_at": words.instant(manifest.started_at_ns / 1e9),
+        "rehearsal": manifest.rehearsal if manifest.is_rehearsal else "",
+        "verdict": words.verdict(evaluation.verdict),
+        "reason": views._overall_reason(),
+        "failing": [views._criterion(result) for result in worst_first[:MOST_ROWS]],
+        "failing_more": max(len(worst_first) - MOST_ROWS, 0),
+        "passing": [views._criterion(result) for result in passing[:MOST_ROWS]],
+        "passing_count": words.number(len(passing)),
+        "passing_more": max(len(passing) - MOST_ROWS, 0),
+        "ledger": [] if counts is None else [words.number(getattr(counts, name)) for name in LEDGER_COLUMNS],
+        "evidence": run.evidence.directory.name,
+    }
+
+
+_ORDER = (Verdict.NOGO, Verdict.INCONCLUSIVE, Verdict.NOT_RUN, Verdict.GREY)
+
+
+def _cut(text: str) -> str:
+    """At the end of a line, when it is too long: GitHub would show nothing at all."""
+    encoded = text.encode()
+    if len(encoded) <= LARGEST_BYTES:
+        return text
+    kept = encoded[: LARGEST_BYTES - 10].decode(errors="ignore").rpartition("\n")[0]
+    return f"{kept}\n\n…\n"
