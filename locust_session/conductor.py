@@ -428,6 +428,7 @@ class Conductor:
             phase=self._phases[-1].name if self._phases else "prepare",
             wanted_per_s=0.0 if at_s is None else self.plan.records_per_s(at_s),
             wanted=0 if at_s is None else min(round(self.plan.records_by(at_s)), self.plan.record_count),
+            due=states.total("due"),
             **{name: states.total(name) for name in ("sent", "acked", "failed", "unknown", "arrived", "duplicated")},
             backlog=states.total("missing"),
             e2e=summaries["e2e"],

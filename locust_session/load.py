@@ -32,6 +32,8 @@ class Second:
     unknown: int = 0
     arrived: int = 0
     duplicated: int = 0
+    due: int = 0
+    """What the plan wanted of this node by now."""
     pending: int = 0
     """Sent, and neither acknowledged nor refused yet."""
     missing: int = 0

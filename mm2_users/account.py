@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from locust_session.load import Assignment
@@ -11,6 +12,15 @@ from mm2_users.streams import StreamPlace
 from run_record.counts import Counts, total
 from run_record.histogram import LatencyHistogram
 from scenarios.plan import RunPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What hindered the node, in the words of run_record.account."""
+
+    last_error: str | None
+    read_refused: Sequence[str]
+    lost_places: Sequence[str]
 
 
 def account(
@@ -22,11 +32,10 @@ def account(
     histograms: Mapping[str, Mapping[int, LatencyHistogram]],
     unattributed: Counts,
     committed: Mapping[str, int],
-    last_error: str | None,
-    read_refused: Sequence[str] = (),
+    trouble: Trouble,
 ) -> dict[str, Any]:
     """The account. `canaries`: place, acknowledged, arrived. `committed`: "topic:partition" → last committed source
-    offset, where MM2 tells. `unattributed`: arrivals that belong to no phase of ours."""
+    offset, where MM2 tells and the mirror was read to its end. `unattributed`: arrivals that no phase counts."""
     names = [load.name for load in plan.loads]
     by_phase: dict[str, list[Counts]] = {name: [] for name in names}
     rows = []
@@ -63,6 +72,7 @@ def account(
             name: {kind: phases[number].to_json() for kind, phases in histograms.items() if number in phases}
             for number, name in enumerate(names)
         },
-        "last_error": last_error,
-        "read_refused": list(read_refused),
+        "last_error": trouble.last_error,
+        "read_refused": list(trouble.read_refused),
+        "lost_places": list(trouble.lost_places),
     }

@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 from confluent_kafka import KafkaError, Message
 from numpy.typing import NDArray
 
-from clients.kafka import REFUSALS, RecordConsumer, RecordProducer, off_hub
+from clients.kafka import MOST_BUFFERED_BYTES, MOST_BUFFERED_RECORDS, REFUSALS, RecordConsumer, RecordProducer, off_hub
 from locust_session.load import Assignment, Second
-from mm2_users.account import account
-from mm2_users.envelope import CANARY, LAYOUT, VERSION, Decoded, decode, encode, run_number
+from mm2_users.account import Trouble, account
+from mm2_users.arrivals import Arrivals
+from mm2_users.content import CANARY_SEQ, Content
+from mm2_users.envelope import CANARY, LAYOUT, VERSION, decode, encode, run_number
 from mm2_users.keys import keys_by_partition
-from mm2_users.ledger import StreamLedger
+from mm2_users.latencies import Latencies
 from mm2_users.pacing import DueRecords, Pacer
 from mm2_users.payload import BodyPool, render_pool
-from mm2_users.streams import StreamPlace, streams_of
-from run_record.counts import Counts
+from mm2_users.streams import Stream, streams_of
 from run_record.histogram import LatencyHistogram
 from scenarios.errors import Mm2gateError, Refused
 from scenarios.plan import RunPlan
@@ -36,21 +37,12 @@ MOST_BATCHES_PER_STEP = 8
 MOST_READ_PER_STEP = 2000
 #: Waiting for the last acknowledgements when a run is closed; librdkafka gives up by itself after delivery.timeout.ms.
 FLUSH_S = 10.0
+#: Runs differ in the keys and bodies that their streams begin with.
+MOST_SHIFT = 1 << 20
 
 Clock = Callable[[], int]
 #: (what, latencies in ns, bytes of one record) of a second, for Locust's screen.
 Screen = Callable[[str, NDArray[np.int64], int], None]
-
-
-@dataclass(slots=True, kw_only=True)
-class Stream:
-    """One partition that this sender writes at the source and reads back from the mirror."""
-
-    place: StreamPlace
-    keys: Iterator[bytes]
-    ledger: StreamLedger = field(default_factory=StreamLedger)
-    canary_acked: bool = False
-    canary_arrived: bool = False
 
 
 @dataclass(slots=True)
@@ -70,7 +62,8 @@ class Batch:
     failed_seqs: list[int] = field(default_factory=list)
     first_offset: int = -1
 
-    def __call__(self, error: KafkaError | None, message: Message) -> None:
+    def answered(self, error: KafkaError | None, message: Message) -> None:
+        """The delivery callback of each of its records."""
         self.left -= 1
         if error is not None:
             self.engine._not_delivered(self, error, message)
@@ -78,29 +71,6 @@ class Batch:
             self.first_offset = message.offset() or 0
         if self.left == 0:
             self.engine._batch_answered(self, message)
-
-
-@dataclass(slots=True)
-class Latencies:
-    """Durations in ns since the last second, by phase index."""
-
-    arrays: dict[int, list[NDArray[np.int64]]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, phase: int, durations_ns: NDArray[np.int64]) -> None:
-        self.arrays[phase].append(durations_ns)
-
-    def flush_into(self, phases: dict[int, LatencyHistogram]) -> tuple[LatencyHistogram, NDArray[np.int64]]:
-        """Adds them to the phases' histograms; the histogram of all of them, and all of them."""
-        second, everything = LatencyHistogram(), []
-        for phase, arrays in self.arrays.items():
-            durations_ns = np.concatenate(arrays)
-            part = LatencyHistogram()
-            part.record_ns(durations_ns)
-            phases[phase].merge(part)
-            second.merge(part)
-            everything.append(durations_ns)
-        self.arrays.clear()
-        return second, np.concatenate(everything) if everything else np.empty(0, dtype=np.int64)
 
 
 class Engine:
@@ -141,26 +111,33 @@ class Engine:
         places = streams_of(plan.topics, index=assignment.index, senders=assignment.senders)
         keys = {topic.partitions: keys_by_partition(topic.partitions) for topic in plan.topics}
         self._streams = [
-            Stream(place=place, keys=cycle(keys[plan.topics[place.topic].partitions][place.partition]))
+            Stream(
+                place=place,
+                content=Content(
+                    keys[plan.topics[place.topic].partitions][place.partition],
+                    self._pool,
+                    shift=self._run % MOST_SHIFT + place.partition,
+                ),
+            )
             for place in places
         ]
-        # Where several senders read one partition, what belongs to nobody is counted by the first of them.
-        self._counts_strangers = assignment.index < sum(topic.partitions for topic in plan.topics)
-        self._by_place = {(stream.place.topic, stream.place.partition): stream for stream in self._streams}
+        self._arrivals = Arrivals(plan, assignment, run=self._run, pool=self._pool, streams=self._streams)
         self._turns = cycle(self._streams)
         self._pacer = Pacer(plan, index=assignment.index, senders=assignment.senders)
         self._start_ns = self._clock_ns()
         self._outstanding = self._sent = self._acked = self._failed = self._unknown = 0
-        self._duplicated = 0
-        self._next_body = 0
-        self._foreign = self._unreadable = 0
         self._last_error: str | None = None
-        self._read_refused: dict[str, str] = {}
-        self._latest = {"e2e": Latencies(), "send_delay": Latencies(), "ack": Latencies()}
+        self._latest = {
+            "e2e": self._arrivals.e2e,
+            "e2e_from_sent": self._arrivals.e2e_from_sent,
+            "send_delay": Latencies(),
+            "ack": Latencies(),
+        }
         self._histograms: dict[str, dict[int, LatencyHistogram]] = {
             kind: defaultdict(LatencyHistogram) for kind in self._latest
         }
-        self._room = max(plan.scenario.producer.buffer // plan.scenario.payload.bytes, 1)
+        buffer_bytes = min(plan.scenario.producer.buffer, MOST_BUFFERED_BYTES)
+        self._room = min(max(buffer_bytes // plan.scenario.payload.bytes, 1), MOST_BUFFERED_RECORDS)
         producer, consumer = self._make_producer(), self._make_consumer(assignment.run_id)
         off_hub(consumer.start_at_end, [(plan.topics[p.topic].remote, p.partition) for p in places])
         off_hub(producer.know, sorted({plan.topics[p.topic].source for p in places}))
@@ -170,7 +147,8 @@ class Engine:
     def send_canaries(self) -> None:
         """One record to each of its partitions, apart from the ledger's counts."""
         for stream in self._streams:
-            fields = self._fields(stream, 1, flags=CANARY)
+            fields = self._fields(stream, CANARY_SEQ, 1)
+            fields["flags"], fields["seq"] = CANARY, 0
             refused = self._require_producer().send(
                 self._plan.topics[stream.place.topic].source,
                 stream.place.partition,
@@ -191,8 +169,8 @@ class Engine:
         """Ledger counters now, and the histograms since the last call."""
         if self._producer is None:
             return Second()
-        if self._read_refused and not self._started:
-            topic, why = next(iter(self._read_refused.items()))
+        if self._arrivals.read_refused and not self._started:
+            topic, why = next(iter(self._arrivals.read_refused.items()))
             raise Refused(
                 f"{self._plan.environment.target.alias} cluster: {topic} may not be read ({why}); "
                 f"{self._plan.environment.target.security.username or 'the load'} needs READ on it"
@@ -208,7 +186,8 @@ class Engine:
             failed=self._failed,
             unknown=self._unknown,
             arrived=self._acked - missing,
-            duplicated=self._duplicated,
+            duplicated=self._arrivals.duplicated,
+            due=self._pacer.due_by(self._now_ns()) if self._started else 0,
             pending=self._outstanding,
             missing=missing,
             all_sent=self._pacer.done,
@@ -227,6 +206,7 @@ class Engine:
         if producer is not None:
             off_hub(producer.close, FLUSH_S)
         if consumer is not None:
+            committed = self._proving(committed, consumer)
             off_hub(consumer.close)
         for kind, latencies in self._latest.items():
             latencies.flush_into(self._histograms[kind])
@@ -236,11 +216,29 @@ class Engine:
             streams=[(stream.place, stream.ledger) for stream in self._streams],
             canaries=[(stream.place, stream.canary_acked, stream.canary_arrived) for stream in self._streams],
             histograms=self._histograms,
-            unattributed=Counts(foreign=self._foreign, corrupted=self._unreadable),
+            unattributed=self._arrivals.unattributed,
             committed=committed,
-            last_error=self._last_error,
-            read_refused=sorted(self._read_refused),
+            trouble=Trouble(
+                last_error=self._last_error,
+                read_refused=sorted(self._arrivals.read_refused),
+                lost_places=self._arrivals.lost_places,
+            ),
         )
+
+    def _proving(self, committed: dict[str, int], consumer: RecordConsumer) -> dict[str, int]:
+        """Of MM2's committed offsets those that prove something: their mirrors have been read to the end since.
+
+        Elsewhere what MM2 has passed may still lie on the mirror, and has not been read yet: late, not lost.
+        """
+        if not committed or not any(len(stream.ledger.missing()) for stream in self._streams):
+            return {}
+        at_end = off_hub(consumer.read_to_end)
+        return {
+            source: committed[source]
+            for topic in self._plan.topics
+            for partition in range(topic.partitions)
+            if (source := f"{topic.source}:{partition}") in committed and (topic.remote, partition) in at_end
+        }
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
@@ -254,7 +252,7 @@ class Engine:
         producer.serve()
         messages = consumer.read(MOST_READ_PER_STEP)
         if messages:
-            self._arrivals(messages)
+            self._arrivals.take(messages, self._now_ns(), consumer.start_again)
 
     def _now_ns(self) -> int:
         return self._clock_ns() - self._start_ns
@@ -267,8 +265,8 @@ class Engine:
     # --- sending -----------------------------------------------------------------------------------------------------
 
     def _send_due(self) -> None:
+        now_ns = self._now_ns()  # once: what becomes due while this is sent makes a better batch in the next step
         for _ in range(MOST_BATCHES_PER_STEP):
-            now_ns = self._now_ns()
             due = self._pacer.due(now_ns, min(MOST_PER_BATCH, self._room - self._outstanding))
             if due is None:
                 return
@@ -277,9 +275,8 @@ class Engine:
     def _send(self, stream: Stream, due: DueRecords) -> None:
         count = len(due.due_ns)
         first_seq = stream.ledger.take(count, due.phase)
-        fields = self._fields(stream, count)
+        fields = self._fields(stream, first_seq, count)
         fields["phase"] = due.phase
-        fields["seq"] = np.arange(first_seq, first_seq + count)
         fields["due_ns"] = due.due_ns
         sent_ns = self._now_ns()
         fields["sent_ns"] = sent_ns
@@ -288,7 +285,9 @@ class Engine:
         self._outstanding += count
         self._latest["send_delay"].add(due.phase, sent_ns - due.due_ns)
         topic = self._plan.topics[stream.place.topic].source
-        refused = self._require_producer().send(topic, stream.place.partition, self._messages(stream, fields), batch)
+        refused = self._require_producer().send(
+            topic, stream.place.partition, self._messages(stream, fields), batch.answered
+        )
         for position in refused:
             # Refused on this side of the wire: it provably never left, and no callback will come.
             self._count_failed(batch, first_seq + position, refused=True)
@@ -298,23 +297,21 @@ class Engine:
             if batch.left == 0:
                 self._settle(batch)
 
-    def _fields(self, stream: Stream, count: int, *, flags: int = 0) -> NDArray[np.void]:
+    def _fields(self, stream: Stream, first_seq: int, count: int) -> NDArray[np.void]:
+        seqs = np.arange(first_seq, first_seq + count)
         fields = np.zeros(count, dtype=LAYOUT)
         fields["run"] = self._run
         fields["sender"] = self._assignment.index
-        fields["flags"] = flags
         fields["topic"] = stream.place.topic
         fields["partition"] = stream.place.partition
         fields["version"] = VERSION
-        fields["body"] = np.arange(self._next_body, self._next_body + count) % len(self._pool.bodies)
-        self._next_body += count
+        fields["seq"] = seqs
+        fields["body"] = stream.content.body_numbers_of(seqs)
         return fields
 
     def _messages(self, stream: Stream, fields: NDArray[np.void]) -> list[dict[str, Any]]:
-        values = encode(fields, self._pool)
-        return [
-            {"value": value, "key": key} for value, key in zip(values, islice(stream.keys, len(values)), strict=True)
-        ]
+        keys = stream.content.keys_of(fields["seq"])
+        return [{"value": value, "key": key} for value, key in zip(encode(fields, self._pool), keys, strict=True)]
 
     # --- acknowledgements --------------------------------------------------------------------------------------------
 
@@ -347,57 +344,6 @@ class Engine:
         batch.stream.ledger.ack(start, batch.first_seq + batch.count)
         answered = batch.count - len(batch.failed_seqs)
         self._latest["ack"].add(batch.phase, np.full(answered, self._now_ns() - batch.sent_ns))
-
-    # --- arrivals ----------------------------------------------------------------------------------------------------
-
-    def _arrivals(self, messages: list[Message]) -> None:
-        now_ns = self._now_ns()
-        records = [message for message in messages if message.error() is None]
-        if len(records) != len(messages):
-            self._note_read_errors(messages)
-        decoded = decode([record.value() for record in records], self._run, self._pool)
-        if self._counts_strangers:
-            self._foreign += decoded.foreign
-            self._unreadable += decoded.unreadable
-        for stream, group in self._by_stream(decoded):
-            self._arrive(stream, group, now_ns)
-
-    def _note_read_errors(self, messages: list[Message]) -> None:
-        """A target that may not be read is no fault of MM2's: it must never pass for records that did not arrive."""
-        for message in messages:
-            error = message.error()
-            if error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                self._read_refused[message.topic() or "a mirror"] = error.str()
-
-    def _by_stream(self, decoded: Decoded) -> Iterator[tuple[Stream, Decoded]]:
-        """The batch by stream, each part in the order read. Records of other senders are theirs to count."""
-        fields = decoded.fields
-        if len(fields) == 0:
-            return
-        places = fields["topic"].astype(np.int64) << 32 | fields["partition"].astype(np.int64) << 16 | fields["sender"]
-        order = np.argsort(places, kind="stable")
-        cuts = np.flatnonzero(np.diff(places[order])) + 1
-        for part in np.split(order, cuts):
-            mine = fields[part[0]]
-            stream = self._by_place.get((int(mine["topic"]), int(mine["partition"])))
-            if stream is not None and mine["sender"] == self._assignment.index:
-                yield stream, Decoded(fields[part], decoded.intact[part], 0, 0)
-
-    def _arrive(self, stream: Stream, decoded: Decoded, now_ns: int) -> None:
-        fields, intact = decoded.fields, decoded.intact
-        canaries = fields["flags"] & CANARY != 0
-        if canaries.any():
-            stream.canary_arrived = True
-            fields, intact = fields[~canaries], intact[~canaries]
-            if len(fields) == 0:
-                return
-        fresh = stream.ledger.arrive(fields["seq"], fields["phase"], intact)
-        if fresh is not None:
-            self._duplicated += int((~fresh).sum())
-            fields = fields[fresh]
-        phases = fields["phase"]
-        for phase in np.unique(phases).tolist():
-            self._latest["e2e"].add(phase, now_ns - fields["due_ns"][phases == phase])
 
 
 def _canary_callback(stream: Stream) -> Callable[[KafkaError | None, Message], None]:

@@ -77,27 +77,37 @@ def encode(fields: NDArray[np.void], pool: BodyPool) -> list[bytes]:
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A batch as read. `fields` holds the records whose envelope is whole and of this run, in the order read;
-    `intact[k]` says whether the body of `fields[k]` is the one sent."""
+    `intact[k]` says whether the body of `fields[k]` is the one sent, `places[k]` where in the batch it stood."""
 
     fields: NDArray[np.void]
     intact: NDArray[np.bool_]
+    places: NDArray[np.intp]
     foreign: int
     """Records of other runs, or with no envelope of ours at all."""
     unreadable: int
-    """Records with our prefix whose envelope does not check out: corrupted, and nobody can say which they were."""
+    """Records with our prefix whose envelope does not check out: corrupted, and it does not say which they were."""
+    nameless: tuple[int, ...] = ()
+    """Where in the batch those stood that have no prefix of ours, or whose envelope does not check out."""
+
+    def between(self, start: int, end: int) -> Decoded:
+        """The named records that stood in [start, end) of the batch."""
+        first, last = np.searchsorted(self.places, (start, end))
+        return Decoded(self.fields[first:last], self.intact[first:last], self.places[first:last], 0, 0)
 
 
 def decode(values: Sequence[bytes | None], run: int, pool: BodyPool) -> Decoded:
     """Reads a batch of values."""
     ours = [value for value in values if value is not None and value.startswith(PREFIX)]
     foreign = len(values) - len(ours)
+    places = np.arange(len(values))
+    if foreign:
+        places = places[[value is not None and value.startswith(PREFIX) for value in values]]
     raw = _envelopes(ours)
-    unreadable = 0
     if raw is None:
-        readable = [(value, one) for value in ours if (one := _envelopes([value])) is not None]
-        unreadable = len(ours) - len(readable)
-        ours = [value for value, _ in readable]
-        raw = b"".join(one for _, one in readable)
+        parts = [_envelopes([value]) for value in ours]
+        places = places[[part is not None for part in parts]]
+        ours = [value for value, part in zip(ours, parts, strict=True) if part is not None]
+        raw = b"".join(part for part in parts if part is not None)
     fields = np.frombuffer(raw, dtype=LAYOUT)
     crcs, bodies, size, pooled = pool.crcs, pool.bodies, pool.value_bytes, len(pool.bodies)
     whole, intact = [], []
@@ -110,13 +120,21 @@ def decode(values: Sequence[bytes | None], run: int, pool: BodyPool) -> Decoded:
         checks = zlib.crc32(summed, body_crc) == crc or zlib.crc32(summed, zlib.crc32(value[HEAD_BYTES:])) == crc
         whole.append(checks)
         intact.append(same)
-    readable_mask = np.array(whole, dtype=np.bool_)
-    mine = readable_mask & (fields["run"] == run) & (fields["version"] == VERSION)
-    unreadable += int((~readable_mask).sum())
-    foreign += int((readable_mask & ~mine).sum())
-    if mine.all():
-        return Decoded(fields, np.array(intact, dtype=np.bool_), foreign, unreadable)
-    return Decoded(fields[mine], np.array(intact, dtype=np.bool_)[mine], foreign, unreadable)
+    readable = np.array(whole, dtype=np.bool_)
+    mine = readable & (fields["run"] == run) & (fields["version"] == VERSION)
+    if len(mine) == len(values) and mine.all():
+        return Decoded(fields, np.array(intact, dtype=np.bool_), places, 0, 0)
+    unreadable = len(values) - foreign - int(readable.sum())
+    nameless = np.setdiff1d(np.arange(len(values)), places[readable])
+    foreign += int((readable & ~mine).sum())
+    return Decoded(
+        fields[mine],
+        np.array(intact, dtype=np.bool_)[mine],
+        places[mine],
+        foreign,
+        unreadable,
+        tuple(nameless.tolist()),
+    )
 
 
 def _envelopes(values: Sequence[bytes]) -> bytes | None:

@@ -3,8 +3,9 @@
 A *stream* is what one sender writes to one partition: sequence numbers 0, 1, 2 … Arrivals are matched by sequence
 number, never by offset. When the drain has ended, an acknowledged record that has not arrived is *lost* if a later
 record of its stream arrived (Kafka and MM2 keep the order within a partition), or if MM2 has committed a source offset
-past it; otherwise it is *late*. A record that comes again is a duplicate, never a reorder: at-least-once replication
-replays old records after a fault.
+past it and the mirror was read to its end; otherwise it is *late*. Where the reader itself lost its place, neither
+proves anything of what was missing then. A record that comes again is a duplicate, never a reorder: at-least-once
+replication replays old records after a fault.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ class StreamLedger:
         self.arrived = RangeSet()
         self._acked = RangeSet()
         self._failed = RangeSet()
+        self._unread = RangeSet()  # what may lie in a stretch of the mirror that was never read
         self._phase_starts: list[int] = []  # first seq of each phase that sent anything
         self._phase_indices: list[int] = []
         self._offset_anchors: list[tuple[int, int, int]] = []  # (first seq, end, source offset − seq)
         self._duplicated_by_phase: Counter[int] = Counter()
         self._reordered_by_phase: Counter[int] = Counter()
         self._corrupted_by_phase: Counter[int] = Counter()
-        self._examples: dict[str, list[int]] = {"duplicated": [], "reordered": [], "corrupted": []}
+        self._examples: dict[str, list[int]] = {"duplicated": [], "reordered": [], "corrupted": [], "rekeyed": []}
 
     # --- the source's side -------------------------------------------------------------------------------------
 
@@ -105,6 +107,22 @@ class StreamLedger:
             self.arrived.add(seq, seq + 1)
         return fresh
 
+    def arrive_damaged(self, seq: int) -> None:
+        """A record has arrived that says no more which one it is, and was known for this one all the same."""
+        self.arrived.add(seq, seq + 1)
+        self._corrupted_by_phase[self._phase_of(seq)] += 1
+        self._example("corrupted", seq)
+
+    def rekeyed(self, seqs: Iterable[int]) -> None:
+        """These arrived (and were counted as corrupted) with another key than the one sent."""
+        for seq in seqs:
+            self._example("rekeyed", seq)
+
+    def lose_place(self) -> None:
+        """The reader was thrown out of its place in the mirror: what has not arrived yet may be where it never read."""
+        for start, end in RangeSet((0, self.next_seq)).minus(self.arrived):
+            self._unread.add(start, end)
+
     # --- the account -------------------------------------------------------------------------------------------
 
     @property
@@ -116,11 +134,15 @@ class StreamLedger:
         return self._acked.minus(self.arrived)
 
     def lost(self, committed_offset: int | None = None) -> RangeSet:
-        """Missing records that are proven lost. `committed_offset`: the last source offset that MM2 has committed."""
+        """Missing records that are proven lost.
+
+        `committed_offset`: the last source offset that MM2 has committed, to be given only if the mirror has been read
+        to its end since: what MM2 has passed may else lie there, unread.
+        """
         proven = self.arrived.end
         if committed_offset is not None:
             proven = max(proven, self._first_seq_after(committed_offset))
-        return self.missing().below(proven)
+        return self.missing().below(proven).minus(self._unread)
 
     def counts(self, committed_offset: int | None = None) -> dict[int, Counts]:
         """Phase index → counts; a stream that sent nothing has none."""
@@ -161,6 +183,9 @@ class StreamLedger:
             name: [list(one) for one in some][:MOST_EXAMPLES] for name, some in ranges.items()
         }
         return {name: some for name, some in (found | self._examples).items() if some}
+
+    def _phase_of(self, seq: int) -> int:
+        return self._phase_indices[bisect_right(self._phase_starts, seq) - 1]
 
     def _first_seq_after(self, offset: int) -> int:
         """The first sequence number whose source offset is past `offset`, by the anchors."""

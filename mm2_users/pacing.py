@@ -8,11 +8,12 @@ delay says so. Due instants are laid out in chunks, so that asking costs a binar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.plan import RunPlan
+from scenarios.plan import NS_PER_S, RunPlan
 
 CHUNK_RECORDS = 8192
 
@@ -30,8 +31,10 @@ class Pacer:
 
     def __init__(self, plan: RunPlan, *, index: int, senders: int) -> None:
         self._plan = plan
+        self._index = index
         self._senders = senders
         self._phase = 0
+        self._handed_out = 0
         self._next_record = index  # of the run, the first not laid out yet
         self._due_ns: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._place = 0
@@ -50,9 +53,21 @@ class Pacer:
         end = min(end, self._place + most)
         due = DueRecords(self._phase, self._due_ns[self._place : end])
         self._place = end
+        self._handed_out += len(due.due_ns)
         if end == len(self._due_ns):
             self._lay_out()
         return due
+
+    def due_by(self, now_ns: int) -> int:
+        """How many of its records are due by now, handed out or not."""
+        if self.done or now_ns < int(self._due_ns[-1]):
+            return self._handed_out + int(np.searchsorted(self._due_ns[self._place :], now_ns, side="right"))
+        due = sum(
+            min(floor(load.profile.records_by(now_ns / NS_PER_S - load.start_s)) + 1, load.profile.record_count)
+            for load in self._plan.loads
+            if now_ns >= load.start_s * NS_PER_S
+        )
+        return (due - self._index + self._senders - 1) // self._senders
 
     def _lay_out(self) -> None:
         """The next chunk of due instants; chunks do not cross phases, so the phase is that of the whole chunk."""

@@ -1,4 +1,4 @@
-"""Which partitions a sender owns: it writes them at the source and reads their mirrors on the target.
+"""Streams: which partitions a sender owns. It writes them at the source and reads their mirrors on the target.
 
 MM2 keeps partition numbers, so one clock times both ends and ledgers are local. With more senders than partitions,
 senders share a partition, each with its own stream of sequence numbers.
@@ -7,8 +7,10 @@ senders share a partition, each with its own stream of sequence numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mm2_users.content import Content
+from mm2_users.ledger import StreamLedger
 from scenarios.plan import PlannedTopic
 
 
@@ -18,6 +20,22 @@ class StreamPlace:
 
     topic: int
     partition: int
+
+    @property
+    def number(self) -> int:
+        """Both in one number, so that numpy can compare many."""
+        return self.topic << 16 | self.partition
+
+
+@dataclass(slots=True, kw_only=True)
+class Stream:
+    """One partition that this sender writes at the source and reads back from the mirror."""
+
+    place: StreamPlace
+    content: Content
+    ledger: StreamLedger = field(default_factory=StreamLedger)
+    canary_acked: bool = False
+    canary_arrived: bool = False
 
 
 def streams_of(topics: Sequence[PlannedTopic], *, index: int, senders: int) -> list[StreamPlace]:

@@ -5,8 +5,9 @@ On the wire (and per node):
     {"phases": {phase: counts}, "unattributed": counts,
      "streams": [{"topic", "partition", "sender", "counts", "examples"}],
      "canary": {"sent", "acked", "arrived", "missing": [{"topic", "partition"}]},
-     "latency": {phase: {"e2e" | "send_delay" | "ack": histogram}}, "last_error": text or None,
-     "read_refused": [mirrors that the target did not let us read]}
+     "latency": {phase: {"e2e" | "e2e_from_sent" | "send_delay" | "ack": histogram}}, "last_error": text or None,
+     "read_refused": [mirrors that the target did not let us read],
+     "lost_places": ["mirror:partition" in which the reader's position was gone, so that a stretch was never read]}
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ Latency = dict[str, dict[str, LatencyHistogram]]
 def merge(accounts: Sequence[dict[str, Any]], phases: Sequence[str]) -> tuple[dict[str, Any], Latency]:
     """The ledger of all nodes (docs/run-record.md has its form) and the merged histograms, by the plan's load phases.
 
-    `unattributed` are arrivals that belong to no phase: foreign records, and those too damaged to say which they were.
+    `unattributed` are arrivals that no phase counts: foreign and misplaced records, and those too damaged to say which
+    they were.
     """
     by_phase = {
         phase: total(Counts(**account["phases"][phase]) for account in accounts if phase in account["phases"])
@@ -44,6 +46,7 @@ def merge(accounts: Sequence[dict[str, Any]], phases: Sequence[str]) -> tuple[di
             key=lambda stream: (stream["topic"], stream["partition"], stream["sender"]),
         ),
         "read_refused": sorted({topic for account in accounts for topic in account["read_refused"]}),
+        "lost_places": sorted({place for account in accounts for place in account["lost_places"]}),
         "last_errors": sorted({account["last_error"] for account in accounts if account["last_error"]}),
     }
     latency: Latency = {phase: {} for phase in phases}

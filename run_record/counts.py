@@ -5,8 +5,9 @@
 
 A *failed* record was provably refused by the source; an *unknown* one was left without an answer, so it may exist: it
 is never lost, and its arrival (`unknown_arrived`) is no phantom. A *phantom* is the arrival of a failed record.
-`duplicated`, `reordered` and `corrupted` are counted on arrivals; `foreign` are records of other runs or other
-writers that were read and left alone.
+`duplicated`, `reordered` and `corrupted` are counted on arrivals; `misplaced` are arrivals on another partition or
+mirror than their own, which have not arrived; `foreign` are records of other runs or other writers that were read and
+left alone.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Counts:
     corrupted: int = 0
     phantom: int = 0
     unknown_arrived: int = 0
+    misplaced: int = 0
     foreign: int = 0
 
     @property

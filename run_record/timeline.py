@@ -25,6 +25,7 @@ class TimelineRow(StrictModel):
     phase: str
     wanted_per_s: float
     wanted: int = Field(description="records due by now")
+    due: int = Field(0, description="records due when the nodes last counted what they had sent")
     sent: int
     acked: int
     failed: int

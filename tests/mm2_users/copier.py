@@ -212,6 +212,7 @@ class Bench:
         trouble: Mapping[Place, str] | None = None,
         senders: int = 1,
         producer_extra: Mapping[str, Any] | None = None,
+        run_id: str = "run",
     ) -> None:
         self.plan = made
         self.now_ns = 1_000_000_000_000
@@ -236,7 +237,7 @@ class Bench:
         ]
         self.copier = Copier(made, source, target, plant)
         for index, engine in enumerate(self.engines):
-            engine.prepare(Assignment(run_id="run", index=index, senders=senders))
+            engine.prepare(Assignment(run_id=run_id, index=index, senders=senders))
 
     def pump(self, until: Callable[[], bool], what: str = "") -> None:
         """Steps everything, at a standing clock, until something holds."""
@@ -273,8 +274,8 @@ class Bench:
             streams = [stream.ledger for engine in self.engines for stream in engine._streams]
             return (
                 sum(ledger.missing().count() for ledger in streams) == missing
-                and sum(engine._duplicated for engine in self.engines) == duplicated
-                and sum(engine._unreadable for engine in self.engines) == unreadable
+                and sum(engine._arrivals.duplicated for engine in self.engines) == duplicated
+                and sum(engine._arrivals._unreadable for engine in self.engines) == unreadable
                 and sum(ledger.arrived.minus(ledger.acked).count() for ledger in streams) == others
             )
 

@@ -17,5 +17,6 @@ def account(**filled: Any) -> dict[str, Any]:
         "latency": {},
         "last_error": None,
         "read_refused": [],
+        "lost_places": [],
     }
     return empty | filled

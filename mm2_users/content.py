@@ -1,0 +1,50 @@
+"""What a record of a stream holds: its key and its body, as functions of its sequence number alone.
+
+So the reader knows which key a record must arrive with, and can tell a record whose envelope was damaged on the way by
+its key, its body and its place behind those that arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mm2_users.payload import BodyPool
+
+#: A damaged record is looked for so far behind the last that arrived: within this stretch no two have the same body.
+RECOGNISED_WITHIN = 64
+#: The canary stands before the stream, and has the body of the record before its first.
+CANARY_SEQ = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Of one stream. `shift` differs from run to run, so that what an earlier run left behind looks different."""
+
+    keys: Sequence[bytes]
+    pool: BodyPool
+    shift: int
+
+    def keys_of(self, seqs: NDArray[np.int64]) -> list[bytes]:
+        """The keys of these records."""
+        return list(map(self.keys.__getitem__, ((seqs + self.shift) % len(self.keys)).tolist()))
+
+    def body_numbers_of(self, seqs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers of their bodies in the pool."""
+        numbers: NDArray[np.int64] = (seqs + self.shift) % len(self.pool.bodies)
+        return numbers
+
+    def recognise(self, key: bytes | None, value: bytes, *, after: int, before: int) -> int | None:
+        """The sequence number in [after, before) of a record with this key and this body; None when none is near."""
+        nearest = np.arange(after, min(after + min(RECOGNISED_WITHIN, len(self.pool.bodies)), before), dtype=np.int64)
+        if len(value) != self.pool.value_bytes:
+            return None
+        for seq, own_key, body in zip(
+            nearest.tolist(), self.keys_of(nearest), self.body_numbers_of(nearest).tolist(), strict=True
+        ):
+            if own_key == key and value.endswith(self.pool.bodies[body]):
+                return int(seq)
+        return None
