@@ -61,7 +61,8 @@ def end(follower: subprocess.Popen[bytes]) -> None:
 
 
 def _command(run_directory: Path) -> list[str]:
-    return [sys.executable, "-m", "runbook", "judge", str(run_directory)]
+    # -P: the working directory is not ours, and may hold packages of the same names.
+    return [sys.executable, "-P", "-m", "runbook", "judge", str(run_directory)]
 
 
 def _environment() -> dict[str, str]:

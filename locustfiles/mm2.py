@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+import runpy
 from pathlib import Path
 from typing import Any
 
 from locust import events
 
-# Locust puts the working directory first on sys.path; the packages beside this file are the ones that are meant.
-PROJECT_ROOT = str(Path(__file__).resolve().parents[1])
-if PROJECT_ROOT not in sys.path[:1]:
-    sys.path.insert(0, PROJECT_ROOT)
+# Locust puts the working directory first on sys.path: a package of one of our names there must not be taken for ours.
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(PROJECT_ROOT / "runbook" / "installation.py"))["require_own"](PROJECT_ROOT)
 
-from locust_session import options, session  # noqa: E402 - after the path
+from locust_session import options, session  # noqa: E402 - after the check
 from locust_session.screen import add_batch  # noqa: E402
 from mm2_users.engine import Engine  # noqa: E402
 from mm2_users.master import KafkaMaster  # noqa: E402

@@ -39,6 +39,7 @@ def locust_command(scenario: str, env: str, *, rehearsal: str, runs_dir: str, co
     """The headless Locust command of a run. Locust's own log is kept to warnings: the session says what matters."""
     return [
         sys.executable,
+        "-P",
         "-m",
         "locust",
         "-f",
