@@ -9,26 +9,20 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 
-from clients.kafka import RecordConsumer, RecordProducer
+from clients.kafka import RecordConsumer, RecordProducer, client_configuration
 from locust_session.load import Assignment
 from mm2_users.engine import Engine
-from mm2_users.envelope import CANARY, LAYOUT, _envelopes
-from mm2_users.payload import HEAD_BYTES
 from run_record.counts import Counts
+from scenarios.environment import LoadedEnvironment
 from scenarios.plan import RunPlan
+from tests.mm2_users.saboteur import NEVER_THERE, PARTITIONS, UNANSWERED, Copy, Place, Saboteur, seq_of
 from tests.scenarios.examples import ENVIRONMENT, plan, with_phases
 
-#: The mock creates every topic with so many partitions.
-PARTITIONS = 4
 QUICK = {"fetch.wait.max.ms": 5}
 PATIENCE_S = 15.0
 TICK_NS = 10_000_000
-
-Place = tuple[int, int]
-"""A record: (partition, sequence number of its stream)."""
 
 _numbers = count(1)
 
@@ -36,8 +30,9 @@ _numbers = count(1)
 class Mock:
     """A cluster of one broker, which lives as long as this object."""
 
-    def __init__(self) -> None:
-        self._owner = Producer({"bootstrap.servers": "x:1", "test.mock.num.brokers": 1, "log_level": 0})
+    def __init__(self, *, rtt_ms: int = 0) -> None:
+        settings = {"bootstrap.servers": "x:1", "log_level": 0, "test.mock.num.brokers": 1}
+        self._owner = Producer(settings | {"test.mock.broker.rtt": rtt_ms})
         (broker,) = self._owner.list_topics(timeout=10).brokers.values()
         self.address = f"{broker.host}:{broker.port}"
 
@@ -46,18 +41,26 @@ class Mock:
 
 
 def small_plan(
-    source: Mock, target: Mock, *, records: int = 80, topics: int = 1, payload: str = "200B", mirrors: bool = True
+    source: Mock,
+    target: Mock,
+    *,
+    records: int = 80,
+    per_s: int = 100,
+    topics: int = 1,
+    payload: str = "200B",
+    buffer: str = "32MiB",
+    mirrors: bool = True,
 ) -> RunPlan:
-    """100 records/s in one phase of three, on fresh topics: a tick of the clock is a record."""
+    """Half of the records in each of two phases, on fresh topics; at 100/s a tick of the clock is a record."""
     where = ENVIRONMENT.replace("127.0.0.1:1", source.address).replace("127.0.0.1:2", target.address)
-    each_s = records / 2 / 100
+    each_s = records / 2 / per_s
     made = plan(
         with_phases(
-            f"{{name: one, profile: nominal, rate: 100/s, duration: {each_s * 1000:.0f}ms}}",
-            f"{{name: two, profile: nominal, rate: 100/s, duration: {each_s * 1000:.0f}ms}}",
+            f"{{name: one, profile: nominal, rate: {per_s}/s, duration: {each_s * 1000:.0f}ms}}",
+            f"{{name: two, profile: nominal, rate: {per_s}/s, duration: {each_s * 1000:.0f}ms}}",
             topics=f'{{count: {topics}, partitions: {PARTITIONS}, name: "{{prefix}}t{next(_numbers)}-{{n}}"}}',
             payload=f"{{bytes: {payload}}}",
-        ),
+        ).replace("canary:", f"producer: {{buffer: {buffer}}}\ncanary:"),
         where,
     )
     for topic in made.topics:
@@ -68,88 +71,55 @@ def small_plan(
 
 
 class Copier:
-    """`plant`: what to do to a record instead of copying it: lose, duplicate, swap (with the next of its partition),
-    corrupt (its body), damage (its envelope), hold (until `release`)."""
+    """Reads the source from where it stands and writes the mirrors, but for what the saboteur makes of the records.
 
-    def __init__(self, made: RunPlan, source: Mock, target: Mock, plant: Mapping[Place, str] | None = None) -> None:
+    `seen`: the clusters as a user sees them who may do so.
+    """
+
+    def __init__(self, made: RunPlan, seen: LoadedEnvironment, plant: Mapping[Place, str] | None = None) -> None:
         self._mirrors = {topic.source: topic.remote for topic in made.topics}
-        self._plant = dict(plant or {})
-        self.done: Counter[str] = Counter()
-        self._behind: dict[tuple[str, int], tuple[bytes, bytes]] = {}
-        self._held: list[tuple[str, int, bytes, bytes]] = []
-        self._reader = Consumer(
-            {
-                "bootstrap.servers": source.address,
-                "group.id": "copier",
-                "enable.auto.commit": False,
-                "log_level": 0,
-                **QUICK,
-            }
-        )
+        self._saboteur = Saboteur(plant)
+        settings = {"log_level": 0, "enable.auto.commit": False, "auto.offset.reset": "error", **QUICK}
+        source = client_configuration(seen.environment.source, seen, "copier")
+        self._reader = Consumer(source | {"group.id": "mm2gate-copier"} | settings)
         self._reader.assign(
             [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in self._mirrors for number in range(PARTITIONS)]
         )
-        self._writer = Producer({"bootstrap.servers": target.address, "linger.ms": 0, "log_level": 0})
+        target = client_configuration(seen.environment.target, seen, "copier")
+        self._writer = Producer(target | {"linger.ms": 0, "log_level": 0, "allow.auto.create.topics": True})
+
+    @property
+    def done(self) -> Counter[str]:
+        """What was done to how many records."""
+        return self._saboteur.done
 
     def step(self) -> None:
         for message in self._reader.consume(500, 0):
             assert message.error() is None, message.error()
-            self._copy(message)
+            topic, value = message.topic(), message.value()
+            self._write(topic, self._saboteur.copies(topic, message.partition(), message.key(), value))
         self._writer.poll(0)
 
-    def release(self) -> None:
+    def leftovers(self) -> None:
         """Copies what was held back."""
-        for topic, partition, value, key in self._held:
-            self._write(topic, partition, value, key)
-        self._held.clear()
+        for topic in self._mirrors:
+            self._write(topic, self._saboteur.leftovers(topic))
+
+    def flush(self) -> None:
+        """Everything copied so far is on the target."""
+        assert self._writer.flush(20) == 0
 
     def close(self) -> None:
         self._writer.flush(5)
         self._reader.close()
 
-    def _copy(self, message: Message) -> None:
-        topic, partition, value = message.topic(), message.partition(), message.value()
-        action = self._action(partition, value)
-        self.done[action] += 1
-        mirror, key = self._mirrors[topic], message.key()
-        waiting = self._behind.pop((topic, partition), None)
-        if action == "swap":
-            self._behind[topic, partition] = (value, key)
-        elif action == "hold":
-            self._held.append((mirror, partition, value, key))
-        elif action == "corrupt":
-            self._write(mirror, partition, value[:-3] + bytes([value[-3] ^ 1]) + value[-2:], key)
-        elif action == "damage":
-            at = HEAD_BYTES - 4
-            self._write(mirror, partition, value[:at] + b"=" + value[at + 1 :], key)
-        elif action != "lose":
-            self._write(mirror, partition, value, key)
-        if action == "duplicate":
-            self._write(mirror, partition, value, key)
-        if waiting is not None:
-            self._write(mirror, partition, *waiting)
-
-    def _action(self, partition: int, value: bytes) -> str:
-        """What to do with it; canaries are always copied."""
-        seq = seq_of(value)
-        return "copy" if seq is None else self._plant.get((partition, seq), "copy")
-
-    def _write(self, topic: str, partition: int, value: bytes, key: bytes) -> None:
-        self._writer.produce(topic, value, key, partition)
-
-
-def seq_of(value: bytes) -> int | None:
-    """The sequence number in a value of any run of ours; None for a canary."""
-    raw = _envelopes([value])
-    assert raw is not None
-    (fields,) = np.frombuffer(raw, dtype=LAYOUT)
-    return None if fields["flags"] & CANARY else int(fields["seq"])
+    def _write(self, topic: str, copies: list[Copy]) -> None:
+        for copy in copies:
+            self._writer.produce(self._mirrors[topic], copy.value, copy.key, copy.partition)
 
 
 class Troublesome(RecordProducer):
-    """A source that treats chosen records badly: refuse (before it is sent), refuse_but_keep (the broker says no, and
-    has it), silence (no answer, and it has it), silence_and_drop (no answer, and it does not), deny (the broker says
-    no, rightly)."""
+    """A source that treats chosen records badly (see saboteur.py)."""
 
     def __init__(self, *arguments: Any, plant: Mapping[Place, str], **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -171,15 +141,12 @@ class Troublesome(RecordProducer):
             if action == "refuse":
                 refused.append(position)
                 continue
-            code = {
-                "refuse_but_keep": KafkaError.TOPIC_AUTHORIZATION_FAILED,
-                "deny": KafkaError.TOPIC_AUTHORIZATION_FAILED,
-                "silence": KafkaError._MSG_TIMED_OUT,
-                "silence_and_drop": KafkaError._MSG_TIMED_OUT,
-            }.get(action)
-            if code is not None:
-                errors[value] = KafkaError(code)
-            if action in ("deny", "silence_and_drop"):
+            if action:
+                unanswered = action in UNANSWERED
+                errors[value] = KafkaError(
+                    KafkaError._MSG_TIMED_OUT if unanswered else KafkaError.TOPIC_AUTHORIZATION_FAILED
+                )
+            if action in NEVER_THERE:
                 lost = Message(topic=topic, partition=partition, value=value, offset=-1)
                 self._answers.append(lambda lost=lost, error=errors[value]: on_delivery(error, lost))
             else:
@@ -200,21 +167,23 @@ class Troublesome(RecordProducer):
 
 
 class Bench:
-    """An engine (or several) between two mock clusters, with a copier, on a clock that is turned by hand."""
+    """An engine (or several) between two clusters, with a copier, on a clock that is turned by hand."""
 
     def __init__(
         self,
-        source: Mock,
-        target: Mock,
         made: RunPlan,
         *,
+        copier: LoadedEnvironment | None = None,
         plant: Mapping[Place, str] | None = None,
         trouble: Mapping[Place, str] | None = None,
         senders: int = 1,
         producer_extra: Mapping[str, Any] | None = None,
+        consumer_extra: Mapping[str, Any] | None = None,
         run_id: str = "run",
+        real_clock: bool = False,
     ) -> None:
         self.plan = made
+        self.never_there = sum(action in NEVER_THERE for action in (trouble or {}).values())
         self.now_ns = 1_000_000_000_000
         self.screen: Counter[str] = Counter()
         where, extra = made.loaded_environment, {"linger.ms": 0, **(producer_extra or {})}
@@ -229,19 +198,21 @@ class Bench:
             Engine(
                 made,
                 screen=lambda kind, durations_ns, _: self.screen.update({kind: len(durations_ns)}),
-                clock_ns=lambda: self.now_ns,
+                clock_ns=time.monotonic_ns if real_clock else lambda: self.now_ns,
                 producer=producer,
-                consumer=lambda name: RecordConsumer(made.environment.target, where, name=name, extra=QUICK),
+                consumer=lambda name: RecordConsumer(
+                    made.environment.target, where, name=name, extra={**QUICK, **(consumer_extra or {})}
+                ),
             )
             for _ in range(senders)
         ]
-        self.copier = Copier(made, source, target, plant)
+        self.copier = Copier(made, copier or where, plant)
         for index, engine in enumerate(self.engines):
             engine.prepare(Assignment(run_id=run_id, index=index, senders=senders))
 
-    def pump(self, until: Callable[[], bool], what: str = "") -> None:
+    def pump(self, until: Callable[[], bool], what: str = "", *, within_s: float = PATIENCE_S) -> None:
         """Steps everything, at a standing clock, until something holds."""
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + within_s
         while not until():
             assert time.monotonic() < deadline_s, f"waited for {what}: {[e.second() for e in self.engines]}"
             for engine in self.engines:
@@ -280,8 +251,25 @@ class Bench:
             )
 
         self.pump(there, f"{missing} missing, {duplicated} duplicated, {unreadable} unreadable, {others} others")
-        until_s = time.monotonic() + 0.05
+        self.wait(0.05)
+
+    def wait(self, seconds: float) -> None:
+        """Steps everything for a while."""
+        until_s = time.monotonic() + seconds
         self.pump(lambda: time.monotonic() > until_s)
+
+    def counts_are(self, wanted: Counts) -> None:
+        """Waits until all records have been copied and read, and the ledgers say so, then a little longer."""
+        reached = wanted.sent - self.never_there
+        self.pump(lambda: sum(self.copier.done.values()) - self.copier.done["canary"] == reached, "the copier")
+        self.copier.leftovers()
+        self.pump(lambda: self.counted() == wanted, f"{wanted}; they are {self.counted()}")
+        self.wait(0.05)
+
+    def counted(self) -> Counts:
+        """What the ledgers say now."""
+        streams = [part for e in self.engines for stream in e._streams for part in stream.ledger.counts().values()]
+        return sum([*streams, *(engine._arrivals.unattributed for engine in self.engines)], Counts())
 
     def finish(self, committed: dict[str, int] | None = None) -> list[dict[str, Any]]:
         accounts = [engine.finish(committed or {}) for engine in self.engines]

@@ -1,0 +1,250 @@
+"""A source, a path and a target in memory, on a clock that the test turns: every instant is exact, and nothing waits.
+
+The engine is the real one; its producer and its consumer are these.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+from confluent_kafka import KafkaError, Message
+
+from locust_session.load import Assignment
+from mm2_users.engine import Engine
+from run_record.histogram import LatencyHistogram
+from scenarios.plan import RunPlan
+from tests.mm2_users.saboteur import NEVER_THERE, UNANSWERED, Place, Saboteur, seq_of
+
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+Frozen = Callable[[int], int]
+"""An instant at which something would happen → the instant at which it does."""
+
+
+def frozen_between(start_ns: int, end_ns: int) -> Frozen:
+    """Nothing happens in between; what would have, happens at the end."""
+    return lambda at_ns: end_ns if start_ns <= at_ns < end_ns else at_ns
+
+
+def _never(at_ns: int) -> int:
+    return at_ns
+
+
+@dataclass(kw_only=True)
+class Path:
+    """Source acknowledgements after `ack_ns`, arrivals after `latency_ns`; `acks` and `arrivals` may freeze."""
+
+    made: RunPlan
+    now_ns: int = 10**12
+    ack_ns: int = 2 * NS_PER_MS
+    latency_ns: int = 5 * NS_PER_MS
+    acks: Frozen = _never
+    arrivals: Frozen = _never
+    plant: Mapping[Place, str] = field(default_factory=dict)
+    trouble: Mapping[Place, str] = field(default_factory=dict)
+    offsets: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    """Source partition → its end."""
+    seq_offsets: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    """Where the records of the load (of a single sender) stand in the source."""
+
+    def __post_init__(self) -> None:
+        self.saboteur = Saboteur(self.plant)
+        self.mirrors = {topic.source: topic.remote for topic in self.made.topics}
+        self._order = count()
+        self._coming: list[tuple[int, int, str, int, bytes | None, bytes | None]] = []
+        self.logs: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
+
+    def take(self, topic: str, partition: int, key: bytes, value: bytes) -> int:
+        """The source has a record; its offset."""
+        offset = self.offsets[topic, partition]
+        self.offsets[topic, partition] = offset + 1
+        if (seq := seq_of(value)) is not None:
+            self.seq_offsets[topic, partition, seq] = offset
+        for copy in self.saboteur.copies(topic, partition, key, value):
+            self._send_on(topic, copy.partition, copy.key, copy.value)
+        return offset
+
+    def leftovers(self) -> None:
+        """What the saboteur held back goes on its way."""
+        for topic in self.mirrors:
+            for copy in self.saboteur.leftovers(topic):
+                self._send_on(topic, copy.partition, copy.key, copy.value)
+
+    def _send_on(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
+        at_ns = self.arrivals(self.now_ns + self.latency_ns)
+        heapq.heappush(self._coming, (at_ns, next(self._order), self.mirrors[topic], partition, key, value))
+
+    def arrive(self) -> None:
+        """What is there by now is on the target's logs."""
+        while self._coming and self._coming[0][0] <= self.now_ns:
+            _, _, topic, partition, key, value = heapq.heappop(self._coming)
+            self.logs[topic, partition].append((key, value))
+
+
+class MemoryProducer:
+    """clients.kafka.RecordProducer, as far as the engine knows it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._order = count()
+        self._answers: list[tuple[int, int, Callable[..., None], KafkaError | None, Message]] = []
+        self.most_waiting = 0
+
+    def know(self, topics: Sequence[str]) -> None:
+        pass
+
+    def send(
+        self, topic: str, partition: int, messages: list[dict[str, Any]], on_delivery: Callable[..., None]
+    ) -> list[int]:
+        path, refused = self._path, []
+        for position, message in enumerate(messages):
+            key, value = message["key"], message["value"]
+            seq = seq_of(value)
+            trouble = "" if seq is None else path.trouble.get((partition, seq), "")
+            if trouble == "refuse":
+                refused.append(position)
+                continue
+            offset = -1 if trouble in NEVER_THERE else path.take(topic, partition, key, value)
+            error = None
+            if trouble:
+                unanswered = trouble in UNANSWERED
+                error = KafkaError(KafkaError._MSG_TIMED_OUT if unanswered else KafkaError.TOPIC_AUTHORIZATION_FAILED)
+            answer = Message(topic=topic, partition=partition, offset=offset, key=key, value=value)
+            at_ns = path.acks(path.now_ns + path.ack_ns)
+            heapq.heappush(self._answers, (at_ns, next(self._order), on_delivery, error, answer))
+        self.most_waiting = max(self.most_waiting, len(self._answers))
+        return refused
+
+    def serve(self) -> None:
+        while self._answers and self._answers[0][0] <= self._path.now_ns:
+            _, _, on_delivery, error, message = heapq.heappop(self._answers)
+            on_delivery(error, message)
+
+    def close(self, _: float) -> int:
+        left = len(self._answers)
+        for *_, on_delivery, error, message in sorted(self._answers, key=lambda answer: answer[:2]):
+            on_delivery(error or KafkaError(KafkaError._PURGE_INFLIGHT), message)
+        self._answers.clear()
+        return left
+
+
+class MemoryConsumer:
+    """clients.kafka.RecordConsumer, as far as the engine knows it. `most_per_read` makes a slow one."""
+
+    def __init__(self, path: Path, most_per_read: int = 10**9) -> None:
+        self.path = path
+        self.most_per_read = most_per_read
+        self._positions: dict[tuple[str, int], int] = {}
+        self._errors: list[Message] = []
+
+    def start_at_end(self, partitions: Sequence[tuple[str, int]]) -> dict[str, int]:
+        self._positions = {place: len(self.path.logs[place]) for place in partitions}
+        return {}
+
+    def read(self, most: int) -> list[Message]:
+        self.path.arrive()
+        out, self._errors, left = self._errors, [], min(most, self.most_per_read)
+        for place, position in self._positions.items():
+            some = self.path.logs[place][position : position + left]
+            self._positions[place] = position + len(some)
+            left -= len(some)
+            out += [
+                Message(topic=place[0], partition=place[1], offset=position + k, key=key, value=value)
+                for k, (key, value) in enumerate(some)
+            ]
+        return out
+
+    def jump(self, place: tuple[str, int], to: int) -> None:
+        """The log's beginning has moved to `to`, past the reader: it is told so, and reads on from there."""
+        self._positions[place] = max(to, self._positions[place])
+        error = KafkaError(KafkaError._AUTO_OFFSET_RESET)
+        self._errors.append(Message(topic=place[0], partition=place[1], error=error))
+
+    def start_again(self, topic: str, partition: int) -> None:
+        pass
+
+    def read_to_end(self) -> frozenset[tuple[str, int]]:
+        self.path.arrive()
+        return frozenset(place for place, at in self._positions.items() if at == len(self.path.logs[place]))
+
+    def close(self) -> None:
+        pass
+
+
+class Stage:
+    """Engines of one run on one path. `step` turns the clock and steps them all."""
+
+    def __init__(self, path: Path, *, senders: int = 1, run_id: str = "run", most_per_read: int = 10**9) -> None:
+        self.path = path
+        self.raw: dict[str, list[np.ndarray]] = defaultdict(list)
+        """Every latency that went to the screen, by kind."""
+        self.producers = [MemoryProducer(path) for _ in range(senders)]
+        self.consumers = [MemoryConsumer(path, most_per_read) for _ in range(senders)]
+        self.engines = [
+            Engine(
+                path.made,
+                screen=lambda kind, durations_ns, _: self.raw[kind].append(durations_ns),
+                clock_ns=lambda: path.now_ns,
+                producer=lambda producer=producer: producer,
+                consumer=lambda _, consumer=consumer: consumer,
+            )
+            for producer, consumer in zip(self.producers, self.consumers, strict=True)
+        ]
+        for index, engine in enumerate(self.engines):
+            engine.prepare(Assignment(run_id=run_id, index=index, senders=senders))
+
+    def canaries(self) -> None:
+        for engine in self.engines:
+            engine.send_canaries()
+        self.steps(20, NS_PER_MS)
+        assert all(stream.canary_arrived and stream.canary_acked for e in self.engines for stream in e._streams)
+
+    def start(self) -> None:
+        for engine in self.engines:
+            engine.start(self.path.now_ns + NS_PER_MS)
+
+    def step(self, by_ns: int) -> None:
+        self.path.now_ns += by_ns
+        for engine in self.engines:
+            engine.step()
+
+    def steps(self, number: int, by_ns: int) -> None:
+        for _ in range(number):
+            self.step(by_ns)
+
+    def play(self, tick_ns: int = NS_PER_MS) -> None:
+        """The whole load and its drain."""
+        self.canaries()
+        self.start()
+        self.play_on(tick_ns)
+
+    def play_on(self, tick_ns: int = NS_PER_MS) -> None:
+        """The rest of the load, and its drain."""
+        while not all(engine._pacer.done for engine in self.engines):
+            self.step(tick_ns)
+        self.settle()
+
+    def settle(self) -> None:
+        self.steps(20, NS_PER_MS)
+        self.path.leftovers()
+        self.steps(20, NS_PER_MS)
+
+    def finish(self, committed: dict[str, int] | None = None) -> list[dict[str, Any]]:
+        for engine in self.engines:
+            engine.second()
+        return [engine.finish(committed or {}) for engine in self.engines]
+
+
+def histogram_of(account: dict[str, Any], kind: str) -> LatencyHistogram:
+    """All phases' histograms of a kind in one."""
+    together = LatencyHistogram()
+    for kinds in account["latency"].values():
+        if kind in kinds:
+            together.merge(LatencyHistogram.from_json(kinds[kind]))
+    return together
