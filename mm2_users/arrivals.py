@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from confluent_kafka import KafkaError, Message
@@ -38,7 +39,7 @@ class Arrivals:
         self._sender = assignment.index
         self._foreign = self._unreadable = self._misplaced = 0
         self._by_number = {stream.place.number: stream for stream in streams}
-        self._mirrors = {
+        self._mirrors: dict[tuple[str | None, int | None], int] = {
             (plan.topics[stream.place.topic].remote, stream.place.partition): stream.place.number for stream in streams
         }
         # Where several senders read one partition, what belongs to nobody is counted by the first of them.
@@ -53,6 +54,33 @@ class Arrivals:
 
     def take(self, messages: list[Message], now_ns: int, start_again: StartAgain) -> None:
         """Counts what was read by `now_ns` on the load's clock."""
+        values, keys = list(map(Message.value, messages)), list(map(Message.key, messages))
+        numbers = np.array([self._mirrors.get((one.topic(), one.partition()), -1) for one in messages], dtype=np.int64)
+        cuts = (np.flatnonzero(numbers[1:] != numbers[:-1]) + 1).tolist()
+        for first, end in pairwise([0, *cuts, len(messages)]):
+            start = first
+            stream = self._by_number.get(int(numbers[first]))
+            if stream is not None:
+                start += self._expected(stream, values[start:end], keys[start:end], now_ns)
+            if start < end:
+                self._any(messages[start:end], now_ns, start_again)
+
+    def _expected(self, stream: Stream, values: list[bytes | None], keys: list[bytes | None], now_ns: int) -> int:
+        """How many of these, all read from the stream's mirror, are just what was expected there; they are counted."""
+        place = 0
+        while place < len(values):
+            found = stream.expected.match(values[place:], keys[place:], stream.ledger.arrived.end)
+            if found is None:
+                break
+            batch, start, end = found
+            stream.ledger.arrive_next(end - start)
+            self.e2e.add(batch.phase, now_ns - batch.due_ns[start:end])
+            self.e2e_from_sent.add(batch.phase, np.full(end - start, now_ns - batch.sent_ns))
+            place += end - start
+        return place
+
+    def _any(self, messages: list[Message], now_ns: int, start_again: StartAgain) -> None:
+        """Counts what has to be looked into."""
         records = [message for message in messages if message.error() is None]
         decoded = decode([record.value() for record in records], self._run, self._pool)
         foreign, unreadable, start = decoded.foreign, decoded.unreadable, 0

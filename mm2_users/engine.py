@@ -23,6 +23,7 @@ from mm2_users.account import Trouble, account
 from mm2_users.arrivals import Arrivals
 from mm2_users.content import CANARY_SEQ, Content
 from mm2_users.envelope import CANARY, LAYOUT, VERSION, decode, encode, run_number
+from mm2_users.expected import Expected, SentBatch
 from mm2_users.keys import keys_by_partition
 from mm2_users.latencies import Latencies
 from mm2_users.pacing import DueRecords, Pacer
@@ -37,6 +38,8 @@ MOST_BATCHES_PER_STEP = 8
 MOST_READ_PER_STEP = 2000
 #: Waiting for the last acknowledgements when a run is closed; librdkafka gives up by itself after delivery.timeout.ms.
 FLUSH_S = 10.0
+#: Values that were sent and have not arrived yet, to compare those with that arrive.
+MOST_KEPT_BYTES = 64 * 1024**2
 #: Runs differ in the keys and bodies that their streams begin with.
 MOST_SHIFT = 1 << 20
 
@@ -110,6 +113,7 @@ class Engine:
         self._pool: BodyPool = render_pool(plan.scenario.payload.bytes)
         places = streams_of(plan.topics, index=assignment.index, senders=assignment.senders)
         keys = {topic.partitions: keys_by_partition(topic.partitions) for topic in plan.topics}
+        most_kept = MOST_KEPT_BYTES // (plan.scenario.payload.bytes * len(places))
         self._streams = [
             Stream(
                 place=place,
@@ -118,6 +122,7 @@ class Engine:
                     self._pool,
                     shift=self._run % MOST_SHIFT + place.partition,
                 ),
+                expected=Expected(most_kept),
             )
             for place in places
         ]
@@ -152,7 +157,7 @@ class Engine:
             refused = self._require_producer().send(
                 self._plan.topics[stream.place.topic].source,
                 stream.place.partition,
-                self._messages(stream, fields),
+                _messages(encode(fields, self._pool), stream.content.keys_of(fields["seq"])),
                 _canary_callback(stream),
             )
             if refused:
@@ -285,8 +290,12 @@ class Engine:
         self._outstanding += count
         self._latest["send_delay"].add(due.phase, sent_ns - due.due_ns)
         topic = self._plan.topics[stream.place.topic].source
-        refused = self._require_producer().send(
-            topic, stream.place.partition, self._messages(stream, fields), batch.answered
+        values, keys = encode(fields, self._pool), stream.content.keys_of(fields["seq"])
+        refused = self._require_producer().send(topic, stream.place.partition, _messages(values, keys), batch.answered)
+        stream.expected.sent(
+            SentBatch(
+                first_seq=first_seq, phase=due.phase, sent_ns=sent_ns, due_ns=due.due_ns, values=values, keys=keys
+            )
         )
         for position in refused:
             # Refused on this side of the wire: it provably never left, and no callback will come.
@@ -308,10 +317,6 @@ class Engine:
         fields["seq"] = seqs
         fields["body"] = stream.content.body_numbers_of(seqs)
         return fields
-
-    def _messages(self, stream: Stream, fields: NDArray[np.void]) -> list[dict[str, Any]]:
-        keys = stream.content.keys_of(fields["seq"])
-        return [{"value": value, "key": key} for value, key in zip(encode(fields, self._pool), keys, strict=True)]
 
     # --- acknowledgements --------------------------------------------------------------------------------------------
 
@@ -344,6 +349,11 @@ class Engine:
         batch.stream.ledger.ack(start, batch.first_seq + batch.count)
         answered = batch.count - len(batch.failed_seqs)
         self._latest["ack"].add(batch.phase, np.full(answered, self._now_ns() - batch.sent_ns))
+
+
+def _messages(values: list[bytes], keys: list[bytes]) -> list[dict[str, Any]]:
+    """In the form that the producer takes."""
+    return [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
 
 
 def _canary_callback(stream: Stream) -> Callable[[KafkaError | None, Message], None]:

@@ -107,6 +107,10 @@ class StreamLedger:
             self.arrived.add(seq, seq + 1)
         return fresh
 
+    def arrive_next(self, count: int) -> None:
+        """The records behind the last that arrived have arrived: so many of them, whole and in order."""
+        self.arrived.add(self.arrived.end, self.arrived.end + count)
+
     def arrive_damaged(self, seq: int) -> None:
         """A record has arrived that says no more which one it is, and was known for this one all the same."""
         self.arrived.add(seq, seq + 1)

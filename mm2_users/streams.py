@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mm2_users.content import Content
+from mm2_users.expected import Expected
 from mm2_users.ledger import StreamLedger
 from scenarios.plan import PlannedTopic
 
@@ -33,6 +34,7 @@ class Stream:
 
     place: StreamPlace
     content: Content
+    expected: Expected
     ledger: StreamLedger = field(default_factory=StreamLedger)
     canary_acked: bool = False
     canary_arrived: bool = False
