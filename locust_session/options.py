@@ -8,13 +8,11 @@ from locust.argument_parser import LocustArgumentParser
 
 
 def add(parser: LocustArgumentParser) -> None:
-    """Listener of `init_command_line_parser`."""
+    """Listener of `init_command_line_parser`: all options of a run."""
     parser.add_argument(
         "--scenario", default="", help="name of a packaged scenario, or path of one", env_var="MM2GATE_SCENARIO"
     )
-    parser.add_argument(
-        "--env", default="", help="environment: a path, or a name in environments/", env_var="MM2GATE_ENV"
-    )
+    add_environment(parser)
     parser.add_argument("--rehearsal", default="1", help="factor on the load's durations, as in 1/30")
     parser.add_argument(
         "--runs-dir",
@@ -23,11 +21,23 @@ def add(parser: LocustArgumentParser) -> None:
         env_var="MM2GATE_RUNS_DIR",
         include_in_web_ui=False,
     )
+    # Locust's table every two seconds would bury the progress line; its summary at the end stays.
+    parser.set_defaults(only_summary=True)
+
+
+def add_environment(parser: LocustArgumentParser) -> None:
+    """Listener of `init_command_line_parser`: where to play, which is all that users of one's own need.
+
+    A locustfile may have both kinds of users; the options are added once.
+    """
+    if parser.get_default("env") is not None:
+        return
+    parser.add_argument(
+        "--env", default="", help="environment: a path, or a name in environments/", env_var="MM2GATE_ENV"
+    )
     parser.add_argument(
         "--confirm", default="", help="name of a production environment, typed out", include_in_web_ui=False
     )
-    # Locust's table every two seconds would bury the progress line; its summary at the end stays.
-    parser.set_defaults(only_summary=True)
     # Whoever reaches the web UI can start a load: this machine only, unless --web-host says otherwise ("*": everyone).
     parser.set_defaults(web_host="127.0.0.1")
 

@@ -302,7 +302,7 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
         try:
             session.test_start()
         except Mm2gateError as error:
-            _say(error)
+            say(error)
             session.trouble = str(error)
             STATS_TABLES.disabled = True
             gevent.spawn(session.leave if _headless(environment) else session.runner.stop)
@@ -328,7 +328,7 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
         try:
             session.check()
         except Mm2gateError as error:
-            _say(error)
+            say(error)
             sys.exit(error.exit_code)
 
 
@@ -354,6 +354,7 @@ def _headless(environment: Environment) -> bool:
     return bool(getattr(environment.parsed_options, "headless", False))
 
 
-def _say(error: Mm2gateError) -> None:
+def say(error: Mm2gateError) -> None:
+    """A guard's sentences, on stderr, without a traceback."""
     for line in str(error).splitlines():
         print(f"mm2gate: {line}", file=sys.stderr)

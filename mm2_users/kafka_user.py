@@ -1,0 +1,154 @@
+"""`KafkaUser`: a Locust User for tasks of one's own on Kafka. See docs/custom-users.md.
+
+Importing it adds --env and --confirm to Locust's options, checks the environment before a test, and flushes and closes
+the process's connections when a test stops.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, ClassVar, Literal, NoReturn
+
+import gevent
+from locust import User, events
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import WorkerRunner
+from pydantic import ValidationError
+
+from locust_session import options
+from locust_session.session import say
+from mm2_users.kafka_client import KafkaClient
+from mm2_users.shared_clients import SharedClients, Side
+from scenarios.errors import Mm2gateError, Refused
+from scenarios.scenario import ProducerSettings
+
+LOG = logging.getLogger("mm2gate.users")
+
+#: Attribute of Locust's environment: the SharedClients of this process.
+SHARED = "mm2gate_kafka"
+
+
+class KafkaUser(User):
+    """Has a `client` of one of the environment's two clusters. Abstract: subclass it, and give it tasks."""
+
+    abstract = True
+    cluster: ClassVar[Literal["source", "target"]] = "source"
+    """Which of the environment's clusters `client` talks to."""
+    producer: ClassVar[dict[str, str]] = {"compression": "none", "linger": "5ms"}
+    """Settings of the producer, as a scenario's `producer` words them."""
+    answer_within_s: ClassVar[float] = 60.0
+    """A record without the broker's answer for so long is a failure."""
+    stay_inside_prefix: ClassVar[bool] = True
+    """Whether only topics inside the environment's prefix (to read: and their mirrors) may be used."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.client = KafkaClient(
+            _shared(environment),
+            self.cluster,
+            settings=_settings(type(self)),
+            answer_within_s=self.answer_within_s,
+            stay_inside_prefix=self.stay_inside_prefix,
+            fire=environment.events.request.fire,
+            refuse=lambda error: _stop_user(environment, error),
+            context=self.context,
+        )
+
+
+def _settings(user_class: type[KafkaUser]) -> ProducerSettings:
+    try:
+        return ProducerSettings.model_validate(user_class.producer)
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise Refused(f"{user_class.__name__}.producer: {said}") from None
+
+
+def _shared(environment: Environment) -> SharedClients:
+    """Of this process; Locust as a library fires no `init`, so the first user sets it up."""
+    if SHARED not in vars(environment):
+        _install(environment)
+    shared: SharedClients = vars(environment)[SHARED]
+    return shared
+
+
+def _install(environment: Environment) -> None:
+    vars(environment)[SHARED] = SharedClients(lambda: _options(environment))
+
+    def close(**_: Any) -> None:
+        _shared(environment).close()
+
+    environment.events.test_stop.add_listener(close)
+
+
+def _options(environment: Environment) -> tuple[str, str]:
+    """--env, and --confirm where it counts: a master that serves a web UI confirms nothing."""
+    parsed = environment.parsed_options
+    confirmable = isinstance(environment.runner, WorkerRunner) or environment.web_ui is None
+    return str(getattr(parsed, "env", "")), str(getattr(parsed, "confirm", "")) if confirmable else ""
+
+
+def _kafka_users(environment: Environment) -> list[type[KafkaUser]]:
+    return [one for one in environment.user_classes if issubclass(one, KafkaUser)]
+
+
+def _check(environment: Environment) -> None:
+    """Raises what a guard says. The master plays no user, but says no before its workers start."""
+    users = _kafka_users(environment)
+    for user in users:
+        _settings(user)
+    sides: frozenset[Side] = frozenset(user.cluster for user in users)
+    _shared(environment).check(sides)
+
+
+@events.init_command_line_parser.add_listener
+def _add_options(parser: LocustArgumentParser) -> None:
+    options.add_environment(parser)
+
+
+@events.init.add_listener
+def _init(environment: Environment, **_: Any) -> None:
+    """A headless test is checked at once: a guard that refuses ends the process here, with its sentence."""
+    if not _kafka_users(environment):
+        return
+    _install(environment)
+    environment.events.test_start.add_listener(lambda **_: _test_start(environment))
+    if environment.web_ui is None and not isinstance(environment.runner, WorkerRunner):
+        try:
+            _check(environment)
+        except Mm2gateError as error:
+            say(error)
+            sys.exit(error.exit_code)
+
+
+def _test_start(environment: Environment) -> None:
+    """Checks what a web UI's form, or a worker's master, has chosen; a headless test was checked at init."""
+    if environment.web_ui is None and not isinstance(environment.runner, WorkerRunner):
+        return
+    try:
+        _check(environment)
+    except Mm2gateError as error:
+        _refuse(environment, error)
+
+
+def _refuse(environment: Environment, error: Mm2gateError) -> None:
+    """Says it once, and ends the test: the process too, unless a web UI is there to start another."""
+    if vars(environment).get(f"{SHARED}_refusal") == str(error):
+        return
+    vars(environment)[f"{SHARED}_refusal"] = str(error)
+    say(error)
+    runner = environment.runner
+    if runner is None:
+        return
+    if environment.web_ui is None:
+        environment.process_exit_code = int(error.exit_code)
+        gevent.spawn(runner.quit)
+    else:
+        gevent.spawn(runner.stop)
+
+
+def _stop_user(environment: Environment, error: Mm2gateError) -> NoReturn:
+    _refuse(environment, error)
+    raise StopUser(str(error)) from None
