@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from checks.diagnosis import Finding, diagnose
-from checks.evaluate import Evaluation, evaluate
-from checks.evidence import Evidence
+from checks.case import Case
+from checks.diagnosis import Finding
+from checks.evaluate import Evaluation
 from checks.fiche import fiche
 from checks.job_summary import job_summary
 from checks.junit import junit
-from checks.measures import Run
-from checks.record_inputs import environment_of, scenario_of
+from checks.report.files import write_report
 from checks.verdict import Verdict
 from checks.verdict_file import instant, verdict_content
-from checks.windows import Windows
 from run_record.store import RunRecord, is_being_written, write_json, write_text
 from scenarios.errors import ExitCode, RunRecordError
 
@@ -39,24 +37,21 @@ class Judgement:
 
 
 def judge_run(directory: Path, *, refresh: bool = False, language: str = "fr") -> Judgement:
-    """Judges a run directory and writes verdict.json, junit.xml, fiche.md and summary.md into it.
+    """Judges a run directory and writes verdict.json, junit.xml, fiche.md, summary.md and report.html into it.
 
     Asks Prometheus and Connect only when no sealed evidence is there yet, or on `refresh`. Raises RunRecordError when
     the record or its evidence cannot be read or trusted, SpecError when its scenario is not of this version.
     """
     record = RunRecord.open(directory)
-    evidence = Evidence.open(_evidence_of(record, refresh=refresh))
-    scenario = scenario_of(record.manifest).scenario
-    environment = environment_of(record.manifest).environment
-    run = Run(record=record, evidence=evidence, environment=environment, windows=Windows.of(record, environment))
-    evaluation = evaluate(run, scenario)
-    findings = diagnose(run, evaluation)
+    case = Case.of(record, _evidence_of(record, refresh=refresh))
+    run, scenario, evaluation, findings = case.run, case.scenario, case.evaluation, case.findings
     verdict_file, fiche_file = directory / "verdict.json", directory / "fiche.md"
-    content = verdict_content(evaluation, record.manifest, evidence.directory.name)
+    content = verdict_content(evaluation, record.manifest, run.evidence.directory.name, case.since)
     write_json(verdict_file, content)
     write_text(directory / "junit.xml", junit(content, started_at=instant(record.manifest.started_at_ns / 1e9)))
     write_text(fiche_file, fiche(run, scenario, evaluation, findings, language=language))
     write_text(directory / "summary.md", job_summary(run, scenario, evaluation, language=language))
+    write_report(case, language=language)
     return Judgement(evaluation=evaluation, findings=findings, verdict_file=verdict_file, fiche_file=fiche_file)
 
 

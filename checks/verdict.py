@@ -25,12 +25,13 @@ class Verdict(StrEnum):
     NOT_RUN = "NOT_RUN"
 
 
-_RANK = {Verdict.GO: 0, Verdict.GREY: 1, Verdict.INCONCLUSIVE: 2, Verdict.NOT_RUN: 2, Verdict.NOGO: 3}
+#: The order of badness.
+RANK = {Verdict.GO: 0, Verdict.GREY: 1, Verdict.INCONCLUSIVE: 2, Verdict.NOT_RUN: 2, Verdict.NOGO: 3}
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The worst of them; INCONCLUSIVE when there is none."""
-    ranked = max(verdicts, key=_RANK.__getitem__, default=Verdict.INCONCLUSIVE)
+    ranked = max(verdicts, key=RANK.__getitem__, default=Verdict.INCONCLUSIVE)
     return Verdict.INCONCLUSIVE if ranked is Verdict.NOT_RUN else ranked
 
 

@@ -6,19 +6,24 @@ Numbers are finite or null: an infinite latency is null, and its reason says tha
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from checks.evaluate import Evaluation, Result
 from checks.measurement import Measurement, Window
 from checks.reasons import Reason
+from checks.since import Since
 from run_record.manifest import Manifest
 
 SCHEMA = 1
 
 
-def verdict_content(evaluation: Evaluation, manifest: Manifest, evidence: str) -> dict[str, Any]:
-    """The file's content; `evidence` is the name of the evidence directory that was judged."""
+def verdict_content(
+    evaluation: Evaluation, manifest: Manifest, evidence: str, since: Mapping[str, Since] | None = None
+) -> dict[str, Any]:
+    """The file's content; `evidence` is the name of the evidence directory that was judged. `since`: criterion → since
+    when it was NOGO."""
     return {
         "schema": SCHEMA,
         "scenario": manifest.scenario.name,
@@ -31,11 +36,11 @@ def verdict_content(evaluation: Evaluation, manifest: Manifest, evidence: str) -
         "reason": _reason(evaluation.reason),
         "deciding": list(evaluation.deciding),
         "evidence": evidence,
-        "criteria": [_criterion(result) for result in evaluation.results],
+        "criteria": [_criterion(result, (since or {}).get(result.criterion.id)) for result in evaluation.results],
     }
 
 
-def _criterion(result: Result) -> dict[str, Any]:
+def _criterion(result: Result, since: Since | None) -> dict[str, Any]:
     criterion, measurement = result.criterion, result.measurement
     return {
         "id": criterion.id,
@@ -59,6 +64,18 @@ def _criterion(result: Result) -> dict[str, Any]:
         "warnings": list(measurement.warnings),
         "details": {name: number(value) for name, value in measurement.details},
         "beside": _beside(criterion.beside, result.beside),
+        "since": _since(since),
+    }
+
+
+def _since(since: Since | None) -> dict[str, Any] | None:
+    if since is None:
+        return None
+    return {
+        "start": instant(since.start_s),
+        "end": instant(since.end_s),
+        "lasting": since.lasting,
+        "about": since.about,
     }
 
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from lab.cli import lab
+from runbook.report import report
 from scenarios.errors import EXIT_CODE_MEANINGS, ExitCode, Mm2gateError
 
 EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>2}  {text}" for code, text in EXIT_CODE_MEANINGS.items())
@@ -131,6 +132,7 @@ def locustfile(name: str) -> None:
 
 
 cli.add_command(lab)
+cli.add_command(report)
 
 
 def main() -> NoReturn:

@@ -311,7 +311,9 @@ def strings_in(path: str, functions: set[str]) -> set[str]:
         ("record/latency.json", set(LatencyHistogram().to_json())),
         (
             "verdict.json",
-            strings_in("checks/verdict_file.py", {"verdict_content", "_criterion", "_beside", "_reason", "_window"}),
+            strings_in(
+                "checks/verdict_file.py", {"verdict_content", "_criterion", "_beside", "_reason", "_since", "_window"}
+            ),
         ),
         (
             "evidence/NNN/",

@@ -44,7 +44,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "prometheus_api_client": ("clients",),
     "jinja2": ("checks",),
     "flask": ("locust_session/web_ui",),
-    "markdown_it": ("locust_session/web_pages",),
+    "markdown_it": ("locust_session/web_pages", "checks/report/html"),
     "ruamel": ("scenarios/yaml_file",),
     "locust": ("locust_session", "mm2_users/replication_user", "mm2_users/kafka_user", "scenarios/shape", "locustfiles"),
 }

@@ -1,0 +1,212 @@
+"""report.html of one run: what it came to and why, whether the load was applied, figures over time, every criterion
+with its evidence, the ledger with examples, and where it all comes from.
+
+The views of the fiche are used as they are, so that both documents say the same in the same words. The page is a
+function of record and evidence alone: the same bytes on any machine, at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from checks.case import Case
+from checks.fiche import CriterionView, _Views
+from checks.markdown import Md, code
+from checks.measures import Run
+from checks.pages import page_of
+from checks.report.figures import Side, events_of, figures_of
+from checks.report.html import render
+from checks.report.texts import Texts, elapsed, lasting, sayer, texts_of
+from checks.since import Since
+from checks.verdict import Verdict
+from checks.words import Words
+
+#: Beside its word and its colour, each verdict has a sign.
+SIGNS = {
+    Verdict.GO: "✓",
+    Verdict.GREY: "≈",
+    Verdict.NOGO: "✗",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.NOT_RUN: "–",
+}
+EXAMPLES = ("lost", "late", "failed", "duplicated", "reordered", "corrupted")
+EXAMPLES_MOST = 20
+#: Criteria that the verdict's sentence names; the rest are in the table.
+NAMED_MOST = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriterionRow:
+    """A criterion as the page shows it: the fiche's view of it, its verdict as a key and a sign, and since when."""
+
+    view: CriterionView
+    key: str
+    sign: str
+    since: Md
+    deciding: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleRow:
+    """Examples of one anomaly in one stream."""
+
+    topic: str
+    partition: str
+    sender: str
+    places: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anomaly:
+    """One kind of anomaly: how many records, and the first examples."""
+
+    name: str
+    count: str
+    rows: tuple[ExampleRow, ...]
+    more: bool
+
+
+def report(case: Case, *, language: str) -> str:
+    """The page, in one of the catalogue's languages."""
+    run, scenario, evaluation = case.run, case.scenario, case.evaluation
+    words = Words.load(language)
+    texts = texts_of(language)
+    say = sayer(texts, words)
+    views = _Views(run, scenario, evaluation, case.findings, words)
+    page = page_of(scenario)
+    context = views.context(page)
+    side = Side.of(run, evaluation)
+    rows = criterion_rows(case, side, views, texts, words)
+    named = deciding(rows)
+    bottleneck = context["optimisation"] or (views._optimisation() if run.windows is not None else {})
+    return render(
+        "report.html.j2",
+        words,
+        {
+            **context,
+            "say": say,
+            "sign": SIGNS[evaluation.verdict],
+            "load_sign": SIGNS[evaluation.load],
+            "signs": {words.verdict(verdict): sign for verdict, sign in SIGNS.items()},
+            "rows": rows,
+            "named": named[:NAMED_MOST],
+            "unnamed": max(len(named) - NAMED_MOST, 0),
+            "bottleneck": [row for row in bottleneck.get("fitting", ()) if evaluation.verdict is not Verdict.GO],
+            "figures": figures_of(side, texts, words),
+            "events": events_of(side, texts, words),
+            "phase_rows": phase_rows(side, context["phases"], words),
+            "anomalies": list(anomalies(run, words)),
+            "anomaly_titles": {kind: say(f"anomaly_{kind}") for kind in EXAMPLES},
+            "scenario_text": run.record.manifest.scenario.text,
+            "environment_text": run.record.manifest.environment.text,
+            "connectors": [
+                (name, json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True))
+                for name, config in connector_configs(run)
+            ],
+            "topics": [
+                (topic.source, topic.remote, words.number(topic.partitions)) for topic in run.record.manifest.topics
+            ],
+        },
+    )
+
+
+def criterion_rows(case: Case, side: Side, views: _Views, texts: Texts, words: Words) -> list[CriterionRow]:
+    """Every criterion, in the scenario's order."""
+    return [
+        CriterionRow(
+            view=views._criterion(result),
+            key=result.verdict.value,
+            sign=SIGNS[result.verdict],
+            since=since_text(side, case.since.get(result.criterion.id), texts, words),
+            deciding=result.criterion.id in side.evaluation.deciding,
+        )
+        for result in side.evaluation.results
+    ]
+
+
+def deciding(rows: list[CriterionRow]) -> list[tuple[CriterionRow, Md]]:
+    """The criteria that decided, and their ids; those that say the same of the same figure are said once."""
+    groups: dict[tuple[str, ...], list[CriterionRow]] = {}
+    for row in rows:
+        if row.deciding:
+            view = row.view
+            same = (view.title, view.measured, view.wanted, view.refused, row.since, view.verdict)
+            groups.setdefault(same, []).append(row)
+    return [(group[0], Md(", ".join(code(row.view.id) for row in group))) for group in groups.values()]
+
+
+def phase_rows(side: Side, phases: list[dict[str, str]], words: Words) -> list[dict[str, str]]:
+    """The phases as the figures number them, with their start from the load's."""
+    return [
+        {**phase, "number": words.number(band.number), "at": elapsed(words, band.start_s)}
+        for phase, band in zip(phases, side.bands(), strict=True)
+    ]
+
+
+def since_text(side: Side, found: Since | None, texts: Texts, words: Words) -> Md:
+    """Since when, in words; empty where no figure over time shows it."""
+    if found is None:
+        return Md("")
+    lasted_s = found.end_s - found.start_s
+    key = "since_end" if found.lasting else "since_until" if round(lasted_s) else "since_once"
+    text = sayer(texts, words)(
+        key,
+        start=elapsed(words, found.start_s - side.zero_s),
+        end=elapsed(words, found.end_s - side.zero_s),
+        lasted=lasting(words, lasted_s),
+        instant=words.instant(found.start_s),
+    )
+    return sayer(texts, words)("about", text=text) if found.about else text
+
+
+def anomalies(run: Run, words: Words) -> Iterator[Anomaly]:
+    """What went wrong with records, by kind, with at most 20 examples of each. Places are [first, end) in the order in
+    which a sender wrote to a partition."""
+    ledger = run.record.ledger
+    if ledger is None:
+        return
+    for kind in EXAMPLES:
+        count = ledger["totals"][kind]
+        found = [
+            (stream, example)
+            for stream in sorted(ledger["streams"], key=lambda s: (s["topic"], s["partition"], s["sender"]))
+            for example in stream["examples"].get(kind, ())
+        ]
+        if not count and not found:
+            continue
+        rows: dict[tuple[str, str, str], list[str]] = {}
+        for stream, example in found[:EXAMPLES_MOST]:
+            key = (stream["topic"], words.number(stream["partition"]), words.number(stream["sender"]))
+            rows.setdefault(key, []).append(_place(example, words))
+        yield Anomaly(
+            name=kind,
+            count=words.number(count),
+            rows=tuple(
+                ExampleRow(topic=topic, partition=partition, sender=sender, places=", ".join(places))
+                for (topic, partition, sender), places in rows.items()
+            ),
+            more=_records(example for _, example in found[:EXAMPLES_MOST]) < count,
+        )
+
+
+def _place(example: Any, words: Words) -> str:
+    if not isinstance(example, list):
+        return words.number(example)
+    first, end = example
+    return words.number(first) if end == first + 1 else f"{words.number(first)} → {words.number(end - 1)}"
+
+
+def _records(examples: Iterator[Any]) -> int:
+    return sum(example[1] - example[0] if isinstance(example, list) else 1 for example in examples)
+
+
+def connector_configs(run: Run) -> Iterator[tuple[str, dict[str, str]]]:
+    """Name and configuration of MM2's connectors as Connect gave them, secrets hidden when they were collected."""
+    content = run.evidence.connect("connectors").content
+    for name, parts in sorted(content.items()) if isinstance(content, dict) else ():
+        info = parts.get("info") if isinstance(parts, dict) else None
+        if isinstance(info, dict) and isinstance(info.get("config"), dict):
+            yield name, {str(key): str(value) for key, value in sorted(info["config"].items())}

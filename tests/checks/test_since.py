@@ -1,0 +1,75 @@
+"""Since when: the first and the last instant at which a figure was beyond its limit; nothing where none shows it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from checks.case import Case
+from run_record.store import SEAL, RunRecord, sums
+from tests.support.phase2 import END_S, START_S, during, phase2_metrics, spoil, write_phase2
+from tests.support.records import T0_S, Role, write_evidence
+
+
+@pytest.fixture
+def since_of(tmp_path):
+    """criterion → its "since" of NOGO criteria."""
+
+    def build(metrics=None, ledger=None, **settings):
+        directory = write_phase2(tmp_path, **settings)
+        if ledger is not None:
+            file = directory / "record" / "ledger.json"
+            content = json.loads(file.read_text())
+            ledger(content)
+            file.write_text(json.dumps(content))
+            (directory / "record" / SEAL).write_text(sums(directory / "record"))
+        write_evidence(directory, metrics or phase2_metrics())
+        record = RunRecord.open(directory)
+        return Case.of(record, record.evidence()).since
+
+    return build
+
+
+def load_s(at_s):
+    return at_s - T0_S - START_S
+
+
+def test_a_lag_beyond_its_limit_is_dated_from_its_first_second_to_its_last(since_of):
+    found = since_of(backlog=lambda at_s: 6000 if 20 < at_s <= 40 else 10)["check_lag_max"]
+    assert (load_s(found.start_s), load_s(found.end_s)) == (21, 40)
+    assert not found.lasting
+
+
+def test_one_that_lasts_to_the_end_says_so(since_of):
+    found = since_of(backlog=lambda at_s: 20_000 if at_s > 40 else 10)["t30_lag"]
+    assert (load_s(found.start_s), load_s(found.end_s)) == (41, END_S - START_S)
+    assert found.lasting
+
+
+def test_a_growing_lag_is_dated_from_where_it_left_the_ground(since_of):
+    found = since_of(backlog=lambda at_s: 10 + max(at_s - 30, 0) * 100)["lag_growth"]
+    assert load_s(found.start_s) == 30
+    assert found.lasting
+
+
+def test_a_gauge_of_mm2_is_dated_by_its_scrapes(since_of):
+    value = during(90.0)
+    metrics = spoil(phase2_metrics(), Role.LATENCY_MAX, lambda at_s: 6000.0 if 101 < at_s < 111 else value(at_s))
+    found = since_of(metrics)["latency_max"]
+    assert (load_s(found.start_s), load_s(found.end_s)) == (34, 39)
+
+
+def test_lost_records_are_dated_by_their_places(since_of):
+    def lose(content):
+        stream = content["streams"][0]
+        stream["examples"] = {"lost": [[stream["counts"]["sent"] // 2, stream["counts"]["sent"] // 2 + 1]]}
+        content["totals"] |= {"arrived": content["totals"]["arrived"] - 1, "lost": 1}
+
+    found = since_of(ledger=lose)["lost"]
+    assert load_s(found.start_s) == 30
+    assert found.about
+
+
+def test_what_is_go_is_since_never(since_of):
+    assert since_of() == {}
