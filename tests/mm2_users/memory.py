@@ -23,6 +23,8 @@ from tests.mm2_users.saboteur import NEVER_THERE, UNANSWERED, Place, Saboteur, s
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
+#: Where a test lets the load begin, if it wants to know.
+SECOND_0_NS = 10**12
 Frozen = Callable[[int], int]
 """An instant at which something would happen → the instant at which it does."""
 
@@ -41,7 +43,7 @@ class Path:
     """Source acknowledgements after `ack_ns`, arrivals after `latency_ns`; `acks` and `arrivals` may freeze."""
 
     made: RunPlan
-    now_ns: int = 10**12
+    now_ns: int = SECOND_0_NS - NS_PER_S
     ack_ns: int = 2 * NS_PER_MS
     latency_ns: int = 5 * NS_PER_MS
     acks: Frozen = _never
@@ -79,6 +81,11 @@ class Path:
     def _send_on(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         at_ns = self.arrivals(self.now_ns + self.latency_ns)
         heapq.heappush(self._coming, (at_ns, next(self._order), self.mirrors[topic], partition, key, value))
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way."""
+        return bool(self._coming)
 
     def arrive(self) -> None:
         """What is there by now is on the target's logs."""
@@ -202,12 +209,14 @@ class Stage:
     def canaries(self) -> None:
         for engine in self.engines:
             engine.send_canaries()
-        self.steps(20, NS_PER_MS)
+        self.steps(10, NS_PER_MS)  # until they are acknowledged
+        self._quiet()
         assert all(stream.canary_arrived and stream.canary_acked for e in self.engines for stream in e._streams)
 
     def start(self) -> None:
+        self.path.now_ns = SECOND_0_NS - NS_PER_MS
         for engine in self.engines:
-            engine.start(self.path.now_ns + NS_PER_MS)
+            engine.start(SECOND_0_NS)
 
     def step(self, by_ns: int) -> None:
         self.path.now_ns += by_ns
@@ -231,9 +240,15 @@ class Stage:
         self.settle()
 
     def settle(self) -> None:
-        self.steps(20, NS_PER_MS)
+        """Until nothing is on its way any more."""
+        self._quiet()
         self.path.leftovers()
-        self.steps(20, NS_PER_MS)
+        self._quiet()
+
+    def _quiet(self) -> None:
+        self.step(NS_PER_MS)
+        while self.path.busy or any(engine._outstanding for engine in self.engines):
+            self.step(NS_PER_MS)
 
     def finish(self, committed: dict[str, int] | None = None) -> list[dict[str, Any]]:
         for engine in self.engines:

@@ -1,4 +1,4 @@
-"""The load is open loop: records are sent when the plan wants them, whatever the path does, and latencies run from then.
+"""The load is open loop: records are sent when the plan wants them, whatever the path does; latencies run from then.
 
 All on a path in memory, on a clock that the test turns, so every figure can be worked out by hand; the last tests go
 through librdkafka.
@@ -19,7 +19,7 @@ from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from scenarios.plan import RunPlan
 from tests.mm2_users.copier import Bench, Mock, small_plan, totals
-from tests.mm2_users.memory import NS_PER_MS, NS_PER_S, Path, Stage, frozen_between, histogram_of
+from tests.mm2_users.memory import NS_PER_MS, NS_PER_S, SECOND_0_NS, Path, Stage, frozen_between, histogram_of
 from tests.mm2_users.saboteur import PARTITIONS
 from tests.scenarios.examples import plan, with_phases
 
@@ -35,10 +35,8 @@ def steady(per_s: int = 1000, seconds: float = 60, buffer: str = "32MiB") -> Run
 def played(path: Path) -> tuple[Stage, dict]:
     stage = Stage(path)
     stage.canaries()
-    path.now_ns = 10**12  # second 0 of the load is a millisecond later
     stage.start()
     stage.play_on()
-    stage.steps(3000, NS_PER_MS)
     (account,) = stage.finish()
     return stage, account
 
@@ -48,12 +46,12 @@ def percentile_ms(latencies_ms: np.ndarray, percentile: float) -> float:
     return float(np.sort(latencies_ms)[int(np.ceil(len(latencies_ms) * percentile / 100)) - 1])
 
 
-# --- coordinated omission ----------------------------------------------------------------------------------------------
+# --- coordinated omission --------------------------------------------------------------------------------------------
 
-START_NS = 10**12 + NS_PER_MS
-FREEZE = frozen_between(START_NS + 30 * NS_PER_S, START_NS + 32 * NS_PER_S)
+FREEZE = frozen_between(SECOND_0_NS + 30 * NS_PER_S, SECOND_0_NS + 32 * NS_PER_S)
 #: 60 000 records, 2000 of them due in the freeze, which wait 2 s, 1.999 s … 1 ms; the 600 worst wait 1.4 s or more.
 P99_MS = 2000 - 600
+P99_HELD_UP_MS = 1900 - 600
 
 
 def test_a_path_that_freezes_for_2_s_is_in_the_p99_from_due_as_arithmetic_says():
@@ -70,15 +68,15 @@ def test_a_path_that_freezes_for_2_s_is_in_the_p99_from_due_as_arithmetic_says()
 
 def test_a_source_that_freezes_for_2_s_holds_the_sender_up_and_only_the_figure_from_due_says_so():
     """The case that closed-loop tools omit: while nothing can be sent, nothing is slow."""
-    path = Path(made=steady(buffer="20kB"), acks=FREEZE)  # 100 records wait in the producer, then it is full
+    path = Path(made=steady(buffer="20KB"), acks=FREEZE)  # 100 records wait in the producer, then it is full
     stage, account = played(path)
     assert totals([account]) == Counts(sent=60_000, acked=60_000, arrived=60_000)
     corrected, plain = histogram_of(account, "e2e"), histogram_of(account, "e2e_from_sent")
-    # 100 of the 2000 got out before the producer was full; the others wait as before.
-    assert corrected.percentile_ms(99) == pytest.approx(P99_MS, rel=0.05)
+    # 100 of the 2000 got out before the producer was full, the other 1900 wait: the 600 worst of them 1.3 s or more.
+    assert corrected.percentile_ms(99) == pytest.approx(P99_HELD_UP_MS, rel=0.05)
     assert plain.percentile_ms(99) <= 7
     assert plain.max_ms <= 7
-    assert histogram_of(account, "send_delay").percentile_ms(99) == pytest.approx(P99_MS, rel=0.05)
+    assert histogram_of(account, "send_delay").percentile_ms(99) == pytest.approx(P99_HELD_UP_MS, rel=0.05)
     assert stage.producers[0].most_waiting <= 100
 
 
@@ -91,7 +89,7 @@ def test_both_figures_stand_side_by_side_in_the_record():
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 600), st.integers(1, 300), st.integers(1, 40))
 def test_the_histograms_hold_what_arithmetic_says_for_any_freeze(start_ms, freeze_ms, latency_ms):
-    freeze = frozen_between(START_NS + start_ms * NS_PER_MS, START_NS + (start_ms + freeze_ms) * NS_PER_MS)
+    freeze = frozen_between(SECOND_0_NS + start_ms * NS_PER_MS, SECOND_0_NS + (start_ms + freeze_ms) * NS_PER_MS)
     stage, account = played(Path(made=steady(seconds=0.7), arrivals=freeze, latency_ns=latency_ms * NS_PER_MS))
     due_ms = np.arange(700)
     # Sent at the tick at which it is due; arrives latency later, or at the end of the freeze; is read at that tick.
@@ -105,7 +103,7 @@ def test_the_histograms_hold_what_arithmetic_says_for_any_freeze(start_ms, freez
         assert e2e.percentile_ms(percentile) == pytest.approx(percentile_ms(wanted_ms, percentile), rel=1e-3)
 
 
-# --- the rate ----------------------------------------------------------------------------------------------------------
+# --- the rate --------------------------------------------------------------------------------------------------------
 
 
 def stepped(made: RunPlan, pauses_ns: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +125,7 @@ PAUSES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(PAUSES)
 def test_the_count_sent_is_the_plans_within_a_thousandth_once_steady(pauses):
     made = steady(per_s=2000, seconds=20)
@@ -140,7 +138,7 @@ def test_the_count_sent_is_the_plans_within_a_thousandth_once_steady(pauses):
         assert abs(int((sent_ns <= at_ns).sum()) - wanted) <= max(1, wanted // 1000)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(PAUSES)
 def test_no_burst_above_110_percent_while_the_send_delay_is_under_10_ms(pauses):
     """In any 100 ms. After a longer stall all that is due goes out at once, and its send delay says so."""
@@ -188,13 +186,13 @@ def test_a_second_tells_what_was_due_when_it_was_taken():
     assert stage.engines[0].second().due == stage.engines[0].second().sent == 2000
 
 
-# --- back-pressure -----------------------------------------------------------------------------------------------------
+# --- back-pressure ---------------------------------------------------------------------------------------------------
 
 
 def test_a_tiny_buffer_on_a_slow_broker_is_send_delay_and_no_record_is_lost_skipped_or_out_of_order():
     """Ten records fit the buffer, the broker takes 20 ms to answer, and 2000/s are wanted: about 500/s can be had."""
     source, target = Mock(rtt_ms=20), Mock()
-    made = Bench(small_plan(source, target, records=400, per_s=2000, buffer="2000"), real_clock=True)
+    made = Bench(small_plan(source, target, records=400, per_s=2000, buffer="2KB"), real_clock=True)
     made.canaries()
     (engine,) = made.engines
     most = 0
@@ -232,7 +230,7 @@ def test_the_buffer_of_a_scenario_never_outgrows_librdkafkas_own(monkeypatch):
     assert totals(made.finish()).arrived == 20
 
 
-# --- several nodes -----------------------------------------------------------------------------------------------------
+# --- several nodes ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("senders", [1, 2, 4])
@@ -240,10 +238,8 @@ def test_totals_and_percentiles_of_the_run_are_exactly_those_of_its_nodes_values
     path = Path(made=steady(per_s=1000, seconds=4), arrivals=FREEZE_EARLY)
     stage = Stage(path, senders=senders)
     stage.canaries()
-    path.now_ns = 10**12
     stage.start()
     stage.play_on()
-    stage.steps(1000, NS_PER_MS)
     for engine in stage.engines:
         engine.second()
     ledger, latency = merge(stage.finish(), ["one"])
@@ -260,7 +256,7 @@ def test_totals_and_percentiles_of_the_run_are_exactly_those_of_its_nodes_values
             assert merged.percentile_ms(percentile) == pytest.approx(exact_ms, rel=1e-3, abs=1e-3)
 
 
-FREEZE_EARLY = frozen_between(START_NS + NS_PER_S, START_NS + 2 * NS_PER_S)
+FREEZE_EARLY = frozen_between(SECOND_0_NS + NS_PER_S, SECOND_0_NS + 2 * NS_PER_S)
 
 
 def test_one_two_or_four_nodes_measure_the_same_latencies():
@@ -269,10 +265,8 @@ def test_one_two_or_four_nodes_measure_the_same_latencies():
         path = Path(made=steady(per_s=1000, seconds=2), arrivals=FREEZE_EARLY)
         stage = Stage(path, senders=senders)
         stage.canaries()
-        path.now_ns = 10**12
         stage.start()
         stage.play_on()
-        stage.steps(1000, NS_PER_MS)
         _, latency = merge(stage.finish(), ["one"])
         shapes.append(latency["one"]["e2e"].to_json())
     assert shapes[0] == shapes[1] == shapes[2]
