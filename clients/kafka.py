@@ -253,8 +253,19 @@ class RecordConsumer:
     def start_at_end(self, partitions: Sequence[tuple[str, int]], *, timeout_s: float = 10.0) -> dict[str, int]:
         """Assigns the partitions at their current end; topic → partitions that do not exist yet. Blocks.
 
-        A partition that does not exist yet is read from its beginning when MM2 creates it.
+        A partition that does not exist yet is read from its beginning when MM2 creates it. Raises Refused when one may
+        not be read, Unreachable when the cluster does not say.
         """
+        try:
+            return self._start_at_end(partitions, timeout_s)
+        except KafkaException as error:
+            why = _said(self.errors.login_failed or error.args[0])
+            raise Unreachable(
+                f"{self._cluster.alias} cluster at {self._cluster.bootstrap_servers}: no answer on where its topics "
+                f"end ({why}); is it up?"
+            ) from None
+
+    def _start_at_end(self, partitions: Sequence[tuple[str, int]], timeout_s: float) -> dict[str, int]:
         existing = self._existing({topic for topic, _ in partitions}, timeout_s)
         positions: list[TopicPartition] = []
         absent: dict[str, int] = {}

@@ -10,7 +10,7 @@ counted and sealed; only SIGKILL leaves a record open, and that one is readable 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,33 +18,23 @@ from typing import Any, Literal
 import gevent
 from gevent.event import Event
 
-from locust_session.load import MasterLoad, Second
+from locust_session.crew import Crew
+from locust_session.drain import Drain
+from locust_session.load import MasterLoad
 from locust_session.moments import MasterClock
-from locust_session.progress import Progress
-from locust_session.timeline import NodeStates
+from locust_session.progress import Progress, least_left_s
+from locust_session.run_manifest import RunFacts, manifest_of
+from locust_session.timeline import NodeStates, row_of
 from locust_session.wire import ToNodes
 from run_record.account import merge
-from run_record.manifest import (
-    ClockCheck,
-    ClusterSeen,
-    Ending,
-    EnvironmentSeen,
-    Manifest,
-    PhaseKind,
-    PhasePlayed,
-    ScenarioText,
-    TopicPlayed,
-    Worker,
-)
+from run_record.manifest import Ending, PhaseKind, PhasePlayed
 from run_record.store import RunWriter
-from run_record.timeline import TimelineRow
 from scenarios.errors import ExitCode, Mm2gateError
 from scenarios.plan import NS_PER_S, RunPlan
 
 LOG = logging.getLogger("mm2gate.session")
 
 How = Literal["completed", "stopped", "sigterm", "sigint", "run_time", "worker_lost", "failed"]
-Send = Callable[[ToNodes, dict[str, Any], str | None], None]
 
 LOOK_EVERY_S = 0.05
 READY_WITHIN_S = 30.0
@@ -54,55 +44,44 @@ ACCOUNT_WITHIN_S = 30.0
 START_AHEAD_NS = 500_000_000
 #: A generator that is this far behind at the end of the plan stops; what it did not send is load that was not applied.
 OVERTIME_S = 30.0
-#: Someone pressed Stop or a scheduler sent SIGTERM: they wait, so the drain is cut short.
-HURRIED_DRAIN_S = 12.0
-HURRIED_PATIENCE_S = 5.0
-
-
-@dataclass(slots=True)
-class Node:
-    """A node that takes part: its Locust id, and what it has said so far."""
-
-    id: str
-    host: str
-    pid: int
-    prepared: bool = False
-    in_trouble: bool = False
-    lost: bool = False
-    owns: list[str] = field(default_factory=list)
-    account: dict[str, Any] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Conductor:
-    """One run. `play()` is its life; `nodes_wanted` is how many must report ready."""
+    """One run. `play()` is its life."""
 
-    plan: RunPlan
+    facts: RunFacts
     load: MasterLoad
-    clusters: tuple[ClusterSeen, ClusterSeen]
-    send: Send
-    nodes_wanted: int
+    crew: Crew
     runs_directory: Path
     run_id: str
-    rehearsal: str
-    versions: Mapping[str, str]
+    """As wished for; a directory of that name may be there already, and then the run gets another."""
     progress: Progress = field(default_factory=Progress)
     clock: MasterClock = field(default_factory=MasterClock)
     over: Event = field(default_factory=Event)
-    nodes: dict[str, Node] = field(default_factory=dict)
     how: How = "completed"
     detail: str = ""
     exit_code: ExitCode | None = None
     """Set when the run failed before any load, so that there is nothing to judge."""
-    _states: NodeStates = field(default_factory=NodeStates)
     _ending: Event = field(default_factory=Event)
     _phases: list[PhasePlayed] = field(default_factory=list)
     _writer: RunWriter | None = None
     _start_ns: int | None = None
+    _load_ended_ns: int | None = None
+    """When the last record was sent, if the whole plan was; otherwise the load ends when the drain begins."""
     _sent_before: int = 0
     _opened_ns: int = 0
 
     # --- what others tell it -------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> RunPlan:
+        """What it plays."""
+        return self.facts.plan
+
+    @property
+    def _states(self) -> NodeStates:
+        return self.crew.states
 
     @property
     def directory(self) -> Path | None:
@@ -127,44 +106,33 @@ class Conductor:
                 self.progress.say(f"ending early ({how}{': ' + detail if detail else ''}); draining what was sent")
             self._ending.set()
 
+    def is_about(self, run_id: str) -> bool:
+        """Whether a message of that run is for this one. A node that knows of no run yet means the one that goes on."""
+        return run_id in ("", self.crew.run_id)
+
     def node_ready(self, node_id: str, host: str, pid: int) -> None:
         """A node offers to take part; one that comes after the start idles until the next run."""
-        if self._start_ns is None and len(self.nodes) < self.nodes_wanted:
-            self.nodes[node_id] = Node(node_id, host, pid)
-
-    def node_prepared(self, node_id: str, owns: list[str]) -> None:
-        if node_id in self.nodes:
-            self.nodes[node_id].prepared = True
-            self.nodes[node_id].owns = owns
-
-    def node_second(self, node_id: str, second: Second) -> None:
-        if node_id in self.nodes:
-            self._states.take(node_id, second)
-
-    def node_account(self, node_id: str, account: dict[str, Any]) -> None:
-        if node_id in self.nodes:
-            self.nodes[node_id].account = account
+        if self._start_ns is None:
+            self.crew.ready(node_id, host, pid)
 
     def node_trouble(self, node_id: str, message: str, exit_code: int) -> None:
-        if node_id in self.nodes:
-            self.nodes[node_id].in_trouble = True
+        """A node cannot go on, so neither can the run."""
+        self.crew.trouble(node_id)
         if self._start_ns is None and not self._ending.is_set():
             self.exit_code = ExitCode(exit_code)
         self.end_early("failed", message)
 
     def node_lost(self, node_id: str) -> None:
         """A node is gone. The others go on; what it owned is named in the ledger as unaccounted for."""
-        node = self.nodes.get(node_id)
-        if node is None or node.account is not None or node.lost:
+        node = self.crew.lost(node_id)
+        if node is None:
             return
-        node.lost = True
-        self._states.gone.add(node_id)
         self._event("worker_lost", worker=node_id, owned=node.owns)
         self.progress.say(f"worker {node_id} was lost; what it owned ({len(node.owns)}) cannot be judged")
         if self._start_ns is None:
             self.exit_code = ExitCode.INTERNAL
             self.end_early("worker_lost", f"worker {node_id} was lost before the load")
-        elif all(other.lost for other in self.nodes.values()):
+        elif self.crew.all_lost:
             self.end_early("worker_lost", "every worker was lost")
 
     # --- the run -------------------------------------------------------------------------------------------------
@@ -201,6 +169,7 @@ class Conductor:
 
     def _open(self) -> None:
         self._writer = RunWriter.create(self.runs_directory, self.run_id)
+        self.crew.run_id = self._writer.run_id
         self._opened_ns = self.clock.now_ns()
         self._write_manifest(None)
         self._event("run_started", run_id=self._writer.run_id)
@@ -208,24 +177,17 @@ class Conductor:
 
     def _gather(self) -> None:
         """Every node ready, the topics there, every node prepared. Nothing was sent before this is done."""
-        self._wait(lambda: len(self.nodes) >= self.nodes_wanted, READY_WITHIN_S, "waiting for the nodes to be ready")
+        crew = self.crew
+        self._wait(lambda: crew.all_ready, READY_WITHIN_S, "waiting for the nodes to be ready")
         if self._ending.is_set():
             return
         created = self.load.create()
         if created:
             self._event("topics_created", topics=created)
-        for index, node in enumerate(self.nodes.values()):
-            self.send(
-                ToNodes.PREPARE,
-                {
-                    "run_id": self._open_writer().run_id,
-                    "index": index,
-                    "senders": len(self.nodes),
-                    "scenario_sha256": self.plan.loaded_scenario.sha256,
-                },
-                node.id,
-            )
-        self._wait(lambda: all(node.prepared for node in self.nodes.values()), PREPARED_WITHIN_S, "preparing the nodes")
+        share = {"senders": len(crew.by_id), "scenario_sha256": self.plan.loaded_scenario.sha256}
+        for index, node in enumerate(crew.by_id.values()):
+            crew.tell(node, ToNodes.PREPARE, {"index": index, **share})
+        self._wait(lambda: crew.all_prepared, PREPARED_WITHIN_S, "preparing the nodes")
         self._write_manifest(None)
 
     def _phases_of_the_run(self) -> None:
@@ -236,7 +198,7 @@ class Conductor:
             self._pause(scenario.silence_s)
         if not self._ending.is_set():
             self._play_loads()
-        self._to_nodes(ToNodes.STOP_SENDING)
+        self.crew.tell_all(ToNodes.STOP_SENDING)
         if self._start_ns is None:
             return
         self._drain()
@@ -249,15 +211,8 @@ class Conductor:
             return
         patience_s = self.plan.canary_patience_s
         self._phase("canary", "canary", planned_s=patience_s)
-        self._to_nodes(ToNodes.CANARIES)
-        crossed = self._until(
-            lambda: (
-                len(self._states.latest) == len(self.nodes)
-                and self._states.all("canaries_sent")
-                and self._states.total("canaries_arrived") >= self._states.total("canaries_sent")
-            ),
-            patience_s,
-        )
+        self.crew.tell_all(ToNodes.CANARIES)
+        crossed = self._until(lambda: self.crew.canaries_crossed, patience_s)
         arrived, sent = self._states.total("canaries_arrived"), self._states.total("canaries_sent")
         self._event("canary", sent=sent, arrived=arrived)
         if not crossed and not self._ending.is_set():
@@ -269,7 +224,7 @@ class Conductor:
     def _play_loads(self) -> None:
         start_ns = self._start_ns = self.clock.now_ns() + START_AHEAD_NS
         # On the nodes' wall clocks as they are now: one that was set since the run began must not bend the start.
-        self._to_nodes(ToNodes.START, {"start_unix_ns": start_ns + self.clock.wall_step_ns()})
+        self.crew.tell_all(ToNodes.START, {"start_unix_ns": start_ns + self.clock.wall_step_ns()})
         for load in self.plan.loads:
             at_ns = start_ns + round(load.start_s * NS_PER_S)
             self._until(lambda at_ns=at_ns: self.clock.now_ns() >= at_ns, None)  # type: ignore[misc]
@@ -284,30 +239,19 @@ class Conductor:
             )
         end_ns = start_ns + round(self.plan.load_duration_s * NS_PER_S)
         self._until(lambda: self.clock.now_ns() >= end_ns, None)
-        if not self._until(lambda: self._states.all("all_sent"), OVERTIME_S) and not self._ending.is_set():
+        if self._until(lambda: self._states.all("all_sent"), OVERTIME_S):
+            # Nodes report once a second: the load ended when they sent the last record, not when they said so.
+            self._load_ended_ns = max(end_ns, start_ns + self._states.largest("last_sent_ns"))
+        elif not self._ending.is_set():
             self._event("load_incomplete", planned=self.plan.record_count, sent=self._states.total("sent"))
 
     def _drain(self) -> None:
-        """Until nothing is missing or pending, nothing has moved for `patience`, or the cap; shorter when hurried."""
-        drain, hurried = self.plan.scenario.drain, self._ending.is_set()
-        cap_s = HURRIED_DRAIN_S if hurried else drain.cap
-        patience_s = HURRIED_PATIENCE_S if hurried else drain.patience
-        self._phase(drain.name, "drain", planned_s=cap_s)
-        deadline_ns = self.clock.now_ns() + round(cap_s * NS_PER_S)
-        moved_ns, last = self.clock.now_ns(), self._states.progress
-        self._states.mark()
-        while self.clock.now_ns() < deadline_ns:
-            gevent.sleep(LOOK_EVERY_S)
-            if self._states.settled:
-                return
-            if self._states.progress != last:
-                moved_ns, last = self.clock.now_ns(), self._states.progress
-            if self.clock.now_ns() - moved_ns > patience_s * NS_PER_S:
-                return
-            if self._ending.is_set() and not hurried:
-                hurried = True
-                patience_s = min(patience_s, HURRIED_PATIENCE_S)
-                deadline_ns = min(deadline_ns, self.clock.now_ns() + round(HURRIED_DRAIN_S * NS_PER_S))
+        settings = self.plan.scenario.drain
+        drain = Drain(
+            cap_s=settings.cap, patience_s=settings.patience, hurried=self._ending.is_set, now_ns=self.clock.now_ns
+        )
+        self._phase(settings.name, "drain", planned_s=drain.planned_s, at_ns=self._load_ended_ns)
+        drain.wait(self._states)
 
     # --- the end -------------------------------------------------------------------------------------------------
 
@@ -315,22 +259,21 @@ class Conductor:
         writer = self._writer
         if writer is None:
             return
-        prepared = [node for node in self.nodes.values() if node.prepared and not node.lost]
-        if prepared:
+        here = self.crew.here
+        if here:
             committed = self._committed()
-            for node in prepared:
-                self.send(ToNodes.FINISH, {"committed": committed}, node.id)
-            waiting = gevent.Timeout(ACCOUNT_WITHIN_S, False)
-            with waiting:
-                while any(node.account is None and not (node.in_trouble or node.lost) for node in prepared):
+            for node in here:
+                self.crew.tell(node, ToNodes.FINISH, {"committed": committed})
+            with gevent.Timeout(ACCOUNT_WITHIN_S, False):
+                while any(node.silent for node in here):
                     gevent.sleep(LOOK_EVERY_S)
-            silent = [node.id for node in prepared if node.account is None]
-            if silent:
-                self._event("account_missing", workers=silent)
-        accounts = [node.account for node in prepared if node.account is not None]
+            missing = [node.id for node in here if node.account is None]
+            if missing:
+                self._event("account_missing", workers=missing)
+        accounts = [node.account for node in here if node.account is not None]
         if accounts:
             ledger, latency = merge(accounts, [load.name for load in self.plan.loads])
-            ledger["unaccounted"] = self._unaccounted()
+            ledger["unaccounted"] = self.crew.unaccounted()
             writer.ledger(ledger)
             writer.latency(latency)
         at_ns = self.clock.now_ns()
@@ -338,14 +281,6 @@ class Conductor:
         self._event("run_ended", how=self.how, detail=self.detail)
         self._write_manifest(Ending(how=self.how, aborted=self.how != "completed", at_ns=at_ns, detail=self.detail))
         writer.seal()
-
-    def _unaccounted(self) -> list[dict[str, Any]]:
-        """What nodes owned that never gave their account, with the little that was last heard of it."""
-        return [
-            {"worker": node.id, "owned": node.owns, "sent": self._states.latest.get(node.id, Second()).sent}
-            for node in self.nodes.values()
-            if node.prepared and node.account is None
-        ]
 
     def _committed(self) -> dict[str, int]:
         if self._start_ns is None:
@@ -357,11 +292,6 @@ class Conductor:
             return {}
 
     # --- small parts ---------------------------------------------------------------------------------------------
-
-    def _to_nodes(self, kind: ToNodes, data: dict[str, Any] | None = None) -> None:
-        for node in self.nodes.values():
-            if not node.lost:
-                self.send(kind, data or {}, node.id)
 
     def _phase(
         self, name: str, kind: PhaseKind, *, records: int = 0, planned_s: float | None = None, at_ns: int | None = None
@@ -393,7 +323,7 @@ class Conductor:
         """Like `_until`, where running out of time ends the run. Raises Mm2gateError."""
         if not self._until(condition, within_s) and not self._ending.is_set():
             raise Mm2gateError(
-                f"{what}: not done within {within_s:g} s; {len(self.nodes)} of {self.nodes_wanted} nodes"
+                f"{what}: not done within {within_s:g} s; {len(self.crew.by_id)} of {self.crew.wanted} nodes"
             )
 
     def _open_writer(self) -> RunWriter:
@@ -411,7 +341,7 @@ class Conductor:
             due_ns += NS_PER_S
             gevent.sleep(max((due_ns - self.clock.now_ns()) / NS_PER_S, 0.01))
             try:
-                self._to_nodes(ToNodes.PULSE)
+                self.crew.tell_all(ToNodes.PULSE)
                 self._row()
             except OSError as error:
                 self.end_early("failed", f"the record cannot be written: {error}")
@@ -420,78 +350,29 @@ class Conductor:
                 self.end_early("failed", f"{type(error).__name__}: {error}")
 
     def _row(self) -> None:
-        now_ns, states = self.clock.now_ns(), self._states
-        at_s = None if self._start_ns is None else (now_ns - self._start_ns) / NS_PER_S
-        summaries = states.summaries()
-        row = TimelineRow(
+        now_ns = self.clock.now_ns()
+        phase = self._phases[-1] if self._phases else None
+        row = row_of(
+            self.plan,
+            self._states,
             at_ns=now_ns,
-            phase=self._phases[-1].name if self._phases else "prepare",
-            wanted_per_s=0.0 if at_s is None else self.plan.records_per_s(at_s),
-            wanted=0 if at_s is None else min(round(self.plan.records_by(at_s)), self.plan.record_count),
-            due=states.total("due"),
-            **{name: states.total(name) for name in ("sent", "acked", "failed", "unknown", "arrived", "duplicated")},
-            backlog=states.total("missing"),
-            e2e=summaries["e2e"],
-            send_delay=summaries["send_delay"],
+            phase="prepare" if phase is None else phase.name,
+            start_ns=self._start_ns,
             wall_step_ns=self.clock.wall_step_ns(),
-            workers=len(states.latest),
-            histograms=states.histograms(),
         )
         self._open_writer().timeline(row)
-        self.progress.second(row, row.sent - self._sent_before, self._least_left_s(now_ns))
+        left_s = None if phase is None else least_left_s(self.plan, phase, start_ns=self._start_ns, now_ns=now_ns)
+        self.progress.second(row, row.sent - self._sent_before, left_s)
         self._sent_before = row.sent
 
-    def _least_left_s(self, now_ns: int) -> float | None:
-        """The least time to the end: the plan's own durations, with a canary and a drain that take none."""
-        if not self._phases:
-            return None
-        scenario, phase = self.plan.scenario, self._phases[-1]
-        after = {"canary": 3, "silence": 2, "load": 1, "drain": 0, "watch": -1}[phase.kind]
-        spans_s = (scenario.watch_s, 0.0, self.plan.load_duration_s, scenario.silence_s)
-        if phase.kind == "load" and self._start_ns is not None:
-            current_s = self.plan.load_duration_s - (now_ns - self._start_ns) / NS_PER_S
-            return max(current_s, 0.0) + scenario.watch_s
-        planned_s = phase.planned_s if phase.kind in ("silence", "watch") and phase.planned_s else 0.0
-        current_s = max(planned_s - (now_ns - phase.start_ns) / NS_PER_S, 0.0)
-        return current_s + sum(spans_s[: after + 1])
-
     def _write_manifest(self, ending: Ending | None) -> None:
-        plan, environment = self.plan, self.plan.environment
-        clock = self.clock
-        manifest = Manifest(
+        manifest = manifest_of(
+            self.facts,
             run_id=self._open_writer().run_id,
             started_at_ns=self._opened_ns,
-            scenario=ScenarioText(
-                name=plan.scenario.name,
-                file=Path(plan.loaded_scenario.file).name,
-                sha256=plan.loaded_scenario.sha256,
-                text=plan.loaded_scenario.text,
-            ),
-            environment=EnvironmentSeen(
-                name=environment.name,
-                production=environment.production,
-                file=str(plan.loaded_environment.file),
-                text=plan.loaded_environment.text,
-                source=self.clusters[0],
-                target=self.clusters[1],
-            ),
-            rehearsal=self.rehearsal,
-            planned_records=plan.record_count,
-            record_bytes=plan.scenario.payload.bytes,
-            topics=tuple(TopicPlayed(source=t.source, remote=t.remote, partitions=t.partitions) for t in plan.topics),
-            versions=dict(self.versions),
-            workers=tuple(
-                Worker(index=index, id=node.id, host=node.host, pid=node.pid)
-                for index, node in enumerate(self.nodes.values())
-            ),
-            phases=tuple(self._phases),
-            clock=None
-            if ending is None
-            else ClockCheck(
-                wall_minus_monotonic_start_ns=clock.offset_ns,
-                wall_minus_monotonic_end_ns=clock.offset_ns + clock.wall_step_ns(),
-                largest_step_ns=clock.largest_step_ns,
-            ),
+            nodes=self.crew.by_id.values(),
+            phases=self._phases,
+            clock=self.clock,
             ending=ending,
         )
         self._open_writer().manifest(manifest)

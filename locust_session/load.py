@@ -40,6 +40,8 @@ class Second:
     """Acknowledged, not arrived."""
     all_sent: bool = False
     """Every record of the node's share has been handed to the producer."""
+    last_sent_ns: int = 0
+    """When the last record was sent, since the load's start."""
     quiet: bool = True
     """Nothing more will be sent: all of it was, or it was told to stop."""
     canaries_sent: int = 0

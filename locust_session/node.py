@@ -16,7 +16,7 @@ from locust.runners import Runner
 
 from locust_session import options
 from locust_session.load import Assignment, NodeLoad
-from locust_session.wire import ToMaster, ToNodes
+from locust_session.wire import ToMaster, ToNodes, pack, unpack
 from scenarios.errors import ExitCode, Mm2gateError
 from scenarios.plan import RunPlan, load_plan
 
@@ -35,6 +35,7 @@ class NodeSession:
         self._load: NodeLoad | None = None
         self._plan: RunPlan | None = None
         self._reporter: gevent.Greenlet | None = None
+        self._run_id = ""
         self._heard_s = 0.0
         self._prepared = Event()
         for message, handler in (
@@ -62,86 +63,92 @@ class NodeSession:
                 self._plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"])
                 self._load = self._make_load(self._plan, self._environment)
             except Mm2gateError as error:
-                self._trouble(error)
+                self._trouble(error, "")
                 raise
-            self._send(ToMaster.READY, {"host": socket.gethostname(), "pid": os.getpid()})
+            self._send(ToMaster.READY, {"host": socket.gethostname(), "pid": os.getpid()}, "")
         return self._load
 
     def wait_until_prepared(self) -> None:
         """Returns when the load has its share of the run."""
         self._prepared.wait()
 
-    def failed(self, error: Exception) -> None:
-        """The load broke: tells the master, which ends the run."""
+    def failed(self, error: Exception, run_id: str | None = None) -> None:
+        """The load of a run, of this one unless named, broke: tells the master, which ends the run."""
         if not isinstance(error, Mm2gateError):
             LOG.error("the load failed", exc_info=error)
             error = Mm2gateError(f"the load failed: {type(error).__name__}: {error}")
-        self._trouble(error)
+        self._trouble(error, self._run_id if run_id is None else run_id)
 
     def close(self) -> None:
         """The run is over, however it ended; the next one starts afresh."""
         if self._reporter is not None:
             self._reporter.kill(block=False)
         self._load = self._plan = self._reporter = None
+        self._run_id = ""
         self._prepared.clear()
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
-    def _listener(self, handler: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
+    def _listener(self, handler: Callable[[str, dict[str, Any]], None]) -> Callable[..., None]:
         """Handlers may wait, and a message must not hold up the next, so each has a greenlet of its own."""
 
         def listener(msg: Any, **_: Any) -> None:
-            gevent.spawn(self._guarded, handler, msg.data or {})
+            run_id, data = unpack(msg.data)
+            if handler != self._prepare and self._run_id not in ("", run_id):
+                LOG.info("%s belongs to run %s; this node is in run %s", msg.type, run_id, self._run_id)
+            else:
+                gevent.spawn(self._guarded, run_id, handler, run_id, data)
 
         return listener
 
-    def _guarded(self, action: Callable[..., None], *arguments: Any) -> None:
+    def _guarded(self, run_id: str, action: Callable[..., None], *arguments: Any) -> None:
         """Does it; the master learns of anything that goes wrong."""
         try:
             action(*arguments)
         except Exception as error:  # noqa: BLE001 - told to the master, which ends the run
-            self.failed(error)
+            self.failed(error, run_id)
 
-    def _prepare(self, data: dict[str, Any]) -> None:
+    def _prepare(self, run_id: str, data: dict[str, Any]) -> None:
         load, plan = self._require_load()
+        self._run_id = run_id
         if data["scenario_sha256"] != plan.loaded_scenario.sha256:
             raise Mm2gateError(
                 f"{socket.gethostname()}: scenario {plan.scenario.name} here is not the master's; "
                 "install the same mm2gate, and the same files, on every node"
             )
-        owns = load.prepare(Assignment(run_id=data["run_id"], index=data["index"], senders=data["senders"]))
+        owns = load.prepare(Assignment(run_id=run_id, index=data["index"], senders=data["senders"]))
         if self._load is not load:
             return  # the run ended meanwhile
         self._heard_s = time.monotonic()
         self._prepared.set()
-        self._reporter = gevent.spawn(self._guarded, self._report_each_second)
-        self._send(ToMaster.PREPARED, {"owns": owns})
+        self._reporter = gevent.spawn(self._guarded, run_id, self._report_each_second, run_id)
+        self._send(ToMaster.PREPARED, {"owns": owns}, run_id)
 
-    def _canaries(self, _: dict[str, Any]) -> None:
+    def _canaries(self, _: str, __: dict[str, Any]) -> None:
         self._require_load()[0].send_canaries()
 
-    def _start(self, data: dict[str, Any]) -> None:
+    def _start(self, _: str, data: dict[str, Any]) -> None:
         # The master's instant on this node's wall clock, carried over to its monotonic clock at once.
         self._require_load()[0].start(time.monotonic_ns() + data["start_unix_ns"] - time.time_ns())
 
-    def _pulse(self, _: dict[str, Any]) -> None:
+    def _pulse(self, _: str, __: dict[str, Any]) -> None:
         self._heard_s = time.monotonic()
 
-    def _stop_sending(self, _: dict[str, Any]) -> None:
+    def _stop_sending(self, _: str, __: dict[str, Any]) -> None:
         if self._load is not None:
             self._load.stop_sending()
 
-    def _finish(self, data: dict[str, Any]) -> None:
+    def _finish(self, run_id: str, data: dict[str, Any]) -> None:
         load, _ = self._require_load()
         if self._reporter is not None:
             self._reporter.kill()
             self._reporter = None
-        self._send(ToMaster.SECOND, load.second().to_wire())
-        self._send(ToMaster.ACCOUNT, load.finish(data["committed"]))
+        self._send(ToMaster.SECOND, load.second().to_wire(), run_id)
+        self._send(ToMaster.ACCOUNT, load.finish(data["committed"]), run_id)
 
     # --- reports -----------------------------------------------------------------------------------------------------
 
-    def _report_each_second(self) -> None:
+    def _report_each_second(self, run_id: str) -> None:
         due_s = time.monotonic()
         while True:
             due_s += 1.0
@@ -149,15 +156,16 @@ class NodeSession:
             load, _ = self._require_load()
             if time.monotonic() - self._heard_s > ALONE_S:
                 load.stop_sending()
-            self._send(ToMaster.SECOND, load.second().to_wire())
+            self._send(ToMaster.SECOND, load.second().to_wire(), run_id)
 
     def _require_load(self) -> tuple[NodeLoad, RunPlan]:
         if self._load is None or self._plan is None:
             raise Mm2gateError(f"{socket.gethostname()}: the master spoke of a run before this node had started one")
         return self._load, self._plan
 
-    def _trouble(self, error: Mm2gateError) -> None:
-        self._send(ToMaster.TROUBLE, {"message": str(error), "exit_code": int(error.exit_code or ExitCode.INTERNAL)})
+    def _trouble(self, error: Mm2gateError, run_id: str) -> None:
+        data = {"message": str(error), "exit_code": int(error.exit_code or ExitCode.INTERNAL)}
+        self._send(ToMaster.TROUBLE, data, run_id)
 
-    def _send(self, kind: ToMaster, data: dict[str, Any]) -> None:
-        self._runner.send_message(kind, data)
+    def _send(self, kind: ToMaster, data: dict[str, Any], run_id: str) -> None:
+        self._runner.send_message(kind, pack(run_id, data))

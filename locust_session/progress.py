@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
+from run_record.manifest import PhasePlayed
 from run_record.timeline import TimelineRow
+from scenarios.plan import NS_PER_S, RunPlan
 
 #: Without a terminal, a line this often is enough to see that the run lives, and fits a CI log.
 PLAIN_EVERY_S = 10
@@ -69,6 +71,19 @@ class Progress:
         at = f"{datetime.now(UTC).timestamp():.0f}"
         self._stream.write(f"\x1b[0Ksection_{edge}:{at}:mm2gate_run\r\x1b[0K{title}\n")
         self._stream.flush()
+
+
+def least_left_s(plan: RunPlan, phase: PhasePlayed, *, start_ns: int | None, now_ns: int) -> float:
+    """The least time to the run's end: the plan's own durations, with a canary and a drain that take none."""
+    scenario = plan.scenario
+    after = {"canary": 3, "silence": 2, "load": 1, "drain": 0, "watch": -1}[phase.kind]
+    spans_s = (scenario.watch_s, 0.0, plan.load_duration_s, scenario.silence_s)
+    if phase.kind == "load" and start_ns is not None:
+        current_s = plan.load_duration_s - (now_ns - start_ns) / NS_PER_S
+        return max(current_s, 0.0) + scenario.watch_s
+    planned_s = phase.planned_s if phase.kind in ("silence", "watch") and phase.planned_s else 0.0
+    current_s = max(planned_s - (now_ns - phase.start_ns) / NS_PER_S, 0.0)
+    return current_s + sum(spans_s[: after + 1])
 
 
 def _row_line(row: TimelineRow, achieved_per_s: float, left_s: float | None) -> str:

@@ -23,11 +23,13 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from locust_session import options
 from locust_session.conductor import Conductor, How
+from locust_session.crew import Crew
 from locust_session.judge_process import end, follow, judge
 from locust_session.load import MasterLoad, Second
 from locust_session.node import MakeLoad, NodeSession
+from locust_session.run_manifest import RunFacts
 from locust_session.web_ui import WebUi
-from locust_session.wire import ToMaster
+from locust_session.wire import ToMaster, unpack
 from run_record.manifest import ClusterSeen
 from run_record.store import new_run_id
 from scenarios.errors import ExitCode, Mm2gateError, Refused
@@ -63,6 +65,7 @@ class MasterSession:
         """Why the last start came to nothing, if it did."""
         self._verdict = ""
         self._ended_before_start: How | None = None
+        self._started = False
         self._started_s = 0.0
         self._checked: tuple[RunPlan, MasterLoad, tuple[ClusterSeen, ClusterSeen]] | None = None
         runner = environment.runner
@@ -71,9 +74,9 @@ class MasterSession:
         self.runner = runner
         for message, handler in (
             (ToMaster.READY, lambda c, node, data: c.node_ready(node, data["host"], data["pid"])),
-            (ToMaster.PREPARED, lambda c, node, data: c.node_prepared(node, data["owns"])),
-            (ToMaster.SECOND, lambda c, node, data: c.node_second(node, Second.from_wire(data))),
-            (ToMaster.ACCOUNT, lambda c, node, data: c.node_account(node, data)),
+            (ToMaster.PREPARED, lambda c, node, data: c.crew.prepared(node, data["owns"])),
+            (ToMaster.SECOND, lambda c, node, data: c.crew.second(node, Second.from_wire(data))),
+            (ToMaster.ACCOUNT, lambda c, node, data: c.crew.account(node, data)),
             (ToMaster.TROUBLE, lambda c, node, data: c.node_trouble(node, data["message"], data["exit_code"])),
         ):
             runner.register_message(message, self._listener(handler))
@@ -121,13 +124,14 @@ class MasterSession:
     def test_start(self) -> None:
         """A run starts: headless with the plan that was checked at init, from the UI with the form's."""
         self._judged.clear()
+        self._started = True
         self._conductor = None  # the run before; one that is refused below must not be waited for
         STATS_TABLES.disabled = False
         self._code = ExitCode.INTERNAL
         self._started_s = time.monotonic()
         if self._ended_before_start is not None:
             self._code = ExitCode.ABORTED
-            raise Mm2gateError(f"ended before the load ({self._ended_before_start}); nothing was sent")
+            raise Mm2gateError(self._not_started)
         if self._checked is None:
             try:
                 self.check()
@@ -138,15 +142,11 @@ class MasterSession:
         self._checked = None
         chosen = options.of(self._environment.parsed_options)
         self._conductor = Conductor(
-            plan=plan,
+            facts=RunFacts(plan=plan, clusters=clusters, rehearsal=str(plan.rehearsal), versions=load.versions()),
             load=load,
-            clusters=clusters,
-            send=self.runner.send_message,
-            nodes_wanted=self.users_wanted,
+            crew=Crew(wanted=self.users_wanted, send=self.runner.send_message),
             runs_directory=Path(chosen["runs_dir"]),
             run_id=new_run_id(plan.scenario.name, datetime.now(UTC)),
-            rehearsal=str(plan.rehearsal),
-            versions=load.versions(),
         )
         gevent.spawn(self._play_and_judge, self._conductor)
 
@@ -165,11 +165,16 @@ class MasterSession:
     def end(self, how: How) -> None:
         """Asks a run that is going on to end, and waits until its record is sealed.
 
-        Before the first run it is remembered, so that no load starts; after a run there is nothing to end.
+        Before the first run it is remembered, so that no load starts; after a run there is nothing to end. A headless
+        master that still waits for its workers leaves at once: nothing else would wake it.
         """
         conductor = self._conductor
         if conductor is None:
             self._ended_before_start = how
+            if not self._started and _headless(self._environment) and isinstance(self.runner, MasterRunner):
+                say(Mm2gateError(self._not_started))
+                self.runner.quit()  # the workers that are there leave too
+                sys.exit(int(ExitCode.ABORTED))
         elif not conductor.over.is_set():
             conductor.end_early(how)
             conductor.over.wait(BARRIER_S)
@@ -185,6 +190,10 @@ class MasterSession:
         """Prints what the judge said; a headless run does so last of all, below Locust's tables."""
         verdict, self._verdict = self._verdict, ""
         print(verdict, end="", flush=True)
+
+    @property
+    def _not_started(self) -> str:
+        return f"ended before the load ({self._ended_before_start}); nothing was sent"
 
     @property
     def users_wanted(self) -> int:
@@ -221,7 +230,7 @@ class MasterSession:
         """Locust says only in its log that a worker left; one that went missing stays in `clients` for a minute."""
         if isinstance(self.runner, MasterRunner) and not conductor.over.is_set():
             missing = {client.id for client in self.runner.clients.missing}
-            for node_id in [id_ for id_ in conductor.nodes if id_ in missing or id_ not in self.runner.clients]:
+            for node_id in [id_ for id_ in conductor.crew.by_id if id_ in missing or id_ not in self.runner.clients]:
                 conductor.node_lost(node_id)
 
     def _play_and_judge(self, conductor: Conductor) -> None:
@@ -258,8 +267,11 @@ class MasterSession:
 
     def _listener(self, handler: Callable[[Conductor, str, dict[str, Any]], None]) -> Callable[..., None]:
         def listener(msg: Any, **_: Any) -> None:
-            if self._conductor is not None:
-                handler(self._conductor, msg.node_id, msg.data or {})
+            run_id, data = unpack(msg.data)
+            if self._conductor is None or not self._conductor.is_about(run_id):
+                LOG.info("%s of %s belongs to run %s, which is over", msg.type, msg.node_id, run_id or "(none)")
+            else:
+                handler(self._conductor, msg.node_id, data)
 
         return listener
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from locust_session.load import Second
 from run_record.histogram import LatencyHistogram
-from run_record.timeline import LatencySummary
+from run_record.timeline import LatencySummary, TimelineRow
+from scenarios.plan import NS_PER_S, RunPlan
 
 HISTOGRAMS_EVERY_S = 10
 HISTOGRAMS_EVERY_S_LATER = 60
@@ -44,6 +45,10 @@ class NodeStates:
     def total(self, name: str) -> int:
         """The sum of a count over the nodes."""
         return sum(getattr(second, name) for second in self.latest.values())
+
+    def largest(self, name: str) -> int:
+        """The largest of a number over the nodes; 0 while there is none."""
+        return max((getattr(second, name) for second in self.latest.values()), default=0)
 
     @property
     def progress(self) -> tuple[int, ...]:
@@ -81,6 +86,28 @@ class NodeStates:
             return None
         stretch, self._stretch = self._stretch, {}
         return {kind: histogram.to_json() for kind, histogram in stretch.items()}
+
+
+def row_of(
+    plan: RunPlan, states: NodeStates, *, at_ns: int, phase: str, start_ns: int | None, wall_step_ns: int
+) -> TimelineRow:
+    """The row of this second. `start_ns`: second 0 of the load, once it is known. Takes the fresh histograms away."""
+    at_s = None if start_ns is None else (at_ns - start_ns) / NS_PER_S
+    summaries = states.summaries()
+    return TimelineRow(
+        at_ns=at_ns,
+        phase=phase,
+        wanted_per_s=0.0 if at_s is None else plan.records_per_s(at_s),
+        wanted=0 if at_s is None else min(round(plan.records_by(at_s)), plan.record_count),
+        due=states.total("due"),
+        **{name: states.total(name) for name in ("sent", "acked", "failed", "unknown", "arrived", "duplicated")},
+        backlog=states.total("missing"),
+        e2e=summaries["e2e"],
+        send_delay=summaries["send_delay"],
+        wall_step_ns=wall_step_ns,
+        workers=len(states.latest),
+        histograms=states.histograms(),
+    )
 
 
 def summary(histogram: LatencyHistogram | None) -> LatencySummary:

@@ -1,14 +1,20 @@
-"""The messages between master and nodes. In a single process Locust hands them over directly: one path serves both."""
+"""The messages between master and nodes. In a single process Locust hands them over directly: one path serves both.
+
+Every message says which run it belongs to: what a node of the run before still had to say must not be taken for this
+one's. The content travels as JSON text, since Locust's msgpack breaks on integers beyond 64 bits (sums of latencies).
+"""
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
+from typing import Any
 
 
 class ToNodes(StrEnum):
     """From the master."""
 
-    PREPARE = "mm2gate.prepare"  # run_id, index, senders, scenario_sha256
+    PREPARE = "mm2gate.prepare"  # index, senders, scenario_sha256
     CANARIES = "mm2gate.canaries"
     START = "mm2gate.start"  # start_unix_ns: second 0 of the load
     STOP_SENDING = "mm2gate.stop_sending"
@@ -19,8 +25,18 @@ class ToNodes(StrEnum):
 class ToMaster(StrEnum):
     """From a node."""
 
-    READY = "mm2gate.ready"  # host, pid
+    READY = "mm2gate.ready"  # host, pid; of no run yet
     PREPARED = "mm2gate.prepared"  # owns: names of what only this node can account for
     SECOND = "mm2gate.second"  # Second.to_wire()
     ACCOUNT = "mm2gate.account"  # run_record.account
-    TROUBLE = "mm2gate.trouble"  # message, exit_code
+    TROUBLE = "mm2gate.trouble"  # message, exit_code; of no run when there was none yet
+
+
+def pack(run_id: str, data: dict[str, Any]) -> dict[str, str]:
+    """A message's content as Locust carries it. `run_id` is empty where the sender knows of no run."""
+    return {"run_id": run_id, "json": json.dumps(data)}
+
+
+def unpack(content: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """The run id, and what was said."""
+    return content["run_id"], json.loads(content["json"])

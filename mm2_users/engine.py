@@ -130,7 +130,7 @@ class Engine:
         self._turns = cycle(self._streams)
         self._pacer = Pacer(plan, index=assignment.index, senders=assignment.senders)
         self._start_ns = self._clock_ns()
-        self._outstanding = self._sent = self._acked = self._failed = self._unknown = 0
+        self._outstanding = self._sent = self._acked = self._failed = self._unknown = self._last_sent_ns = 0
         self._last_error: str | None = None
         self._latest = {
             "e2e": self._arrivals.e2e,
@@ -196,6 +196,7 @@ class Engine:
             pending=self._outstanding,
             missing=missing,
             all_sent=self._pacer.done,
+            last_sent_ns=self._last_sent_ns,
             quiet=self._pacer.done or not self._sending,
             canaries_sent=len(self._streams),
             canaries_arrived=sum(stream.canary_arrived for stream in self._streams),
@@ -283,7 +284,7 @@ class Engine:
         fields = self._fields(stream, first_seq, count)
         fields["phase"] = due.phase
         fields["due_ns"] = due.due_ns
-        sent_ns = self._now_ns()
+        sent_ns = self._last_sent_ns = self._now_ns()
         fields["sent_ns"] = sent_ns
         batch = Batch(self, stream, due.phase, first_seq, count, sent_ns, left=count)
         self._sent += count

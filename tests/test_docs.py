@@ -307,7 +307,7 @@ def strings_in(path: str, functions: set[str]) -> set[str]:
         ("record/timeline.jsonl", set(fields_of(TimelineRow))),
         ("record/ledger.json", set(Counts().to_json()) | strings_in("run_record/account.py", {"merge"})),
         ("record/ledger.json", strings_in("mm2_users/account.py", {"account"}) - {"latency", "last_error"}),
-        ("record/ledger.json", {"unaccounted"} | strings_in("locust_session/conductor.py", {"_unaccounted"})),
+        ("record/ledger.json", {"unaccounted"} | strings_in("locust_session/crew.py", {"unaccounted"})),
         ("record/latency.json", set(LatencyHistogram().to_json())),
         (
             "verdict.json",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,13 @@ import gevent
 import numpy as np
 
 from locust_session import conductor as conductor_module
+from locust_session import drain as drain_module
 from locust_session.conductor import Conductor
+from locust_session.crew import Crew
 from locust_session.load import Second
 from locust_session.progress import Progress
-from locust_session.wire import ToNodes
+from locust_session.run_manifest import RunFacts
+from locust_session.wire import ToNodes, unpack
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import ClusterSeen
@@ -51,10 +55,10 @@ def quicken(monkeypatch) -> None:
         "ACCOUNT_WITHIN_S": 0.3,
         "START_AHEAD_NS": 20_000_000,
         "OVERTIME_S": 0.3,
-        "HURRIED_DRAIN_S": 0.5,
-        "HURRIED_PATIENCE_S": 0.2,
     }.items():
         monkeypatch.setattr(conductor_module, name, value)
+    for name, value in {"LOOK_EVERY_S": 0.002, "HURRIED_DRAIN_S": 0.5, "HURRIED_PATIENCE_S": 0.2}.items():
+        monkeypatch.setattr(drain_module, name, value)
 
 
 class NoJudge:
@@ -103,6 +107,8 @@ class FakeNode:
     faults: frozenset[str] = frozenset()
     share: int = 10
     heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    _start_ns: int = 0
+    _last_sent_ns: int = 0
     _alive: bool = True
     _sent: int = 0
     _arrived: int = 0
@@ -139,14 +145,15 @@ class FakeNode:
         if "trouble_preparing" in self.faults:
             self.conductor.node_trouble(self.id, "the target refused our login", 40)
         elif "never_prepared" not in self.faults:
-            self.conductor.node_prepared(self.id, [f"mm2gate.a:{self.id}"])
+            self.conductor.crew.prepared(self.id, [f"mm2gate.a:{self.id}"])
             if "mute" not in self.faults:
                 self._greenlets.append(gevent.spawn(self._report))
 
     def _cross(self, _: dict[str, Any]) -> None:
         self._canaries = "canary_lost" not in self.faults
 
-    def _start(self, _: dict[str, Any]) -> None:
+    def _start(self, data: dict[str, Any]) -> None:
+        self._start_ns = time.monotonic_ns() + data["start_unix_ns"] - time.time_ns()
         self._sending = True
         if "trouble_sending" in self.faults:
             self.conductor.node_trouble(self.id, "the load failed: boom", 70)
@@ -154,6 +161,7 @@ class FakeNode:
         while self._sending and self._sent < self.share // (2 if "slow" in self.faults else 1):
             gevent.sleep(0.004)
             self._sent += 1
+            self._last_sent_ns = time.monotonic_ns() - self._start_ns
 
     def _stop(self, _: dict[str, Any]) -> None:
         self._sending = False
@@ -161,7 +169,7 @@ class FakeNode:
     def _report(self) -> None:
         while True:
             gevent.sleep(REPORT_EVERY_S)
-            self.conductor.node_second(self.id, self._second())
+            self.conductor.crew.second(self.id, self._second())
 
     @property
     def _missing(self) -> int:
@@ -182,6 +190,7 @@ class FakeNode:
             duplicated=forever,
             missing=missing,
             all_sent=self._sent == self.share,
+            last_sent_ns=self._last_sent_ns,
             quiet=not self._sending or self._sent == self.share,
             canaries_sent=1,
             canaries_arrived=int(self._canaries),
@@ -193,7 +202,7 @@ class FakeNode:
         if "no_account" in self.faults:
             return
         counts = Counts(sent=self._sent, acked=self._sent, arrived=self._sent - self._missing, late=self._missing)
-        self.conductor.node_account(
+        self.conductor.crew.account(
             self.id,
             {} if "broken_account" in self.faults else account(phases={"one": counts.to_json()}),
         )
@@ -209,21 +218,18 @@ class Stage:
         self.screen = io.StringIO()
         self.master = master or FakeMaster()
         self.conductor = Conductor(
-            plan=made,
+            facts=RunFacts(plan=made, clusters=(CLUSTER, CLUSTER), rehearsal="1", versions={}),
             load=self.master,
-            clusters=(CLUSTER, CLUSTER),
-            send=self._send,
-            nodes_wanted=nodes,
+            crew=Crew(wanted=nodes, send=self._send),
             runs_directory=runs,
             run_id="run",
-            rehearsal="1",
-            versions={},
             progress=Progress(self.screen),
         )
         share = made.record_count // nodes
         self.nodes = [FakeNode(str(number), self.conductor, share=share) for number in range(nodes)]
         self.nodes[-1].faults = frozenset(faults)
         self.troubles: list[BaseException] = []
+        self.run_ids: set[str] = set()
 
     def play(self, *meanwhile: Callable[[], None]) -> RunRecord:
         for node in self.nodes:
@@ -252,4 +258,5 @@ class Stage:
         return (event["event"] for event in record.events)
 
     def _send(self, kind: ToNodes, data: dict[str, Any], node_id: str | None) -> None:
-        next(node for node in self.nodes if node.id == node_id).hear(kind, data)
+        self.run_ids.add(unpack(data)[0])
+        next(node for node in self.nodes if node.id == node_id).hear(kind, unpack(data)[1])

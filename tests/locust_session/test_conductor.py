@@ -7,10 +7,12 @@ import time
 
 import pytest
 
+from locust_session.load import Second
 from locust_session.moments import MasterClock
 from locust_session.wire import ToNodes
 from run_record.counts import Counts
 from scenarios.errors import ExitCode, Refused, Unreachable
+from tests.locust_session import fakes
 from tests.locust_session.fakes import FakeMaster, Stage, quick_plan, quicken
 
 
@@ -64,8 +66,9 @@ def test_every_node_hears_the_whole_story_in_order(stage):
             "mm2gate.finish",
         ]
         (prepared,) = node.told(ToNodes.PREPARE)
-        assert (prepared["run_id"], prepared["index"], prepared["senders"]) == ("run", index, 2)
+        assert (prepared["index"], prepared["senders"]) == (index, 2)
         assert node.told(ToNodes.FINISH) == [{"committed": {"mm2gate.a:0": 7}}]
+    assert played.run_ids == {"run"}
 
 
 def test_a_canary_that_does_not_cross_is_recorded_and_the_load_starts_all_the_same(stage):
@@ -154,6 +157,24 @@ def test_committed_offsets_that_cannot_be_had_are_said_and_the_account_goes_on(s
     assert "committed_offsets_unknown" in played.events(record)
     assert played.nodes[0].told(ToNodes.FINISH) == [{"committed": {}}]
     assert record.counts().sent == 20
+
+
+def test_the_load_ends_when_its_last_record_was_sent_not_when_the_nodes_next_report(stage, monkeypatch):
+    monkeypatch.setattr(fakes, "REPORT_EVERY_S", 0.4)
+    played = stage(nodes=2)
+    record = played.play()
+    last_sent_ns = max(node._last_sent_ns for node in played.nodes)
+    one, two = record.manifest.of_kind("load")
+    planned_end_ns = one.start_ns + 100_000_000
+    assert two.end_ns == max(planned_end_ns, one.start_ns + last_sent_ns)
+    assert two.end_ns - planned_end_ns < 150_000_000
+    assert record.manifest.phase("drain").start_ns == two.end_ns
+
+
+def test_a_load_that_was_not_sent_whole_ends_when_it_was_told_to_stop(stage):
+    record = stage("slow").play()
+    one, two = record.manifest.of_kind("load")
+    assert two.end_ns - one.start_ns >= 400_000_000
 
 
 def test_a_generator_that_is_behind_gets_its_overtime_and_then_stops(stage):
@@ -297,7 +318,10 @@ def test_a_stranger_is_not_listened_to(stage):
 
     def speak() -> None:
         played.conductor.node_ready("late", "host", 2)
-        played.conductor.node_account("late", {})
+        played.conductor.crew.account("late", {})
+        played.conductor.crew.prepared("late", [])
+        played.conductor.crew.second("late", Second(sent=1000))
+        played.conductor.crew.trouble("late")
         played.conductor.node_lost("late")
 
     record = played.play(played.when("one", speak))

@@ -69,6 +69,13 @@ class Player:
             assert self.process.poll() is None, self._log.read_text()
             time.sleep(0.05)
 
+    def said(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def runs(self) -> Path:
+        return self._runs
+
     def played(self) -> Played:
         try:
             code = self.process.wait(timeout=40)
@@ -127,3 +134,24 @@ def test_the_process_leaves_with_the_judges_code_and_without_a_traceback(runs, n
     assert run.code == 20, run.said
     assert f"judged {run.record.directory}" in run.said
     assert "Traceback" not in run.said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_master_that_waits_for_its_workers_leaves_at_once(tmp_path, number):
+    player = Player(tmp_path / "waiting", LONG, "--master", "--expect-workers", "3", "--loglevel", "DEBUG")
+    try:
+        deadline_s = time.monotonic() + 30
+        while "Waiting for workers to be ready" not in player.said():
+            assert time.monotonic() < deadline_s, player.said()
+            time.sleep(0.05)
+        began_s = time.monotonic()
+        player.process.send_signal(number)
+        assert player.process.wait(timeout=10) == 50, player.said()
+        assert time.monotonic() - began_s < 5
+    finally:
+        if player.process.poll() is None:
+            player.process.kill()
+            player.process.wait()
+    assert "nothing was sent" in player.said()
+    assert "Traceback" not in player.said()
+    assert not player.runs.exists()

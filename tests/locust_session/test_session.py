@@ -9,13 +9,15 @@ from types import SimpleNamespace
 import gevent
 import pytest
 from locust.env import Environment
+from locust.rpc import Message
 from locust.runners import STATE_MISSING, STATE_RUNNING, MasterRunner, WorkerNode, WorkerNodes
 
 from locust_session import conductor as conductor_module
 from locust_session import session as session_module
+from locust_session.crew import Node
 from locust_session.load import Second
 from locust_session.node import NodeSession
-from locust_session.wire import ToMaster, ToNodes
+from locust_session.wire import ToMaster, ToNodes, pack, unpack
 from mm2_users.replication_user import ReplicationUser
 from run_record.store import RunRecord
 from scenarios.errors import ExitCode, Mm2gateError, Refused
@@ -165,10 +167,41 @@ def test_workers_that_left_or_went_missing_are_told_to_the_run(ui):
         runner.clients[name] = WorkerNode(name, state=state)
     session = session_of(ui)
     session.runner = runner
-    nodes = dict.fromkeys(("here", "silent", "gone"))
+    crew = SimpleNamespace(by_id=dict.fromkeys(("here", "silent", "gone")))
     over = SimpleNamespace(is_set=lambda: False)
-    session._look_for_lost_workers(SimpleNamespace(nodes=nodes, node_lost=lost.append, over=over))
+    session._look_for_lost_workers(SimpleNamespace(crew=crew, node_lost=lost.append, over=over))
     assert sorted(lost) == ["gone", "silent"]
+
+
+def test_what_a_node_of_the_run_before_still_has_to_say_is_not_taken_for_this_ones(ui):
+    start(ui)
+    session = session_of(ui)
+    while session.conductor is None or session.conductor.directory is None:
+        gevent.sleep(0.001)
+    crew, name = session.conductor.crew, session.conductor.directory.name
+    crew.by_id["n"] = Node("n", "host", 1)
+
+    def say(kind: ToMaster, run_id: str, data: dict) -> None:
+        ui.runner.custom_messages[kind][0](environment=ui, msg=Message(kind, pack(run_id, data), "n"))
+
+    for stale in ("20260301T100000Z-phase1_smoke", f"{name}-2"):
+        say(ToMaster.ACCOUNT, stale, {"phases": {}})
+        say(ToMaster.SECOND, stale, Second(sent=7).to_wire())
+        say(ToMaster.TROUBLE, stale, {"message": "stale", "exit_code": 40})
+    assert crew.by_id["n"].account is None
+    assert crew.states.total("sent") == 0
+    assert not session.conductor.ending
+    say(ToMaster.SECOND, name, Second(sent=5).to_wire())
+    say(ToMaster.ACCOUNT, name, {"phases": {}})
+    assert crew.states.total("sent") == 5
+    assert crew.by_id["n"].account == {"phases": {}}
+    session._judged.wait(3)
+
+
+def test_sums_of_latencies_beyond_64_bits_cross_the_wire_unchanged():
+    account = {"latency": {"one": {"e2e": {"sum_ns": 2**64 + 1, "min_ns": -(2**63) - 1}}}, "n": 2**200}
+    carried = Message.unserialize(Message(ToMaster.ACCOUNT, pack("run", account), "n").serialize())
+    assert unpack(carried.data) == ("run", account)
 
 
 # --- a node ----------------------------------------------------------------------------------------------------------
@@ -207,14 +240,14 @@ def make_node(files):
     def make(load: Load):
         environment = Environment(parsed_options=chosen(files))
         runner = environment.create_local_runner()
-        sent: list[tuple[str, dict]] = []
+        sent: list[tuple[str, str, dict]] = []
         for kind in ToMaster:
-            runner.register_message(kind, lambda msg, kind=kind, **_: sent.append((kind, msg.data)))
+            runner.register_message(kind, lambda msg, kind=kind, **_: sent.append((kind, *unpack(msg.data))))
         node = NodeSession(environment, lambda *_: load)
         node.host()
 
-        def tell(kind: ToNodes, **data) -> None:
-            runner.send_message(kind, data)
+        def tell(kind: ToNodes, run_id: str = "run", **data) -> None:
+            runner.send_message(kind, pack(run_id, data))
             gevent.sleep(0.01)
 
         return node, tell, sent
@@ -222,11 +255,11 @@ def make_node(files):
     return make
 
 
-PREPARE = {"run_id": "run", "index": 0, "senders": 1, "scenario_sha256": plan().loaded_scenario.sha256}
+PREPARE = {"index": 0, "senders": 1, "scenario_sha256": plan().loaded_scenario.sha256}
 
 
 def kinds(sent) -> list[str]:
-    return [str(kind) for kind, _ in sent]
+    return [str(kind) for kind, _, _ in sent]
 
 
 def test_a_node_offers_itself_prepares_reports_and_gives_its_account(make_node):
@@ -246,7 +279,7 @@ def test_another_scenario_here_than_on_the_master_is_trouble(make_node):
     node, tell, sent = make_node(Load())
     tell(ToNodes.PREPARE, **(PREPARE | {"scenario_sha256": "other"}))
     assert sent[-1][0] == ToMaster.TROUBLE
-    assert "is not the master's" in sent[-1][1]["message"]
+    assert "is not the master's" in sent[-1][2]["message"]
     node.close()
 
 
@@ -261,7 +294,7 @@ def test_what_goes_wrong_while_preparing_is_told_with_its_code(make_node, error,
     node, tell, sent = make_node(Load(prepare=fail))
     tell(ToNodes.PREPARE, **PREPARE)
     assert sent[-1][0] == ToMaster.TROUBLE
-    assert sent[-1][1]["exit_code"] == code
+    assert sent[-1][2]["exit_code"] == code
     node.close()
 
 
@@ -272,7 +305,7 @@ def test_a_second_that_cannot_be_had_is_trouble_not_silence(make_node):
     node, tell, sent = make_node(Load(second=fail))
     tell(ToNodes.PREPARE, **PREPARE)
     gevent.sleep(1.1)
-    assert sent[-1] == (ToMaster.TROUBLE, {"message": "the load failed: RuntimeError: boom", "exit_code": 70})
+    assert sent[-1] == (ToMaster.TROUBLE, "run", {"message": "the load failed: RuntimeError: boom", "exit_code": 70})
     node.close()
 
 
@@ -289,9 +322,41 @@ def test_a_message_before_the_node_takes_part_is_trouble_said_in_words(make_node
     node, tell, sent = make_node(Load())
     node.close()
     tell(ToNodes.CANARIES)
-    assert "before this node had started one" in sent[-1][1]["message"]
+    assert "before this node had started one" in sent[-1][2]["message"]
     tell(ToNodes.STOP_SENDING)
     assert len(sent) == 2
+
+
+def test_a_node_does_not_obey_the_orders_of_another_run(make_node):
+    load = Load()
+    node, tell, sent = make_node(load)
+    tell(ToNodes.PREPARE, **PREPARE)
+    tell(ToNodes.STOP_SENDING, "another")
+    tell(ToNodes.FINISH, "another", committed={})
+    assert not load.stopped
+    assert not load.finished
+    assert kinds(sent) == ["mm2gate.ready", "mm2gate.prepared"]
+    tell(ToNodes.FINISH, committed={})
+    assert load.finished
+    assert [run_id for _, run_id, _ in sent] == ["", "run", "run", "run"]
+    node.close()
+
+
+def test_an_account_that_comes_late_still_says_which_run_it_is_of(make_node):
+    class Slow(Load):
+        def finish(self, committed):
+            gevent.sleep(0.05)
+            return super().finish(committed)
+
+    node, tell, sent = make_node(Slow())
+    tell(ToNodes.PREPARE, **PREPARE)
+    tell(ToNodes.FINISH, committed={})
+    node.close()
+    node.host()
+    tell(ToNodes.PREPARE, "the next", **PREPARE)
+    gevent.sleep(0.1)
+    assert [(str(kind), run_id) for kind, run_id, _ in sent if kind == ToMaster.ACCOUNT] == [("mm2gate.account", "run")]
+    node.close()
 
 
 def test_an_engine_that_breaks_ends_the_run_instead_of_being_tried_again(monkeypatch):

@@ -1,0 +1,27 @@
+"""A broker that goes away after the guards, while a run is prepared, is one sentence and exit 40, not a bug of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from clients.kafka import RecordConsumer, RecordProducer
+from scenarios.errors import Unreachable
+from scenarios.scenario import ProducerSettings
+from tests.scenarios.examples import environment
+
+
+def test_reading_positions_that_cannot_be_had_name_the_cluster():
+    where = environment()
+    consumer = RecordConsumer(where.environment.target, where, name="run")
+    with pytest.raises(Unreachable, match=r"^target cluster at 127\.0\.0\.1:2: .*is it up\?$") as refused:
+        consumer.start_at_end([("source.mm2gate.a", 0)], timeout_s=0.2)
+    consumer.close()
+    assert refused.value.exit_code == 40
+
+
+def test_metadata_that_cannot_be_had_names_cluster_and_topic():
+    where = environment()
+    producer = RecordProducer(where.environment.source, where, ProducerSettings())
+    with pytest.raises(Unreachable, match=r"^source cluster at 127\.0\.0\.1:1: no metadata of mm2gate\.a"):
+        producer.know(["mm2gate.a"], timeout_s=0.2)
+    producer.close(0.1)
