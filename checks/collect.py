@@ -16,15 +16,16 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from checks.metric_profiles import PROFILES, MetricProfile, Role, detect, job_matcher
+from checks.metric_profiles import CONFLUENT_MIRROR, PROFILES, Detected, MetricProfile, Role, detect, job_matcher
 from checks.record_inputs import environment_of
 from checks.redaction import redacted_connectors
 from checks.windows import Windows
 from clients.connect import Connect
-from clients.prometheus import Answer, Prometheus
+from clients.prometheus import PASSING_STATUSES, Answer, Prometheus
 from run_record.store import SEAL, RunRecord, sums, write_json, write_text
 from scenarios.environment import Environment, LoadedEnvironment
 from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused, RunRecordError
@@ -36,6 +37,8 @@ PATIENCE_SCRAPES = 3
 CONNECT_TIMEOUT_S = 5.0
 #: How long Prometheus may take to answer one question, retries included; when it says nothing, no other is asked.
 PROMETHEUS_BUDGET_S = 10.0
+#: How long it may take to answer all of them: a day is some 800 questions.
+COLLECTION_BUDGET_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +93,10 @@ def collect(record: RunRecord, *, clock: Clock | None = None) -> Path:
     _ask_connect(environment, writer)
     windows = Windows.of(record, environment.environment)
     completed = record.sealed and record.manifest.ending is not None and not record.manifest.ending.aborted
-    profile = _ask_prometheus(environment, windows, writer, clock, wait=completed)
+    head = _ask_prometheus(environment, windows, writer, clock, wait=completed)
     writer.seal(
         collected_at_ns=int(clock.now_s() * 1e9),
-        profile=profile.name,
+        **head,
         prometheus_url=environment.environment.prometheus.url,
         connect_urls=list(environment.environment.connect.urls),
         windows=None if windows is None else asdict(windows),
@@ -110,8 +113,8 @@ def look(record: RunRecord, windows: Windows | None, directory: Path, *, clock: 
     environment = environment_of(record.manifest)
     writer = _Writer(directory=directory)
     _ask_connect(environment, writer)
-    profile = _ask_prometheus(environment, windows, writer, clock, wait=False)
-    return {"profile": profile.name, "answers": writer.entries}
+    head = _ask_prometheus(environment, windows, writer, clock, wait=False)
+    return {**head, "answers": writer.entries}
 
 
 # Prometheus.
@@ -119,32 +122,62 @@ def look(record: RunRecord, windows: Windows | None, directory: Path, *, clock: 
 
 def _ask_prometheus(
     environment: LoadedEnvironment, windows: Windows | None, writer: _Writer, clock: Clock, *, wait: bool
-) -> MetricProfile:
-    profile = next(iter(PROFILES.values()))
+) -> dict[str, Any]:
+    """Asks for every metric and says, for the index, under which names, and how far Prometheus's clock is from ours."""
+    wanted = environment.environment.prometheus.metric_profile
+    detected = Detected(profile=CONFLUENT_MIRROR if wanted is None else PROFILES[wanted])
+    clock_offset: dict[str, float] | None = None
     if windows is None:
-        return profile
-    roles = [Role.UP, *profile.metrics]
+        return _head(detected, wanted, clock_offset)
+    deadline_s = time.monotonic() + COLLECTION_BUDGET_S
     try:
         prometheus = Prometheus.of(environment, budget_s=PROMETHEUS_BUDGET_S)
+        clock_offset = _clock_offset(prometheus, clock)
         if wait:
             _wait_for_scrape(prometheus, environment.environment, windows, clock)
-        profile = detect(_names_present(prometheus, environment.environment, windows))
+        detected = detect(_names_present(prometheus, environment.environment, windows), wanted=wanted)
     except Refused as error:
-        writer.entries += [_metric_entry(profile, role, environment.environment, error=str(error)) for role in roles]
-        return profile
-    silent: MetricsUnavailable | None = None
-    for role in [Role.UP, *profile.metrics]:
+        for role in (Role.UP, *detected.profile.metrics):
+            writer.entries.append(_metric_entry(detected.profile, role, environment.environment, error=str(error)))
+        return _head(detected, wanted, clock_offset)
+    silent: str | None = None
+    for role in (Role.UP, *detected.profile.metrics):
+        if silent is None and time.monotonic() > deadline_s:
+            silent = f"Prometheus at {prometheus.url}: not all was answered within {COLLECTION_BUDGET_S:g} s"
         if silent is not None:
             # It said nothing for a whole budget: asking on would take as long again for each metric.
-            entry = _metric_entry(profile, role, environment.environment, error=str(silent))
-            writer.entries.append(entry)
+            writer.entries.append(_metric_entry(detected.profile, role, environment.environment, error=silent))
             continue
         try:
-            _ask_metric(prometheus, profile, role, environment.environment, windows, writer, clock)
+            _ask_metric(prometheus, detected.profile, role, environment.environment, windows, writer, clock)
         except MetricsUnavailable as error:
-            writer.entries.append(_metric_entry(profile, role, environment.environment, error=str(error)))
-            silent = error if error.status is None else None
-    return profile
+            writer.entries.append(_metric_entry(detected.profile, role, environment.environment, error=str(error)))
+            silent = str(error) if error.status is None or error.status in PASSING_STATUSES else None
+    return _head(detected, wanted, clock_offset)
+
+
+def _head(detected: Detected, wanted: str | None, clock_offset: dict[str, float] | None) -> dict[str, Any]:
+    return {
+        "profile": detected.profile.name,
+        "profile_named": wanted is not None,
+        "profile_others": list(detected.others),
+        "profile_missing": [role.value for role in detected.missing],
+        "profile_strangers": list(detected.strangers),
+        "prometheus_clock": clock_offset,
+    }
+
+
+def _clock_offset(prometheus: Prometheus, clock: Clock) -> dict[str, float] | None:
+    """How far Prometheus's clock is ahead of ours, give or take the time that asking took; None if it does not say."""
+    asked_s = clock.now_s()
+    said_s = prometheus.now_s()
+    answered_s = clock.now_s()
+    if said_s is None:
+        return None
+    return {
+        "offset_s": round(said_s - (asked_s + answered_s) / 2, 3),
+        "uncertainty_s": round((answered_s - asked_s) / 2, 3),
+    }
 
 
 def _wait_for_scrape(prometheus: Prometheus, environment: Environment, windows: Windows, clock: Clock) -> None:
@@ -165,14 +198,24 @@ def _only_value(answer: Answer) -> float:
         return -math.inf
 
 
-def _names_present(prometheus: Prometheus, environment: Environment, windows: Windows) -> set[str]:
-    query = f'count by (__name__) ({{{job_matcher(environment)},__name__=~"kafka_.+"}})'
-    names: set[str] = set()
-    for at_s in (windows.start_s, windows.watched_s):
+def _names_present(prometheus: Prometheus, environment: Environment, windows: Windows) -> Iterator[tuple[str, str]]:
+    """(metric name, instance) of what was there as the load began or as the watch ended; producers' names once more
+    with the label of their client."""
+    job = job_matcher(environment)
+    labels = sorted({profile.client_label for profile in PROFILES.values()})
+    buffers = "kafka_producer.*_buffer_available_bytes"
+    queries = (
+        f'count by (__name__, instance) ({{{job},__name__=~"kafka_.+"}})',
+        f'count by (__name__, instance, {", ".join(labels)}) ({{{job},__name__=~"{buffers}"}})',
+    )
+    for query, at_s in product(queries, (windows.start_s, windows.watched_s)):
         for item in prometheus.query(query, at_s=at_s).result:
-            if isinstance(item, dict):
-                names.add(str(item.get("metric", {}).get("__name__", "")))
-    return names
+            found = item.get("metric") if isinstance(item, dict) else None
+            if not isinstance(found, dict):
+                continue
+            name, instance = str(found.get("__name__", "")), str(found.get("instance", ""))
+            yield name, instance
+            yield from ((f"{name}{{{label}}}", instance) for label in labels if found.get(label))
 
 
 def _ask_metric(

@@ -62,6 +62,17 @@ def connectors_seen(environment: Environment, connectors: Any, workers: Any) -> 
         raise UnreadableAnswer(f"not an answer of Kafka Connect ({type(error).__name__})") from None
 
 
+def workers_seen(connectors: Any) -> tuple[str, ...]:
+    """Addresses of the workers on which connectors or tasks are, in order; of connect-connectors.json, which may be
+    missing. Raises UnreadableAnswer."""
+    try:
+        statuses = [content["status"] for content in (connectors or {}).values()]
+        parts = [part for status in statuses for part in (status["connector"], *status.get("tasks", ()))]
+        return tuple(sorted({str(part["worker_id"]) for part in parts if part.get("worker_id")}))
+    except (LookupError, TypeError, AttributeError) as error:
+        raise UnreadableAnswer(f"not an answer of Kafka Connect ({type(error).__name__})") from None
+
+
 def _connectors_seen(environment: Environment, connectors: Any, workers: Any) -> tuple[ConnectorSeen, ...]:
     names = environment.connect.connectors
     silent = {urlsplit(worker["url"]).netloc for worker in workers or () if "error" in worker}

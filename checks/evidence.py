@@ -75,6 +75,17 @@ class Evidence:
             ) from None
 
     @property
+    def strangers(self) -> tuple[str, ...]:
+        """Workers whose metrics go by another profile's names only, so that every sum leaves them out."""
+        return tuple(self.index.get("profile_strangers", ()))
+
+    @property
+    def clock_offset(self) -> tuple[float, float] | None:
+        """Seconds by which Prometheus's clock was ahead of the collector's, and how sure that is; None if not known."""
+        found = self.index.get("prometheus_clock")
+        return None if found is None else (float(found["offset_s"]), float(found["uncertainty_s"]))
+
+    @property
     def seal(self) -> str:
         """The text of the seal."""
         return (self.directory / SEAL).read_text(encoding="utf-8")

@@ -1,80 +1,44 @@
-"""Names of MM2's metrics. They differ with the exporter's configuration; a profile holds one set of names.
+"""Which names an exporter's configuration gives MM2's metrics: a profile, found by what Prometheus has.
 
-`confluent_mirror` has the names that the runbook's panels query: those of Confluent's jmx_exporter rules for Connect,
-plus the usual rule for `kafka.connect.mirror`. From version 1.0 on, jmx_exporter strips `_total` from names that are
-not typed as counters, so a counter is looked for with the suffix and without.
+A profile is a naming of Connect's beans and a naming of the mirrors' (checks/metric_names.py), under one name:
+`confluent_mirror` has the names that the runbook's panels query. Its parts are looked for apart, worker by worker: a
+worker under another configuration than the rest would be left out of every sum, so that is an objection, not a choice.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
+from checks.metric_names import (
+    CONFLUENT,
+    CONNECT_BEANS,
+    KAFKA_4_3,
+    MIRROR_ATTRIBUTES,
+    MIRROR_RULE,
+    OFFICIAL,
+    OTHER_NAMES,
+    STRIMZI,
+    STRIMZI_MIRROR,
+    ConnectNaming,
+    MirrorNaming,
+)
+from checks.metric_roles import Filter, Job, MetricName, Role
 from scenarios.environment import Environment
 
-
-class Role(StrEnum):
-    """What the judge needs to know, whatever it is called."""
-
-    UP = "up"
-    POLL_TOTAL = "poll_total"
-    WRITE_TOTAL = "write_total"
-    ACTIVE_COUNT = "active_count"
-    OFFSET_COMMIT_MAX = "offset_commit_max"
-    FAILED_TASKS = "failed_tasks"
-    RECORD_COUNT = "record_count"
-    LATENCY_AVG = "latency_avg"
-    LATENCY_MAX = "latency_max"
-    BYTE_COUNT = "byte_count"
-    OFFSET_COMMIT_FAILURE = "offset_commit_failure"
-    TASK_ERRORS = "task_errors"
-    TASK_FAILURES = "task_failures"
-    TASK_SKIPPED = "task_skipped"
-    BUFFER_AVAILABLE = "buffer_available"
-    BUFFER_TOTAL = "buffer_total"
-    THROTTLE_MAX = "throttle_max"
-    PROCESS_CPU = "process_cpu"
-    HEAP_USED = "heap_used"
-    HEAP_MAX = "heap_max"
-    NODE_CPU_IDLE = "node_cpu_idle"
-    NODE_MEMORY_AVAILABLE = "node_memory_available"
-    NODE_MEMORY_TOTAL = "node_memory_total"
-    NODE_NETWORK_TROUBLE = "node_network_trouble"
-
-
-class Job(StrEnum):
-    """Whose scrape job a metric comes from."""
-
-    CONNECT = "connect"
-    NODES = "nodes"
-
-
-class Filter(StrEnum):
-    """Which of a metric's series are ours."""
-
-    NONE = "none"
-    CONNECTOR = "connector"  # the source connector's
-    PREFIX = "prefix"  # mirrors of topics inside the prefix
-    PRODUCER = "producer"  # producers of the source connector's tasks, under Connect's own client ids
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricName:
-    """A metric under one profile. `counter`: its name may lack `_total`. `also`: other names that it goes by, all of
-    which are taken. `matchers` are PromQL as it stands."""
-
-    name: str
-    filter: Filter = Filter.NONE
-    counter: bool = False
-    also: tuple[str, ...] = ()
-    matchers: tuple[str, ...] = ()
-    job: Job = Job.CONNECT
-
-    @property
-    def base(self) -> str:
-        return self.name.removesuffix("_total") if self.counter else self.name
+__all__ = [
+    "CONFLUENT_MIRROR",
+    "PROFILES",
+    "Detected",
+    "Filter",
+    "Job",
+    "MetricName",
+    "MetricProfile",
+    "Role",
+    "detect",
+    "job_matcher",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +46,7 @@ class MetricProfile:
     """Metric and label names of one exporter configuration."""
 
     name: str
-    metrics: dict[Role, MetricName]
+    metrics: Mapping[Role, MetricName]
     connector_label: str = "connector"
     task_label: str = "task"
     topic_label: str = "topic"
@@ -115,67 +79,21 @@ class MetricProfile:
 
 
 _QUOTE = '"'
-_CONNECT = "kafka_connect"
-_MIRROR = "kafka_connect_mirror_source_connector"
-_ERRORS = f"{_CONNECT}_task_error_metrics"
-_PRODUCER = "kafka_producer_producer_metrics"
+CONNECT_NAMINGS = (CONFLUENT, OFFICIAL, STRIMZI)
+MIRROR_NAMINGS = (MIRROR_RULE, STRIMZI_MIRROR, KAFKA_4_3)
 
-CONFLUENT_MIRROR = MetricProfile(
-    name="confluent_mirror",
-    metrics={
-        Role.POLL_TOTAL: MetricName(
-            name=f"{_CONNECT}_source_task_metrics_source_record_poll_total", filter=Filter.CONNECTOR, counter=True
-        ),
-        Role.WRITE_TOTAL: MetricName(
-            name=f"{_CONNECT}_source_task_metrics_source_record_write_total", filter=Filter.CONNECTOR, counter=True
-        ),
-        Role.ACTIVE_COUNT: MetricName(
-            name=f"{_CONNECT}_source_task_metrics_source_record_active_count", filter=Filter.CONNECTOR
-        ),
-        Role.OFFSET_COMMIT_MAX: MetricName(
-            name=f"{_CONNECT}_connector_task_metrics_offset_commit_max_time_ms", filter=Filter.CONNECTOR
-        ),
-        Role.FAILED_TASKS: MetricName(
-            name=f"{_CONNECT}_connect_worker_metrics_connector_failed_task_count", filter=Filter.CONNECTOR
-        ),
-        Role.RECORD_COUNT: MetricName(name=f"{_MIRROR}_record_count", filter=Filter.PREFIX),
-        Role.LATENCY_AVG: MetricName(name=f"{_MIRROR}_replication_latency_ms_avg", filter=Filter.PREFIX),
-        Role.LATENCY_MAX: MetricName(name=f"{_MIRROR}_replication_latency_ms_max", filter=Filter.PREFIX),
-        Role.BYTE_COUNT: MetricName(name=f"{_MIRROR}_byte_count", filter=Filter.PREFIX),
-        Role.OFFSET_COMMIT_FAILURE: MetricName(
-            name=f"{_CONNECT}_connector_task_metrics_offset_commit_failure_percentage", filter=Filter.CONNECTOR
-        ),
-        Role.TASK_ERRORS: MetricName(name=f"{_ERRORS}_total_record_errors", filter=Filter.CONNECTOR),
-        Role.TASK_FAILURES: MetricName(name=f"{_ERRORS}_total_record_failures", filter=Filter.CONNECTOR),
-        Role.TASK_SKIPPED: MetricName(name=f"{_ERRORS}_total_records_skipped", filter=Filter.CONNECTOR),
-        Role.BUFFER_AVAILABLE: MetricName(name=f"{_PRODUCER}_buffer_available_bytes", filter=Filter.PRODUCER),
-        Role.BUFFER_TOTAL: MetricName(name=f"{_PRODUCER}_buffer_total_bytes", filter=Filter.PRODUCER),
-        Role.THROTTLE_MAX: MetricName(name=f"{_PRODUCER}_produce_throttle_time_max", filter=Filter.PRODUCER),
-        Role.PROCESS_CPU: MetricName(name="process_cpu_seconds_total", counter=True),
-        # The agent's own metrics of the JVM: named one way up to 0.20, the other way from 1.0 on.
-        Role.HEAP_USED: MetricName(
-            name="jvm_memory_used_bytes", also=("jvm_memory_bytes_used",), matchers=('area="heap"',)
-        ),
-        Role.HEAP_MAX: MetricName(
-            name="jvm_memory_max_bytes", also=("jvm_memory_bytes_max",), matchers=('area="heap"',)
-        ),
-        Role.NODE_CPU_IDLE: MetricName(name="node_cpu_seconds_total", matchers=('mode="idle"',), job=Job.NODES),
-        Role.NODE_MEMORY_AVAILABLE: MetricName(name="node_memory_MemAvailable_bytes", job=Job.NODES),
-        Role.NODE_MEMORY_TOTAL: MetricName(name="node_memory_MemTotal_bytes", job=Job.NODES),
-        Role.NODE_NETWORK_TROUBLE: MetricName(
-            name="node_network_receive_drop_total",
-            also=(
-                "node_network_receive_errs_total",
-                "node_network_transmit_drop_total",
-                "node_network_transmit_errs_total",
-            ),
-            matchers=('device!="lo"',),
-            job=Job.NODES,
-        ),
-    },
-)
 
-PROFILES: dict[str, MetricProfile] = {profile.name: profile for profile in (CONFLUENT_MIRROR,)}
+def _profile(connect: ConnectNaming, mirror: MirrorNaming) -> MetricProfile:
+    return MetricProfile(
+        name=connect.name if connect.name == mirror.name else f"{connect.name}_{mirror.name}",
+        metrics={**connect.metrics(), **mirror.metrics(), **OTHER_NAMES},
+        client_label=connect.client_label,
+    )
+
+
+_BY_NAMING = {(c.name, m.name): _profile(c, m) for c in CONNECT_NAMINGS for m in MIRROR_NAMINGS}
+PROFILES: dict[str, MetricProfile] = {profile.name: profile for profile in _BY_NAMING.values()}
+CONFLUENT_MIRROR = PROFILES["confluent_mirror"]
 
 
 def job_matcher(environment: Environment, job: Job = Job.CONNECT) -> str:
@@ -184,14 +102,79 @@ def job_matcher(environment: Environment, job: Job = Job.CONNECT) -> str:
     return f"job={_string(jobs.nodes if job is Job.NODES else jobs.connect)}"
 
 
-def detect(names: Iterable[str]) -> MetricProfile:
-    """The profile that most of the names present belong to; the first one when none is present at all."""
-    present = {name.removesuffix("_total") for name in names}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detected:
+    """The profile to use. `others`: names of other profiles' parts that are there as well. `missing`: roles of which no
+    worker shows a metric: the configuration has no rule for them. `strangers`: workers whose metrics go by another
+    profile's names only, so that this one's leave them out."""
 
-    def matches(profile: MetricProfile) -> int:
-        return sum(metric.name.removesuffix("_total") in present for metric in profile.metrics.values())
+    profile: MetricProfile
+    others: tuple[str, ...] = ()
+    missing: tuple[Role, ...] = ()
+    strangers: tuple[str, ...] = ()
 
-    return max(PROFILES.values(), key=matches)
+
+def detect(present: Iterable[tuple[str, str]], *, wanted: str | None = None) -> Detected:
+    """The profile of the (metric name, instance) pairs that Prometheus has; `wanted` when the environment names one.
+
+    A name may carry the label of its client as `name{label}`: nothing else tells two of the namings apart.
+
+    Of Connect's namings, and of the mirrors', the one that most workers show, then the one with most metrics, then
+    the one named first here; with nothing present the first of each.
+    """
+    instances: dict[str, set[str]] = {}
+    for name, instance in present:
+        instances.setdefault(name, set()).add(instance)
+    connect = {naming.name: _found(_names_of(naming), instances) for naming in CONNECT_NAMINGS}
+    mirror = {naming.name: _found(_names_of(naming), instances) for naming in MIRROR_NAMINGS}
+    best = max(connect, key=lambda name: connect[name].rank), max(mirror, key=lambda name: mirror[name].rank)
+    profile = _BY_NAMING[best] if wanted is None else PROFILES[wanted]
+    chosen = next(key for key, one in _BY_NAMING.items() if one is profile)
+    return Detected(
+        profile=profile,
+        others=(*_others(connect, chosen[0]), *_others(mirror, chosen[1])),
+        missing=tuple(
+            role
+            for role in (*CONNECT_BEANS, *MIRROR_ATTRIBUTES)
+            if instances and not any(name in instances for name in profile.metrics[role].names)
+        ),
+        strangers=tuple(sorted(_strangers(connect, chosen[0]) | _strangers(mirror, chosen[1]))),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What is there of one naming: the workers that show it, and how many of its roles they show."""
+
+    instances: frozenset[str]
+    roles: int
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return len(self.instances), self.roles
+
+
+def _names_of(naming: ConnectNaming | MirrorNaming) -> list[frozenset[str]]:
+    """For each role its names, and the mark of the naming's clients."""
+    metrics = naming.metrics()
+    names = [metric.names for metric in metrics.values()]
+    if isinstance(naming, ConnectNaming):
+        names.append(frozenset({f"{metrics[Role.BUFFER_AVAILABLE].name}{{{naming.client_label}}}"}))
+    return names
+
+
+def _found(roles: Iterable[frozenset[str]], instances: Mapping[str, set[str]]) -> _Found:
+    known = [frozenset[str]().union(*(instances.get(name, ()) for name in names)) for names in roles]
+    return _Found(instances=frozenset[str]().union(*known), roles=sum(bool(one) for one in known))
+
+
+def _others(found: Mapping[str, _Found], chosen: str) -> list[str]:
+    """Namings that are there beside the chosen one, and are not just names that it shares with them."""
+    return [name for name, one in found.items() if name != chosen and one.rank >= found[chosen].rank > (0, 0)]
+
+
+def _strangers(found: Mapping[str, _Found], chosen: str) -> set[str]:
+    return set().union(*(one.instances for one in found.values())) - found[chosen].instances
 
 
 def _regex(text: str) -> str:

@@ -29,14 +29,16 @@ FIRST_PAUSE_S = 0.5
 #: Answers that may be different in a moment: rate limit, bad gateway, not ready, gateway timeout.
 PASSING_STATUSES = frozenset({429, 502, 503, 504})
 RESULT_TYPES = frozenset({"matrix", "vector", "scalar", "string"})
+#: Series that an answer may have; newer Prometheus cuts there and warns, older ones do not know the parameter.
+SERIES_MOST = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One query and what came back. `body` is the answer as received; `at_s` the Unix time it was asked for."""
+    """One query and what came back. `body` is the answer as received; `at_s` the Unix time it was asked for, if any."""
 
     query: str
-    at_s: float
+    at_s: float | None
     status: int
     body: str
     result_type: str
@@ -73,10 +75,19 @@ class Prometheus:
         login = resolve_login(environment, prometheus.login, of="Prometheus")
         return cls(prometheus.url, login=login, timeout_s=timeout_s, budget_s=budget_s)
 
-    def query(self, query: str, *, at_s: float) -> Answer:
+    def now_s(self) -> float | None:
+        """What Prometheus's clock shows, Unix seconds; None when it says something else. Raises MetricsUnavailable."""
+        answer = self.query("time()", at_s=None)
+        try:
+            return float(answer.result[1])
+        except (LookupError, TypeError, ValueError):
+            return None
+
+    def query(self, query: str, *, at_s: float | None) -> Answer:
         """The answer to an instant query; a range selector `metric[60s]` brings raw points with their scrape times.
 
-        Raises MetricsUnavailable when there was no trustworthy answer within the budget.
+        `at_s` None is now, by Prometheus's clock. Raises MetricsUnavailable when there was no trustworthy answer within
+        the budget.
         """
         deadline = time.monotonic() + self._budget_s
         pause_s = FIRST_PAUSE_S
@@ -90,10 +101,12 @@ class Prometheus:
             time.sleep(pause_s)
             pause_s *= 2
 
-    def _ask(self, query: str, at_s: float, *, timeout_s: float) -> Answer:
+    def _ask(self, query: str, at_s: float | None, *, timeout_s: float) -> Answer:
         self._seen.clear()
         # Thanos answers with what it has and a warning unless told not to; Prometheus ignores the parameter.
-        params = {"time": f"{at_s:.3f}", "partial_response": "false"}
+        params = {"partial_response": "false", "timeout": f"{timeout_s:.3f}", "limit": str(SERIES_MOST)}
+        if at_s is not None:
+            params["time"] = f"{at_s:.3f}"
         try:
             self._api.custom_query(query, params=params, timeout=timeout_s)
         except (PrometheusApiClientException, requests.JSONDecodeError, LookupError, TypeError):
@@ -104,7 +117,7 @@ class Prometheus:
             raise MetricsUnavailable(f"Prometheus at {self.url}: no answer")
         return self._read(self._seen[-1], query, at_s)
 
-    def _read(self, response: requests.Response, query: str, at_s: float) -> Answer:
+    def _read(self, response: requests.Response, query: str, at_s: float | None) -> Answer:
         status, body = response.status_code, response.text
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
             raise self._bad(status, "login refused; see prometheus.login in the environment file")

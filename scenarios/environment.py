@@ -105,12 +105,27 @@ class PrometheusJobs(StrictModel):
     nodes: str = "node-exporter"
 
 
+#: How exporters' configurations name MM2's metrics: Connect's part, and the mirrors' part where it is another's.
+MetricProfileName = Literal[
+    "confluent_mirror",
+    "confluent_strimzi",
+    "confluent_kafka43",
+    "official_mirror",
+    "official_strimzi",
+    "official_kafka43",
+    "strimzi_mirror",
+    "strimzi",
+    "strimzi_kafka43",
+]
+
+
 class Prometheus(StrictModel):
     """The Prometheus that scrapes the workers, and how often it does."""
 
     url: HttpUrl
     scrape_interval: DurationS = 15.0
     jobs: PrometheusJobs = PrometheusJobs()
+    metric_profile: MetricProfileName | None = Field(None, description="found by what Prometheus has, unless named")
     login: HttpLogin | None = None
 
 

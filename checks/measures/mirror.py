@@ -37,10 +37,64 @@ def ours(run: Run) -> Callable[[Series], bool]:
 def mirrored(
     run: Run, spec: MeasureSpec, role: Role, *, counter: bool = False, window: Window | None = None
 ) -> Scraped | Measurement:
-    """A role's series on the topics of the plan, one per partition."""
+    """A role's series on the topics of the plan, one per partition, and none of them missing: MM2 has the sensors of
+    all partitions from the start, so a worker whose exporter is not scraped shows here."""
     profile = run.evidence.profile
     identity = (profile.topic_label, profile.partition_label)
-    return scraped(run, spec, role, counter=counter, identity=identity, only=ours(run), window=window)
+    found = scraped(run, spec, role, counter=counter, identity=identity, only=ours(run), window=window)
+    if isinstance(found, Measurement):
+        return found
+    seen = {(one.label(identity[0]), one.label(identity[1])) for one in found.series}
+    missing = [
+        f"{topic.remote}-{partition}"
+        for topic in run.record.manifest.topics
+        for partition in range(topic.partitions)
+        if (topic.remote, str(partition)) not in seen
+    ]
+    if not missing:
+        return found
+    return Measurement.missing(
+        Code.PARTITIONS_MISSING,
+        unit=spec.unit,
+        source=found.metric.query,
+        window=found.window,
+        missing=len(missing),
+        planned=len(missing) + len(seen),
+        example=missing[0],
+    )
+
+
+#: MM2's clock stops at the target's acknowledgement, ours when the record is read: later, on one clock. By more than
+#: this the other way round, the two clocks differ.
+CLOCKS_APART_MS = 1000.0
+CLOCKS_APART_SHARE = 0.2
+
+
+def latency_gauge(run: Run, spec: MeasureSpec, found: Scraped, value: float | None) -> Measurement:
+    """The measurement of a latency that MM2 took on its worker's clock, from timestamps of the producer's."""
+    source, window = found.metric.query, found.window
+    negative = sum(int((one.values < 0).sum()) for one in found.within())
+    if negative:
+        return Measurement.missing(
+            Code.NEGATIVE_LATENCIES, unit=spec.unit, source=source, window=window, count=negative
+        )
+    ours_ms = largest_of_ours_ms(run)
+    if value is None or ours_ms is None or value <= ours_ms + max(CLOCKS_APART_MS, CLOCKS_APART_SHARE * ours_ms):
+        return gauge(found, spec, value)
+    return Measurement.missing(
+        Code.CLOCKS_DISAGREE, unit=spec.unit, source=source, window=window, mm2_ms=value, ours_ms=ours_ms
+    )
+
+
+def largest_of_ours_ms(run: Run) -> float | None:
+    """Our largest end-to-end latency, if every record of the run is in it and MM2's gauges show no others: a canary's,
+    in a plan without silence before its load."""
+    silent = any(phase.kind == "silence" for phase in run.record.manifest.phases)
+    counts = run.counts
+    if not silent or counts is None or counts.backlog or run.worker_lost or run.read_refused:
+        return None
+    largest = [kinds["e2e"].max_ms for kinds in run.record.latency.values() if "e2e" in kinds and kinds["e2e"].count]
+    return max(largest, default=None)
 
 
 def _record_counts(run: Run, spec: MeasureSpec) -> Counted | Measurement:
@@ -66,7 +120,7 @@ def latency_max(run: Run, spec: MeasureSpec) -> Measurement:
     found = mirrored(run, spec, Role.LATENCY_MAX)
     if isinstance(found, Measurement):
         return found
-    return gauge(found, spec, largest_value(found.within()))
+    return latency_gauge(run, spec, found, largest_value(found.within()))
 
 
 @measures("mm2.latency_avg")
@@ -99,9 +153,9 @@ def latency_avg(run: Run, spec: MeasureSpec) -> Measurement:
     else:
         parts = _number_of_each_scrape(busy, gauges, start_s=found.window.start_s)
     if parts is None:
-        return gauge(found, spec, None)
+        return latency_gauge(run, spec, found, None)
     values, weights = parts
-    return gauge(found, spec, math.fsum(values * weights) / math.fsum(weights))
+    return latency_gauge(run, spec, found, math.fsum(values * weights) / math.fsum(weights))
 
 
 Key = tuple[tuple[str, str], ...]

@@ -1,8 +1,9 @@
 """What every measure read from Prometheus must pass before its figure is believed.
 
-In this order: the load ran; the answer came whole and without warnings; there are series; every worker's exporter was
-scraped for at least 90 % of the window; so was the metric; the last point is not older than the window needs; no two
-series count the same thing. The first that fails is the reason why there is no value.
+In this order: the load ran; the answer came whole and without warnings; Prometheus as a whole can be believed
+(checks/measures/scrape_guards.py); there are series; every worker's exporter was scraped for at least 90 % of the
+window; so was the metric; the last point is not older than the window needs; no two series count the same thing; no
+number is infinite. The first that fails is the reason why there is no value.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from checks.evidence import Metric
 from checks.measurement import Measurement, Window
 from checks.measures.registry import Run
+from checks.measures.scrape_guards import whole_objection
 from checks.metric_profiles import Role
 from checks.reasons import Code, Reason
 from checks.series import Floats, Growth, Series, coverage, growth_of, instants
@@ -69,11 +71,12 @@ def scraped(
     objections = (
         metric.trouble,
         run.evidence.metric(Role.UP).trouble,
-        _clock_objection(run, windows),
+        whole_objection(run, windows, role),
         _empty_objection(metric, series, window),
         _coverage_objection(run, series, windows, window),
         _stale_objection(series, window, fresh_s=0.0 if counter else FRESH_SCRAPES * windows.scrape_s),
         _twin_objection(series, identity, longer_than_s=PATIENCE_SCRAPES * windows.scrape_s),
+        _infinite_objection(series, window),
     )
     for objection in objections:
         if objection is not None:
@@ -161,12 +164,6 @@ def gauge(found: Scraped, spec: MeasureSpec, value: float | None, *, at_least: b
     )
 
 
-def _clock_objection(run: Run, windows: Windows) -> Reason | None:
-    clock = run.record.manifest.clock
-    step_s = 0.0 if clock is None else abs(clock.largest_step_ns) / 1e9
-    return Reason.of(Code.CLOCK_STEPPED, step_s=step_s) if step_s > windows.scrape_s else None
-
-
 def _empty_objection(metric: Metric, series: Sequence[Series], window: Window) -> Reason | None:
     if any(len(one.between(window.start_s, window.end_s).times_s) for one in series):
         return None
@@ -205,6 +202,12 @@ def _stale_objection(series: Sequence[Series], window: Window, *, fresh_s: float
     times_s = instants(series)
     age_s = window.end_s - float(times_s[-1]) if len(times_s) else 0.0
     return Reason.of(Code.STALE, age_s=age_s) if age_s > fresh_s else None
+
+
+def _infinite_objection(series: Sequence[Series], window: Window) -> Reason | None:
+    """±Inf is no reading of anything: an exporter divided by zero, or a rule did."""
+    found = [one for one in series if np.isinf(one.between(window.start_s, window.end_s).values).any()]
+    return Reason.of(Code.NOT_FINITE) if found else None
 
 
 def _twin_objection(series: Sequence[Series], identity: Sequence[str], *, longer_than_s: float) -> Reason | None:

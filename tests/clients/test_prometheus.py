@@ -27,7 +27,9 @@ def test_answer_keeps_what_the_library_drops():
     assert answer.result[0]["value"][1] == "NaN"
     assert '"infos"' in answer.body
     assert server.requests[0].method == "GET"
-    assert server.requests[0].query == {"query": "up", "time": "1234.568", "partial_response": "false"}
+    asked = server.requests[0].query
+    assert (asked["query"], asked["time"], asked["partial_response"]) == ("up", "1234.568", "false")
+    assert (asked["timeout"], asked["limit"]) == ("0.300", "50000"), "bounded in time and series at the other end too"
 
 
 @pytest.mark.parametrize(

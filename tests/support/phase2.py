@@ -17,7 +17,7 @@ from checks.metric_profiles import Role
 from run_record.counts import Counts
 from run_record.store import SEAL, sums
 from scenarios.scenario import load
-from tests.support.records import REMOTE, SOURCE_CONNECTOR, T0_NS, TOPIC, Item, Metrics, points, write_run
+from tests.support.records import SOURCE_CONNECTOR, T0_NS, TOPIC, Item, Metrics, points, write_run
 
 RECORDS = 60_000
 COUNTS = Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS)
@@ -51,7 +51,7 @@ def write_phase2(
     record = directory / "record"
     _rewrite(record / "timeline.jsonl", lambda row: _with_backlog(row, backlog, load_end_s))
     manifest = json.loads((record / "manifest.json").read_text(encoding="utf-8"))
-    manifest["topics"] = [{"source": t, "remote": f"source.{t}", "partitions": 12} for t in TOPICS]
+    manifest["topics"] = [{"source": t, "remote": f"source.{t}", "partitions": 1} for t in TOPICS]
     (record / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     if (record / "ledger.json").is_file():
         ledger = json.loads((record / "ledger.json").read_text(encoding="utf-8"))
@@ -93,7 +93,10 @@ def phase2_metrics() -> Metrics:
     """What Prometheus holds of a healthy minute: 1000 records/s over two tasks on two workers."""
     hosts = [f"w{n}" for n in (1, 2)]
     tasks = [{"instance": f"{h}:9404", "connector": SOURCE_CONNECTOR, "task": str(n)} for n, h in enumerate(hosts)]
-    mirrors = [{"instance": f"{h}:9404", "topic": REMOTE, "partition": str(n)} for n, h in enumerate(hosts)]
+    mirrors = [
+        {"instance": f"{hosts[n % 2]}:9404", "topic": f"source.{topic}", "partition": "0"}
+        for n, topic in enumerate(TOPICS)
+    ]
     producers = [
         {"instance": f"{h}:9404", "client_id": f"connector-producer-{SOURCE_CONNECTOR}-{n}"}
         for n, h in enumerate(hosts)
@@ -116,10 +119,14 @@ def phase2_metrics() -> Metrics:
         Role.TASK_ERRORS: each(tasks, lambda _: 0.0),
         Role.TASK_FAILURES: each(tasks, lambda _: 0.0),
         Role.TASK_SKIPPED: each(tasks, lambda _: 0.0),
-        Role.RECORD_COUNT: each(mirrors, growing(60.0, half)),
-        Role.BYTE_COUNT: each(mirrors, growing(61_440.0, half * 1024)),
+        Role.RECORD_COUNT: each(mirrors, growing(60.0, RECORDS / len(TOPICS))),
+        Role.BYTE_COUNT: each(mirrors, growing(61_440.0, RECORDS / len(TOPICS) * 1024)),
         Role.LATENCY_AVG: each(mirrors, during(20.0)),
         Role.LATENCY_MAX: each(mirrors, during(90.0)),
+        Role.REBALANCES: each(workers, lambda _: 3.0),
+        Role.BUFFER_EXHAUSTED: each(producers, lambda _: 0.0),
+        Role.RECORD_AGE_AVG: each(mirrors, during(9.0)),
+        Role.RECORD_AGE_MAX: each(mirrors, during(40.0)),
         Role.BUFFER_AVAILABLE: each(producers, lambda _: 31.0),
         Role.BUFFER_TOTAL: each(producers, lambda _: 32.0),
         Role.THROTTLE_MAX: each(producers, during(0.0)),
