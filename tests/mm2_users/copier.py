@@ -6,21 +6,24 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from itertools import count
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from clients.kafka import RecordConsumer, RecordProducer, client_configuration
 from locust_session.load import Assignment
 from mm2_users.engine import Engine
 from run_record.counts import Counts
 from scenarios.environment import LoadedEnvironment
-from scenarios.plan import RunPlan
+from scenarios.plan import RunPlan, make_plan
+from scenarios.scenario import parse_scenario
 from tests.mm2_users.saboteur import NEVER_THERE, PARTITIONS, UNANSWERED, Copy, Place, Saboteur, seq_of
 from tests.scenarios.examples import ENVIRONMENT, plan, with_phases
 
-QUICK = {"fetch.wait.max.ms": 5}
+QUICK: dict[str, Any] = {"fetch.wait.max.ms": 5}
 PATIENCE_S = 15.0
 TICK_NS = 10_000_000
 
@@ -53,21 +56,37 @@ def small_plan(
 ) -> RunPlan:
     """Half of the records in each of two phases, on fresh topics; at 100/s a tick of the clock is a record."""
     where = ENVIRONMENT.replace("127.0.0.1:1", source.address).replace("127.0.0.1:2", target.address)
-    each_s = records / 2 / per_s
-    made = plan(
-        with_phases(
-            f"{{name: one, profile: nominal, rate: {per_s}/s, duration: {each_s * 1000:.0f}ms}}",
-            f"{{name: two, profile: nominal, rate: {per_s}/s, duration: {each_s * 1000:.0f}ms}}",
-            topics=f'{{count: {topics}, partitions: {PARTITIONS}, name: "{{prefix}}t{next(_numbers)}-{{n}}"}}',
-            payload=f"{{bytes: {payload}}}",
-        ).replace("canary:", f"producer: {{buffer: {buffer}}}\ncanary:"),
-        where,
-    )
+    where = ENVIRONMENT.replace("127.0.0.1:1", source.address).replace("127.0.0.1:2", target.address)
+    text = _scenario(records=records, per_s=per_s, topics=topics, payload=payload, buffer=buffer)
+    made = plan(text, where)
     for topic in made.topics:
         source.create(topic.source)
         if mirrors:
             target.create(topic.remote)
     return made
+
+
+def kafka_plan(seen: LoadedEnvironment, creator: LoadedEnvironment, *, records: int) -> RunPlan:
+    """The same on real clusters, with `creator`'s rights to create the topics and their mirrors."""
+    text = _scenario(records=records, per_s=100, topics=1, payload="200B", buffer="32MiB")
+    scenario = parse_scenario(text, file="small.yaml", environment=seen.environment)
+    made = make_plan(scenario, seen, rehearsal=Fraction(1))
+    clusters = creator.environment.source, creator.environment.target
+    for cluster, names in zip(clusters, zip(*((t.source, t.remote) for t in made.topics), strict=True), strict=True):
+        admin = AdminClient(client_configuration(cluster, creator, "creator"))
+        for created in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names]).values():
+            created.result(20)
+    return made
+
+
+def _scenario(*, records: int, per_s: int, topics: int, payload: str, buffer: str) -> str:
+    half = f"profile: nominal, rate: {per_s}/s, duration: {1000 * records / 2 / per_s:.0f}ms"
+    return with_phases(
+        f"{{name: one, {half}}}",
+        f"{{name: two, {half}}}",
+        topics=f'{{count: {topics}, partitions: {PARTITIONS}, name: "{{prefix}}t{next(_numbers)}-{{n}}"}}',
+        payload=f"{{bytes: {payload}}}",
+    ).replace("canary:", f"producer: {{buffer: {buffer}}}\ncanary:")
 
 
 class Copier:

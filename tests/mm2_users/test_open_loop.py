@@ -68,16 +68,16 @@ def test_a_path_that_freezes_for_2_s_is_in_the_p99_from_due_as_arithmetic_says()
 
 def test_a_source_that_freezes_for_2_s_holds_the_sender_up_and_only_the_figure_from_due_says_so():
     """The case that closed-loop tools omit: while nothing can be sent, nothing is slow."""
-    path = Path(made=steady(buffer="20KB"), acks=FREEZE)  # 100 records wait in the producer, then it is full
+    path = Path(made=steady(buffer="20KB"), acks=FREEZE)  # 102 records wait in the producer, then it is full
     stage, account = played(path)
     assert totals([account]) == Counts(sent=60_000, acked=60_000, arrived=60_000)
     corrected, plain = histogram_of(account, "e2e"), histogram_of(account, "e2e_from_sent")
-    # 100 of the 2000 got out before the producer was full, the other 1900 wait: the 600 worst of them 1.3 s or more.
+    # About 100 of the 2000 got out before the producer was full, the others wait: the 600 worst of them 1.3 s or more.
     assert corrected.percentile_ms(99) == pytest.approx(P99_HELD_UP_MS, rel=0.05)
     assert plain.percentile_ms(99) <= 7
     assert plain.max_ms <= 7
     assert histogram_of(account, "send_delay").percentile_ms(99) == pytest.approx(P99_HELD_UP_MS, rel=0.05)
-    assert stage.producers[0].most_waiting <= 100
+    assert stage.producers[0].most_waiting <= 102
 
 
 def test_both_figures_stand_side_by_side_in_the_record():
