@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 import gevent
 from locust import User, task
 
 from locust_session.node import NodeSession
 from mm2_users.engine import Engine
 
-#: A fixed, short pause between steps: never 0, which would starve timers and heartbeats.
-STEP_EVERY_S = 0.001
+#: From one step to the next. Records are due all the time, so the step bounds their send delay, and how late an arrival
+#: may be seen; shorter ones cost CPU, since every step has its price whatever it finds to do.
+STEP_EVERY_S = 0.002
+#: Other greenlets get their turn, whatever is due: timers and heartbeats must not starve.
+LEAST_PAUSE_S = 0.0005
 
 
 class ReplicationUser(User):
@@ -26,9 +31,12 @@ class ReplicationUser(User):
             raise TypeError(f"ReplicationUser drives an Engine, not {type(engine).__name__}")
         node.wait_until_prepared()
         try:
+            due_s = time.monotonic()
             while True:
                 engine.step()
-                gevent.sleep(STEP_EVERY_S)
+                now_s = time.monotonic()
+                due_s = max(due_s + STEP_EVERY_S, now_s + LEAST_PAUSE_S)
+                gevent.sleep(due_s - now_s)
         except Exception as error:
             node.failed(error)  # Locust would only log it, and go on
             raise

@@ -28,8 +28,9 @@ def _bucket_indices(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
     Values below 2048 have a bucket each; every further power of two has 1024 of them.
     """
-    _, bits = np.frexp((values | _SUB_BUCKET_MASK).astype(np.float64))
-    shift = bits.astype(np.int64) - _SUB_BUCKET_BITS
+    # The exponent of a double is where the highest bit stands; these values are far below 2**53, so none is rounded.
+    exponents = (values | _SUB_BUCKET_MASK).astype(np.float64).view(np.int64) >> 52
+    shift = exponents - (1022 + _SUB_BUCKET_BITS)
     indices: NDArray[np.int64] = (shift << (_SUB_BUCKET_BITS - 1)) + (values >> shift)
     return indices
 
