@@ -154,8 +154,7 @@ class Conductor:
             self.end_early("failed", f"{type(error).__name__}: {error}")
         try:
             self._close()
-        except (Mm2gateError, OSError) as error:
-            LOG.exception("the record could not be closed")
+        except Mm2gateError as error:
             self.how, self.detail, self.exit_code = "failed", str(error), ExitCode.INTERNAL
         except Exception as error:
             LOG.exception("the record could not be closed")
@@ -343,8 +342,8 @@ class Conductor:
             try:
                 self.crew.tell_all(ToNodes.PULSE)
                 self._row()
-            except OSError as error:
-                self.end_early("failed", f"the record cannot be written: {error}")
+            except Mm2gateError as error:
+                self.end_early("failed", str(error))
             except Exception as error:  # without this greenlet the nodes hear no pulse, and stop sending
                 LOG.exception("a second of the run could not be recorded")
                 self.end_early("failed", f"{type(error).__name__}: {error}")

@@ -17,11 +17,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -48,20 +50,25 @@ def write_json(path: Path, content: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Like `write_json`, for text."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 class RunWriter:
-    """The session's pen: one per run, on the master."""
+    """The session's pen: one per run, on the master. What cannot be written raises RunRecordError, and leaves what was
+    written before as it was."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._record = directory / "record"
-        self._streams: dict[str, TextIO] = {}
+        self._streams: dict[str, FileIO] = {}
         self._sealed = False
 
     @classmethod
@@ -94,16 +101,16 @@ class RunWriter:
 
     def manifest(self, manifest: Manifest) -> None:
         """Writes the manifest, whole."""
-        write_json(self._record / "manifest.json", manifest.to_json())
+        self._whole("manifest.json", manifest.to_json())
 
     def ledger(self, content: dict[str, Any]) -> None:
         """Writes the ledger (docs/run-record.md has its form)."""
-        write_json(self._record / "ledger.json", {"schema": SCHEMA, **content})
+        self._whole("ledger.json", {"schema": SCHEMA, **content})
 
     def latency(self, phases: dict[str, dict[str, LatencyHistogram]]) -> None:
         """Writes the histograms of each phase: phase → e2e, send_delay, ack → histogram."""
         content = {name: {kind: h.to_json() for kind, h in kinds.items()} for name, kinds in phases.items()}
-        write_json(self._record / "latency.json", {"schema": SCHEMA, "phases": content})
+        self._whole("latency.json", {"schema": SCHEMA, "phases": content})
 
     def seal(self) -> None:
         """Closes the record for good. Idempotent."""
@@ -113,20 +120,44 @@ class RunWriter:
         for stream in self._streams.values():
             stream.close()
         self._streams.clear()
-        write_text(self._record / SEAL, sums(self._record))
+        with self._writing(SEAL):
+            write_text(self._record / SEAL, sums(self._record))
+
+    def _whole(self, name: str, content: dict[str, Any]) -> None:
+        with self._writing(name):
+            write_json(self._record / name, content)
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunRecordError(
+                f"{self._record / name}: the record cannot be written ({error.strerror}); make room, then "
+                f"`mm2gate judge {self.directory}` judges what was recorded before"
+            ) from None
 
     def _append(self, name: str, content: dict[str, Any], *, sync: bool = False) -> None:
         if self._sealed:
             return
-        stream = self._streams.get(name)
-        if stream is None:
-            stream = self._streams[name] = (self._record / name).open("a", encoding="utf-8")
-            # Held until the writer closes it or dies: how a reader tells a run that goes on from one that was killed.
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        stream.write(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
-        stream.flush()
-        if sync:
-            os.fsync(stream.fileno())
+        line = (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        with self._writing(name):
+            stream = self._streams.get(name)
+            if stream is None:
+                stream = self._streams[name] = FileIO(self._record / name, "a")
+                # Held until the writer closes it or dies: a reader tells a run that goes on from one that was killed.
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            whole_bytes = os.fstat(stream.fileno()).st_size
+            try:
+                while line:
+                    line = line[stream.write(line) :]
+                if sync:
+                    os.fsync(stream.fileno())
+            except OSError:
+                os.truncate(
+                    stream.fileno(), whole_bytes
+                )  # not half a line, with others behind it once there is room again
+                raise
 
 
 def sums(directory: Path) -> str:

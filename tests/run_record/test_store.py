@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -141,6 +142,48 @@ def test_a_seal_is_final(tmp_path):
     writer.timeline(row(1))
     writer.seal()
     assert [event["event"] for event in RunRecord.open(writer.directory).events] == ["run_started"]
+
+
+# --- a disk that is full ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk():
+    """No file may grow beyond so many bytes: the kernel's own refusal, in the middle of a line too."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(most_bytes: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_on_a_full_disk_what_was_written_stays_whole_and_the_sentence_says_what_to_do(tmp_path, small_disk):
+    writer = RunWriter.create(tmp_path, RUN_ID)
+    writer.manifest(manifest())
+    for second in range(1, 4):
+        writer.timeline(row(second))
+    timeline = writer.directory / "record" / "timeline.jsonl"
+    whole = timeline.read_bytes()
+    small_disk(len(whole) + 10)
+    with pytest.raises(
+        RunRecordError, match=r"timeline.jsonl: .* cannot be written \(File too large\); make room"
+    ) as said:
+        writer.timeline(row(4))
+    assert f"mm2gate judge {writer.directory}" in str(said.value)
+    with pytest.raises(RunRecordError, match="manifest.json"):
+        writer.manifest(manifest())
+    assert timeline.read_bytes() == whole, "not half a row"
+    record = RunRecord.open(writer.directory)
+    assert (len(record.timeline), record.torn) == (3, ())
+    small_disk(10**6)
+    writer.timeline(row(5))
+    writer.event("run_ended", at_ns=1)
+    writer.seal()
+    record = RunRecord.open(writer.directory)
+    assert record.sealed
+    assert [one.at_ns for one in record.timeline] == [row(second).at_ns for second in (1, 2, 3, 5)]
 
 
 def test_what_is_no_run_directory_is_refused(tmp_path):
