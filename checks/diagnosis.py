@@ -64,7 +64,7 @@ class Finding:
 
 def diagnose(run: Run, evaluation: Evaluation) -> tuple[Finding, ...]:
     """The page's rows, all of them, then ours that fit; ours are looked for only when something is wrong."""
-    values = _values(evaluation)
+    values = values_of(evaluation)
     counts = run.counts
     if counts is not None and counts.balanced and not run.read_refused:
         # The ledger knows them whether or not the scenario has criteria on them.
@@ -76,7 +76,7 @@ def diagnose(run: Run, evaluation: Evaluation) -> tuple[Finding, ...]:
     return (*page, *ours)
 
 
-def _values(evaluation: Evaluation) -> dict[str, float]:
+def values_of(evaluation: Evaluation) -> dict[str, float]:
     """Measure → value, of what has one."""
     values: dict[str, float] = {}
     for result in evaluation.results:

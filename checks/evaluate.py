@@ -17,20 +17,22 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from checks.capacity import criteria_of, ladder_of, measured_capacity, step_verdicts
 from checks.measurement import Measurement, Window
 from checks.measures import Run, measure
 from checks.measures.load import sent_records
 from checks.reasons import Code, Reason
 from checks.verdict import Verdict, judge_at_least, judge_interval, judge_value, worst
 from checks.windows import last_known_ns
+from scenarios.criterion import Criterion
 from scenarios.errors import ExitCode
 from scenarios.measures import MEASURES, Group
-from scenarios.scenario import Criterion, Scenario
+from scenarios.scenario import Scenario
 
 #: A load's last tick may come this much before its planned end.
 STRETCH_SLACK_S = 1.0
@@ -55,6 +57,8 @@ class Result:
     verdict: Verdict
     reason: Reason
     beside: Measurement | None = None
+    of_step: bool = False
+    """Judges a step of a staircase: the step decides the capacity, and the capacity the run."""
 
     @property
     def group(self) -> Group:
@@ -62,6 +66,9 @@ class Result:
 
     @property
     def required(self) -> bool:
+        """Whether it decides the run. A record lost on a step decides it, and how slow the step was does not."""
+        if self.verdict is Verdict.NOT_RUN or (self.of_step and self.group in (Group.LOAD, Group.PERFORMANCE)):
+            return False
         return not self.criterion.advisory
 
 
@@ -77,6 +84,8 @@ class Evaluation:
     aborted: bool
     crashed: bool
     exit_code: ExitCode
+    steps: Mapping[str, Verdict] = field(default_factory=dict)
+    """What each played step of a staircase comes to."""
 
     def result(self, criterion_id: str) -> Result | None:
         """The result of a criterion, if the scenario has it."""
@@ -85,9 +94,21 @@ class Evaluation:
 
 def evaluate(run: Run, scenario: Scenario, *, measure: Measure = measure) -> Evaluation:
     """Judges every criterion of a scenario on a run."""
-    results = [_result(run, criterion, measure) for criterion in scenario.criteria]
+    played = [phase.name for phase in run.record.manifest.of_kind("load")]
+    criteria = criteria_of(scenario, played)
+    steps = {step.name for step in ladder_of(scenario)}
+    results = [
+        _result(run, criterion, measure, of_step=criterion.phase in steps)
+        for criterion in criteria
+        if criterion.spec.group is not Group.CAPACITY
+    ]
     load = _load_verdict(results)
-    results = [_under_load(run, result, load) for result in results]
+    results = [_under_load(run, result, _load_verdict_for(result, results)) for result in results]
+    judged = [(r.criterion.phase, r.verdict) for r in results if r.of_step and not r.criterion.advisory]
+    verdicts = step_verdicts(scenario, played, judged)
+    capacities = {c.id: _capacity(run, scenario, c, verdicts) for c in criteria if c.spec.group is Group.CAPACITY}
+    by_id = {result.criterion.id: result for result in results} | capacities
+    results = [by_id[criterion.id] for criterion in criteria]
     required = [result for result in results if result.required]
     verdict, reason = _overall(run, required)
     return Evaluation(
@@ -101,15 +122,41 @@ def evaluate(run: Run, scenario: Scenario, *, measure: Measure = measure) -> Eva
         aborted=run.aborted,
         crashed=run.crashed,
         exit_code=_exit_code(run, required, verdict),
+        steps=verdicts,
     )
 
 
-def _result(run: Run, criterion: Criterion, measure: Measure) -> Result:
-    narrowed = run if criterion.between is None else _narrowed(run, criterion.between)
+def _result(run: Run, criterion: Criterion, measure: Measure, *, of_step: bool) -> Result:
+    narrowed = _looked_at(run, criterion)
     measurement = measured(narrowed, criterion.measure, measure)
     beside = None if criterion.beside is None else measured(narrowed, criterion.beside, measure)
+    verdict, reason = _judged(run if isinstance(narrowed, Reason) else narrowed, criterion, measurement)
+    if of_step and isinstance(narrowed, Reason) and narrowed.code is Code.PHASE_NOT_PLAYED:
+        verdict = Verdict.NOT_RUN  # a staircase ends where it fails: what was never tried is no failure
+    return Result(
+        criterion=criterion,
+        measurement=measurement,
+        verdict=verdict,
+        reason=reason,
+        beside=beside,
+        of_step=of_step,
+    )
+
+
+def _capacity(run: Run, scenario: Scenario, criterion: Criterion, verdicts: Mapping[str, Verdict]) -> Result:
+    measurement = measured_capacity(criterion.measure, scenario, verdicts)
+    beside = None if criterion.beside is None else measured_capacity(criterion.beside, scenario, verdicts)
     verdict, reason = _judged(run, criterion, measurement)
     return Result(criterion=criterion, measurement=measurement, verdict=verdict, reason=reason, beside=beside)
+
+
+def _looked_at(run: Run, criterion: Criterion) -> Run | Reason:
+    """The part of the run that a criterion looks at; why not, if the run never got there."""
+    if criterion.phase is not None:
+        narrowed = run.of_phase(criterion.phase)
+        not_played = narrowed.windows is None and run.windows is not None
+        return Reason.of(Code.PHASE_NOT_PLAYED, phase=criterion.phase) if not_played else narrowed
+    return run if criterion.between is None else _narrowed(run, criterion.between)
 
 
 def _narrowed(run: Run, between: tuple[float, float]) -> Run | Reason:
@@ -172,9 +219,20 @@ def _objection(run: Run, criterion: Criterion, measurement: Measurement) -> Reas
     if measurement.samples < spec.min_samples:
         return Reason.of(Code.TOO_FEW_SAMPLES, samples=measurement.samples, needed=spec.min_samples)
     if _names_plan(criterion) and spec.group is not Group.LOAD and not run.worker_lost:
-        sent, planned = sent_records(run.record), run.record.manifest.planned_records
+        sent, planned = sent_records(run), run.planned_records
         if sent is not None and sent < planned:
             return Reason.of(Code.PLAN_NOT_SENT, sent=sent, planned=planned)
+    return _baseline_objection(run, criterion) if criterion.needs_baseline else None
+
+
+def _baseline_objection(run: Run, criterion: Criterion) -> Reason | None:
+    """Why there is nothing to compare with, if so: relative to nothing, nothing is a pass."""
+    if run.baseline is None:
+        return Reason.of(Code.NO_BASELINE, option="--baseline RUN")
+    if run.baseline.refused:
+        return Reason.of(Code.BASELINE_REFUSED, run=run.baseline.run_id, why=run.baseline.refused)
+    if run.baseline.value_of(criterion.measure) is None:
+        return Reason.of(Code.BASELINE_REFUSED, run=run.baseline.run_id, why=f"{criterion.measure} ?")
     return None
 
 
@@ -183,9 +241,13 @@ def _names_plan(criterion: Criterion) -> bool:
 
 
 def _compared(run: Run, criterion: Criterion, measurement: Measurement, value: float) -> Verdict:
-    unit, planned = criterion.spec.unit, run.record.manifest.planned_records
-    go = criterion.go.interval(unit=unit, plan_records=planned)
-    nogo = None if criterion.nogo is None else criterion.nogo.interval(unit=unit, plan_records=planned)
+    unit, planned = criterion.spec.unit, run.planned_records
+    base = run.baseline.value_of(criterion.measure) if run.baseline is not None else None
+    baseline = math.nan if base is None else base
+    go = criterion.go.interval(unit=unit, plan_records=planned, baseline=baseline)
+    nogo = (
+        None if criterion.nogo is None else criterion.nogo.interval(unit=unit, plan_records=planned, baseline=baseline)
+    )
     if measurement.interval is not None:
         return judge_interval(*measurement.interval, go, nogo)
     return (judge_at_least if measurement.at_least else judge_value)(value, go, nogo)
@@ -213,12 +275,27 @@ def _drain_was_cut(run: Run) -> bool:
 
 def _load_verdict(results: list[Result]) -> Verdict:
     """Whether the load was applied; NOT_RUN when no required criterion asks."""
-    asked = [result.verdict for result in results if result.required and result.group is Group.LOAD]
+    asked = [
+        result.verdict
+        for result in results
+        if result.group is Group.LOAD and not result.criterion.advisory and result.verdict is not Verdict.NOT_RUN
+    ]
     return worst(asked) if asked else Verdict.NOT_RUN
 
 
+def _load_verdict_for(result: Result, results: list[Result]) -> Verdict:
+    """Whether the load was applied where a result looks: on its phase, if that has load criteria of its own."""
+    asked = [one for one in results if one.group is Group.LOAD and not one.criterion.advisory]
+    own = [one.verdict for one in asked if one.criterion.phase == result.criterion.phase]
+    others = [one.verdict for one in asked if one.criterion.phase is None] or [
+        one.verdict for one in asked if one.verdict is not Verdict.NOT_RUN
+    ]
+    found = own or others
+    return worst(found) if found else Verdict.NOT_RUN
+
+
 def _under_load(run: Run, result: Result, load: Verdict) -> Result:
-    if result.group is not Group.PERFORMANCE or result.verdict is Verdict.INCONCLUSIVE:
+    if result.group is not Group.PERFORMANCE or result.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN):
         return result
     if load in (Verdict.GO, Verdict.GREY):
         return result

@@ -10,40 +10,33 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from jinja2 import Environment as Jinja
 from jinja2 import FunctionLoader, StrictUndefined
 
-from checks.chart import Mark, curve
 from checks.diagnosis import Finding
 from checks.evaluate import Evaluation, Result
 from checks.markdown import Md, block, code, escape, spaced
 from checks.measurement import Measurement
 from checks.measures import Run
-from checks.measures.backlog import rows_of_load
-from checks.metric_profiles import Role
 from checks.optimisation import Bottleneck, bottlenecks
-from checks.pages import Page, answer_of, page_of, verdict_of
+from checks.page_views import PageViews
+from checks.pages import Page, page_of
 from checks.reasons import Code, Reason
 from checks.verdict import Verdict
 from checks.words import TEMPLATES, Words
 from run_record.counts import Counts
-from run_record.manifest import PhasePlayed
 from run_record.store import SEAL
+from scenarios.criterion import Criterion
 from scenarios.measures import Group
-from scenarios.scenario import Criterion, Scenario
+from scenarios.scenario import Scenario
 
 NS_PER_S = 1e9
 LEDGER_COLUMNS = (
     "sent", "acked", "failed", "unknown", "arrived", "lost", "late", "duplicated", "reordered", "corrupted", "phantom",
 )  # fmt: skip
 STREAM_COLUMNS = ("sent", "acked", "arrived", "lost", "late", "duplicated", "reordered", "corrupted")
-#: The lag's curve ends here or higher: a tenth of what the page tolerates.
-CURVE_LEAST_TOP = 500.0
-#: The connector filter of the page's PromQL.
-PAGE_CONNECTOR_FILTER = ".*MirrorSourceConnector.*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,11 +330,6 @@ class _Views:
             for phase in self._manifest.phases
         ]
 
-    def _planned(self, phase: PhasePlayed) -> str:
-        seconds = phase.planned_s or 0.0
-        rate = phase.records / seconds if seconds else 0.0
-        return self._words.phrase("planned", records=phase.records, seconds=seconds, rate=rate)
-
     def _diagnosis(self) -> dict[str, list[FindingView]]:
         views = {True: [], False: []}  # type: dict[bool, list[FindingView]]
         for finding in self._findings:
@@ -408,72 +396,19 @@ class _Views:
         ]
         return {"workers": workers, "streams": streams}
 
-    def _curve(self) -> dict[str, Any]:
-        """The lag over the load, drawn; with the page's instants where they lie in this run, scaled or not."""
-        words, window = self._words, self._run.load_window
-        trend = next((r for r in self._evaluation.results if r.criterion.measure == "backlog.growth"), None)
-        verdict = trend.verdict if trend is not None else Verdict.INCONCLUSIVE
-        rows = rows_of_load(self._run)
-        if window is None or not rows:
-            return {"text": words.phrase("not_measured"), "trend": words.phrase("trend_INCONCLUSIVE"), "detail": {}}
-        scale = float(Fraction(self._manifest.rehearsal))
-        edges_s = {edge_s for c in self._scenario.criteria if c.between is not None for edge_s in c.between}
-        marks = [
-            Mark(
-                label=words.phrase("mark", minutes=edge_s / 60) if edge_s else words.phrase("mark_start"),
-                at_s=edge_s * scale,
-            )
-            for edge_s in edges_s
-        ]
-        drawn = curve(
-            [row.at_ns / NS_PER_S - window.start_s for row in rows],
-            [row.backlog for row in rows],
-            duration_s=max(window.duration_s, *(mark.at_s for mark in marks)) if marks else window.duration_s,
-            marks=marks,
-            least_top=CURVE_LEAST_TOP,
-        )
-        details = dict(trend.measurement.details) if trend is not None else {}
-        return {
-            "text": Md(f"```text\n{drawn}\n```"),
-            "trend": words.phrase(f"trend_{verdict.value}"),
-            "detail": {name: words.number(value) for name, value in details.items()},
-        }
-
-    # The runbook's page.
-
     def _page(self, page: Page, by_id: dict[str, CriterionView]) -> dict[str, Any]:
-        words, evaluation = self._words, self._evaluation
-        cells: dict[str, str] = {name: self._answer(answer_of(evaluation, c)) for name, c in page.conditions.items()}
-        for name, criteria in page.boxes.items():
-            cells[f"box_{name}"] = words.verdict(verdict_of(evaluation, criteria))
+        """What the runbook's page shows beyond the criteria."""
+        views = PageViews(run=self._run, scenario=self._scenario, evaluation=self._evaluation, words=self._words)
+        context = views.context(page)
         for finding in self._diagnosis()["page"]:
-            cells[f"diagnosis_{finding.row}"] = finding.answer
+            context["cells"][f"diagnosis_{finding.row}"] = finding.answer
         for name in ("latency_avg", "latency_max", "in_flight"):
             if name in by_id:
-                cells[f"baseline_{name}"] = by_id[name].measured
-        cells["promql_poll"] = by_id["poll_total"].growth if "poll_total" in by_id else ""
-        cells["promql_write"] = by_id["write_total"].growth if "write_total" in by_id else ""
-        loads = self._manifest.of_kind("load")
-        cells["load_planned"] = _listed(self._planned(phase) for phase in loads) or words.phrase("not_measured")
-        cells["load_played"] = self._load()["sent"]
-        cells["cpu_of"] = words.phrase(f"cpu_of_{self._run.environment.cpu.workers}")
-        cells["conclusion"] = words.verdict(evaluation.verdict)
-        names = self._run.environment.connect.connectors.source
-        return {
-            "cells": cells,
-            "steps": {name: words.verdict(verdict_of(evaluation, ids)) for name, ids in page.steps.items()},
-            "checked": {f"box_{name}": verdict_of(evaluation, criteria).value for name, criteria in page.boxes.items()}
-            | {"conclusion": evaluation.verdict.value},
-            "connector": names,
-            "filter_matches": re.fullmatch(PAGE_CONNECTOR_FILTER, names) is not None,
-            "selectors": {
-                role.value: code(self._run.evidence.profile.selector(role, self._run.environment))
-                for role in (Role.POLL_TOTAL, Role.WRITE_TOTAL)
-            },
-            "sources": [topic.source for topic in self._manifest.topics],
-            "remotes": [topic.remote for topic in self._manifest.topics],
-            "curve": self._curve(),
-        }
+                context["cells"][f"baseline_{name}"] = by_id[name].measured
+        context["cells"]["promql_poll"] = by_id["poll_total"].growth if "poll_total" in by_id else ""
+        context["cells"]["promql_write"] = by_id["write_total"].growth if "write_total" in by_id else ""
+        context["cells"]["load_played"] = self._load()["sent"]
+        return context
 
     # Where it all comes from.
 

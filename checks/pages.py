@@ -28,15 +28,25 @@ class PageLine(StrictModel):
 
 
 class Page(StrictModel):
-    """One page: its template, and what its parts hang on. `diagnosis`: what stands on it for a NOGO."""
+    """One page: its template, and what its parts hang on. `diagnosis`: what stands on it for a NOGO. `curve`: whether
+    the lag is drawn over the load, or on to the end of the watch. It is that of a phase of the runbook, or that of a
+    scenario."""
 
     template: str
-    runbook_phase: int
+    runbook_phase: int | None = None
+    scenario: str | None = None
     steps: dict[str, tuple[str, ...]]
     conditions: dict[str, PageCondition]
     boxes: dict[str, tuple[str, ...]]
     lines: tuple[PageLine, ...]
     diagnosis: Literal["symptoms", "bottleneck"] = "symptoms"
+    curve: Literal["load", "run"] = "load"
+
+    def is_of(self, scenario: Scenario) -> bool:
+        """Whether the scenario names this page, or the page the scenario."""
+        if self.scenario is not None:
+            return self.scenario == scenario.name
+        return self.runbook_phase == scenario.runbook_phase
 
     @property
     def criteria(self) -> set[str]:
@@ -47,12 +57,10 @@ class Page(StrictModel):
 
 def page_of(scenario: Scenario) -> Page | None:
     """The page whose fiche a scenario fills; None when it has none, or lacks a criterion that the page needs."""
-    if scenario.runbook_phase is None:
-        return None
     ids = {criterion.id for criterion in scenario.criteria}
     for entry in sorted((TEMPLATES / "pages").iterdir(), key=lambda entry: entry.name):
         page = parse(entry.read_text(encoding="utf-8"), Page, file=f"report_templates/pages/{entry.name}")
-        if page.runbook_phase == scenario.runbook_phase and page.criteria <= ids:
+        if page.is_of(scenario) and page.criteria <= ids:
             return page
     return None
 

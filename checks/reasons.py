@@ -26,6 +26,7 @@ class Code(StrEnum):
     # Measured in part.
     ONLY_AT_LEAST = "only_at_least"
     LATE_MAY_BE_LOST = "late_may_be_lost"
+    NOT_RECOVERED = "not_recovered"
 
     # Not measured: the record.
     RECORD_UNFINISHED = "record_unfinished"
@@ -39,6 +40,7 @@ class Code(StrEnum):
     TOO_FEW_SAMPLES = "too_few_samples"
     WORKER_LOST = "worker_lost"
     STRETCH_NOT_REACHED = "stretch_not_reached"
+    PHASE_NOT_PLAYED = "phase_not_played"
     UNKNOWN_NODE = "unknown_node"
     READ_REFUSED = "read_refused"
 
@@ -61,6 +63,7 @@ class Code(StrEnum):
     PARTITIONS_MISSING = "partitions_missing"
     NO_REST = "no_rest"
     COUNTER_RESET = "counter_reset"
+    ONE_PARTITION = "one_partition"
     NOTHING_POLLED = "nothing_polled"
     NO_GROWTH = "no_growth"
 
@@ -70,6 +73,11 @@ class Code(StrEnum):
     LOAD_NOT_JUDGED = "load_not_judged"
     PLAN_NOT_SENT = "plan_not_sent"
     DRAIN_CUT_SHORT = "drain_cut_short"
+    NO_BASELINE = "no_baseline"
+    BASELINE_REFUSED = "baseline_refused"
+    NO_STEP_JUDGED = "no_step_judged"
+    ALL_STEPS_GO = "all_steps_go"
+    STEP_UNKNOWN = "step_unknown"
     MEASURE_CRASHED = "measure_crashed"
 
     # The run as a whole.

@@ -17,7 +17,7 @@ from checks.measurement import Measurement
 from checks.measures import Run
 from checks.series import Floats
 from checks.tracks import Track, track
-from scenarios.scenario import Criterion
+from scenarios.criterion import Criterion
 
 NS_PER_S = 1e9
 #: Measure → the track on which it shows.

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Self
 
 from checks.measurement import Window
@@ -74,6 +75,31 @@ class Windows:
             drained_s=drained_ns / NS_PER_S,
             watched_s=watched_ns / NS_PER_S,
             counters_end_s=drained_ns / NS_PER_S + environment.connect.offset_flush_interval,
+            scrape_s=environment.prometheus.scrape_interval,
+        )
+
+
+    @classmethod
+    def of_phase(cls, record: RunRecord, environment: Environment, name: str) -> Self | None:
+        """The windows of one load phase, as if it were a run: what follows it until the next load is its drain and its
+        watch. None when the run did not get to it."""
+        phases = record.manifest.phases
+        place = next((k for k, phase in enumerate(phases) if phase.name == name and phase.kind == "load"), None)
+        if place is None:
+            return None
+        last_ns = last_known_ns(record)
+        after = list(takewhile(lambda phase: phase.kind != "load", phases[place + 1 :]))
+        load_end_s = _end(phases[place], last_ns) / NS_PER_S
+        drained_s = max((_end(p, last_ns) / NS_PER_S for p in after if p.kind in ("rest", "drain")), default=load_end_s)
+        watched_s = max((_end(phase, last_ns) / NS_PER_S for phase in after), default=load_end_s)
+        is_last = place + 1 + len(after) == len(phases)
+        flush_s = environment.connect.offset_flush_interval if is_last else 0.0
+        return cls(
+            start_s=phases[place].start_ns / NS_PER_S,
+            load_end_s=load_end_s,
+            drained_s=drained_s,
+            watched_s=watched_s,
+            counters_end_s=drained_s + flush_s,
             scrape_s=environment.prometheus.scrape_interval,
         )
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from scenarios.yaml_file import StrictModel
 
 SCHEMA = 1
-PhaseKind = Literal["canary", "silence", "load", "drain", "watch"]
+PhaseKind = Literal["canary", "silence", "load", "rest", "drain", "watch"]
 
 
 class ScenarioText(StrictModel):
@@ -102,6 +102,7 @@ class Manifest(StrictModel):
     scenario: ScenarioText
     environment: EnvironmentSeen
     rehearsal: str = Field("1", description="factor on the load's durations, as it was asked for")
+    load: Literal["own", "perf-test", "none"] = Field("own", description="who sent: us, Kafka's tool, or others")
     planned_records: int
     record_bytes: int
     topics: tuple[TopicPlayed, ...]
@@ -110,6 +111,11 @@ class Manifest(StrictModel):
     phases: tuple[PhasePlayed, ...] = ()
     clock: ClockCheck | None = None
     ending: Ending | None = None
+
+    @property
+    def has_envelopes(self) -> bool:
+        """Whether each record says which it is; else there are counts, and nothing is known of any one record."""
+        return self.load == "own"
 
     @property
     def is_rehearsal(self) -> bool:

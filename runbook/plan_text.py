@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scenarios.plan import RunPlan
-from scenarios.scenario import LoadPhase
+from scenarios.phases import LoadPhase, Steps
 
 MIB = 1024**2
 
@@ -25,7 +25,7 @@ def _lines(plan: RunPlan) -> Iterator[str]:
     yield f"where        {environment.name}: {environment.source.alias} -> {environment.target.alias}"
     yield f"records      {plan.record_count:,} of {scenario.payload.bytes:,} bytes, and {partitions} canaries"
     yield (
-        f"disk         {plan.payload_bytes * copies / MIB:,.1f} MiB at most on each cluster "
+        f"disk         {plan.most_records * scenario.payload.bytes * copies / MIB:,.1f} MiB at most on each cluster "
         f"({copies} {'copy' if copies == 1 else 'copies'}, before {scenario.producer.compression})"
     )
     least_s = scenario.silence_s + plan.load_duration_s + scenario.watch_s
@@ -48,6 +48,11 @@ def _lines(plan: RunPlan) -> Iterator[str]:
 
 
 def _phase(plan: RunPlan, phase: object) -> str:
+    if isinstance(phase, Steps):
+        rates = ", ".join(f"{rate:g}/s" for rate in phase.rates)
+        seconds = plan.loads[0].profile.duration_s
+        again = ", then the best once more" if phase.confirm else ""
+        return f"steps, {rates}, {seconds:g} s each and {phase.rest:g} s of rest, until one fails{again}"
     if isinstance(phase, LoadPhase):
         load = next(load for load in plan.loads if load.name == phase.name)
         return (

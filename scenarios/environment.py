@@ -187,6 +187,9 @@ class Environment(StrictModel):
     mm2: MirrorMaker = MirrorMaker()
     cpu: Cpu = Cpu()
     ceilings: Ceilings
+    perf_test: tuple[str, ...] = Field(
+        ("kafka-producer-perf-test.sh",), min_length=1, description="Kafka's producer tool, for --load perf-test"
+    )
 
     @model_validator(mode="after")
     def _two_clusters(self) -> Self:

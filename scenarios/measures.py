@@ -15,20 +15,22 @@ class Group(StrEnum):
 
     LOAD: it *is* the question whether the load was applied; failing it is INCONCLUSIVE, never NOGO, since a generator
     cannot blame the system under test. PERFORMANCE: judged only if the load was applied. INTEGRITY and STATE: a lost
-    record or a failed task is NOGO whatever the load was.
+    record or a failed task is NOGO whatever the load was. CAPACITY: worked out from steps that were each judged, load
+    and all.
     """
 
     LOAD = "load"
     PERFORMANCE = "performance"
     INTEGRITY = "integrity"
     STATE = "state"
+    CAPACITY = "capacity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureSpec:
     """`looks_back`: MM2's own gauges of it span the last 30 to 60 s (two Kafka metric windows of 30 s), so the phase
     must be fenced by silence and watched afterwards. `min_samples`: fewer make it INCONCLUSIVE. `stretch`: it can also
-    be measured over a part of the load only (a criterion's `between`)."""
+    be measured over a part of the load only (a criterion's `between`). `phase`: and of one load phase."""
 
     name: str
     unit: str
@@ -37,6 +39,7 @@ class MeasureSpec:
     looks_back: bool = False
     min_samples: int = 1
     stretch: bool = False
+    phase: bool = True
 
 
 def _measures(*specs: MeasureSpec) -> dict[str, MeasureSpec]:
@@ -48,7 +51,9 @@ def _ledger(name: str, meaning: str, group: Group = Group.INTEGRITY) -> MeasureS
 
 
 def _e2e(name: str, meaning: str, min_samples: int = 1) -> MeasureSpec:
-    return MeasureSpec(name=f"e2e.{name}", unit="ms", group=Group.PERFORMANCE, meaning=meaning, min_samples=min_samples)
+    return MeasureSpec(
+        name=f"e2e.{name}", unit="ms", group=Group.PERFORMANCE, meaning=meaning, min_samples=min_samples, stretch=True
+    )
 
 
 MEASURES: dict[str, MeasureSpec] = _measures(
@@ -59,6 +64,7 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         meaning="records handed to the producer ÷ records planned",
     ),
     MeasureSpec(name="load.send_delay_max", unit="ms", group=Group.LOAD, meaning="largest sent − due"),
+    MeasureSpec(name="load.send_delay_mean", unit="ms", group=Group.LOAD, meaning="mean of sent − due"),
     MeasureSpec(
         name="load.send_delay_p99",
         unit="ms",
@@ -106,6 +112,18 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         group=Group.PERFORMANCE,
         meaning="slope of acknowledged − arrived over the load, with its 90 % confidence interval; all of it decides",
         min_samples=30,
+    ),
+    MeasureSpec(
+        name="backlog.recovery",
+        unit="s",
+        group=Group.PERFORMANCE,
+        meaning="from the load's end until acknowledged − arrived was below 1000, and stayed there",
+    ),
+    MeasureSpec(
+        name="source.ack_mean",
+        unit="ms",
+        group=Group.PERFORMANCE,
+        meaning="mean of acknowledged − sent: from the producer until the source's answer for the record's batch",
     ),
     _e2e("mean", "mean of arrived − due"),
     _e2e("max", "largest arrived − due"),
@@ -200,9 +218,28 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         meaning="largest connector-failed-task-count of the source connector",
     ),
     MeasureSpec(
+        name="connect.task_failures",
+        unit="tasks",
+        group=Group.STATE,
+        meaning="how often a task of the source connector went FAILED, seen at the scrapes, restarted since or not",
+    ),
+    MeasureSpec(
+        name="connect.rebalances",
+        unit="rebalances",
+        group=Group.PERFORMANCE,
+        meaning="growth of the Connect group's completed-rebalances-total, as the worker counted it that saw most",
+    ),
+    MeasureSpec(
+        name="connect.buffer_exhausted",
+        unit="records",
+        group=Group.PERFORMANCE,
+        meaning="growth of buffer-exhausted-total of those producers: sends that gave up waiting for room",
+    ),
+    MeasureSpec(
         name="connect.not_running",
         unit="tasks",
         group=Group.STATE,
+        phase=False,
         meaning="MM2's connectors and tasks that Connect's REST API does not report RUNNING after the run",
     ),
     MeasureSpec(
@@ -224,6 +261,30 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         unit="ms",
         group=Group.PERFORMANCE,
         meaning="largest replication-latency-ms-max",
+        looks_back=True,
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="mm2.record_age_avg",
+        unit="ms",
+        group=Group.PERFORMANCE,
+        meaning="mean of record-age-ms-avg over partitions, each weighted by its records: age when MM2 read it",
+        looks_back=True,
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="mm2.record_age_max",
+        unit="ms",
+        group=Group.PERFORMANCE,
+        meaning="largest record-age-ms-max",
+        looks_back=True,
+        stretch=True,
+    ),
+    MeasureSpec(
+        name="mm2.partition_ratio",
+        unit="x",
+        group=Group.PERFORMANCE,
+        meaning="mean replication latency of the slowest partition ÷ the median of the other partitions' means",
         looks_back=True,
         stretch=True,
     ),
@@ -251,6 +312,7 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         name="target.topics_arrived",
         unit="topics",
         group=Group.PERFORMANCE,
+        phase=False,
         meaning="topics of the plan of which at least one record came out at the target",
     ),
     MeasureSpec(
@@ -275,9 +337,44 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         stretch=True,
     ),
     MeasureSpec(
+        name="workers.memory_growth",
+        unit="%",
+        group=Group.PERFORMANCE,
+        meaning="trend over the load of the nodes' memory in use, in % of where it began, with its 90 % interval",
+        min_samples=30,
+    ),
+    MeasureSpec(
+        name="workers.heap_growth",
+        unit="%",
+        group=Group.PERFORMANCE,
+        meaning="the same of the workers' heap after garbage collection (the least of each block of time)",
+        min_samples=30,
+    ),
+    MeasureSpec(
+        name="workers.cpu_growth",
+        unit="%",
+        group=Group.PERFORMANCE,
+        meaning="trend over the load of the workers' CPU, in % of where it began, with its 90 % interval",
+        min_samples=30,
+    ),
+    MeasureSpec(
         name="workers.network_drops",
         unit="packets",
         group=Group.PERFORMANCE,
         meaning="growth of dropped and faulty packets, both ways, on the Connect workers' nodes, loopback left out",
+    ),
+    MeasureSpec(
+        name="capacity.confirmed",
+        unit="records/s",
+        group=Group.CAPACITY,
+        meaning="highest step of a staircase that was GO, and GO again, with every lower one",
+        phase=False,
+    ),
+    MeasureSpec(
+        name="capacity.recommended",
+        unit="records/s",
+        group=Group.CAPACITY,
+        meaning="70 % of that",
+        phase=False,
     ),
 )

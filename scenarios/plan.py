@@ -6,7 +6,8 @@ load's start; drain and watch follow it and have no planned instant, since the d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -16,8 +17,10 @@ from scenarios import environment as environments
 from scenarios import scenario as scenarios
 from scenarios.environment import Environment, LoadedEnvironment
 from scenarios.errors import Problem, Refused, SpecError
+from scenarios.phases import LoadPhase, Step
 from scenarios.profile import Profile
-from scenarios.scenario import LoadedScenario, LoadPhase, Scenario
+from scenarios.scenario import LoadedScenario, Scenario
+from scenarios.variables import OPTION, parse_settings
 
 NS_PER_S = 1_000_000_000
 #: MM2 needs one refresh to find a new topic and up to another to start on it.
@@ -71,12 +74,34 @@ class RunPlan:
         return self.loaded_environment.environment
 
     @property
+    def ladder(self) -> tuple[Step, ...]:
+        """The steps of a staircase, one for each load; empty for any other load."""
+        staircase = self.scenario.staircase
+        return staircase.ladder() if staircase is not None else ()
+
+    @property
+    def expected(self) -> tuple[PlannedLoad, ...]:
+        """The loads that are played if all goes well: all of them, or a staircase's ramp and the top once more."""
+        if not self.ladder:
+            return self.loads
+        steps = list(zip(self.ladder, self.loads, strict=True))
+        ramp = [load for step, load in steps if step.kind == "ramp"]
+        top = self.ladder[len(ramp) - 1]
+        again = [load for step, load in steps if step.kind == "confirm" and step.like == top.name]
+        return tuple(_one_after_another([*ramp, *again[:1]], gap_s=self.rest_s))
+
+    @property
+    def rest_s(self) -> float:
+        """What lies between two loads: a staircase's rest, which a rehearsal does not scale."""
+        return self.scenario.staircase.rest if self.scenario.staircase is not None else 0.0
+
+    @property
     def record_count(self) -> int:
-        return self.loads[-1].end_record
+        return sum(load.profile.record_count for load in self.expected)
 
     @property
     def load_duration_s(self) -> float:
-        return self.loads[-1].end_s
+        return self.expected[-1].end_s + self.rest_s
 
     @property
     def payload_bytes(self) -> int:
@@ -99,15 +124,37 @@ class RunPlan:
         """The most that the run can take, canary and drain at their limits."""
         scenario = self.scenario
         around_s = self.canary_patience_s + scenario.silence_s + scenario.drain.cap + scenario.watch_s
-        return around_s + self.load_duration_s
+        if not self.ladder:
+            return around_s + self.load_duration_s
+        return around_s + sum(load.profile.duration_s + self.rest_s for load in self._at_most)
 
-    def records_per_s(self, at_s: float) -> float:
-        """The wanted rate at an instant of the load's clock."""
-        return sum(load.profile.records_per_s(at_s - load.start_s) for load in self.loads)
+    @property
+    def most_records(self) -> int:
+        """The most records that the run can send."""
+        return sum(load.profile.record_count for load in self._at_most)
 
-    def records_by(self, at_s: float) -> float:
+    @property
+    def _at_most(self) -> tuple[PlannedLoad, ...]:
+        """What a run may come to: of a staircase, the ramp, one gap's finer steps, and every confirmation of those."""
+        if not self.ladder:
+            return self.loads
+        staircase = self.scenario.staircase
+        finer_most = staircase.finer if staircase is not None else 0
+        kinds: dict[str, list[PlannedLoad]] = {"ramp": [], "finer": [], "confirm": []}
+        for step, load in zip(self.ladder, self.loads, strict=True):
+            kinds[step.kind].append(load)
+        finer, again = (sorted(kinds[kind], key=lambda load: -load.profile.peak_per_s) for kind in ("finer", "confirm"))
+        return (*kinds["ramp"], *finer[:finer_most], *again[: len(kinds["ramp"]) + finer_most])
+
+    def records_per_s(self, at_s: float, loads: Sequence[PlannedLoad] | None = None) -> float:
+        """The wanted rate at an instant of the load's clock; `loads` as they are really played, where that differs."""
+        loads = self.loads if loads is None else loads
+        return sum(load.profile.records_per_s(at_s - load.start_s) for load in loads)
+
+    def records_by(self, at_s: float, loads: Sequence[PlannedLoad] | None = None) -> float:
         """How many records are wanted by an instant of the load's clock."""
-        return sum(load.profile.records_by(at_s - load.start_s) for load in self.loads if at_s > load.start_s)
+        loads = self.loads if loads is None else loads
+        return sum(load.profile.records_by(at_s - load.start_s) for load in loads if at_s > load.start_s)
 
     def load_at(self, at_s: float) -> PlannedLoad | None:
         """The load phase of an instant of the load's clock."""
@@ -132,9 +179,17 @@ def parse_rehearsal(text: str) -> Fraction:
     return factor
 
 
-def load_plan(scenario: str, environment: str, *, rehearsal: str = "1") -> RunPlan:
-    """Reads both files and makes the plan; SpecError lists the problems of both, Refused the ceilings it would pass."""
+def load_plan(scenario: str, environment: str, *, rehearsal: str = "1", settings: str = "") -> RunPlan:
+    """Reads both files and makes the plan; SpecError lists the problems of both, Refused the ceilings it would pass.
+
+    `settings` are values for the scenario's variables, as in "capacity=7000/s".
+    """
     problems: list[Problem] = []
+    values: dict[str, str] = {}
+    try:
+        values = parse_settings(settings)
+    except SpecError as error:
+        problems += error.problems
     loaded_environment: LoadedEnvironment | None = None
     factor = Fraction(1)
     try:
@@ -147,7 +202,7 @@ def load_plan(scenario: str, environment: str, *, rehearsal: str = "1") -> RunPl
         problems += error.problems
     try:
         where = loaded_environment.environment if loaded_environment else None
-        loaded_scenario = scenarios.load(scenario, environment=where)
+        loaded_scenario = scenarios.load(scenario, environment=where, settings=values)
     except SpecError as error:
         raise SpecError([*problems, *error.problems]) from None
     if problems or loaded_environment is None:
@@ -156,7 +211,12 @@ def load_plan(scenario: str, environment: str, *, rehearsal: str = "1") -> RunPl
 
 
 def make_plan(scenario: LoadedScenario, environment: LoadedEnvironment, *, rehearsal: Fraction) -> RunPlan:
-    """The plan; Refused when it would pass a ceiling of the environment, with all that it would pass."""
+    """The plan; Refused when it would pass a ceiling of the environment, with all that it would pass.
+
+    SpecError when the scenario leaves something open, or its conditions overlap at this plan's size.
+    """
+    if scenario.unset:
+        raise SpecError(_open_variables(scenario))
     topics = scenario.scenario.topics
     rules = environment.environment.topics
     plan = RunPlan(
@@ -169,25 +229,63 @@ def make_plan(scenario: LoadedScenario, environment: LoadedEnvironment, *, rehea
             for name in topics.names(rules.prefix)
         ),
     )
+    overlaps = _overlaps(plan)
+    if overlaps:
+        raise SpecError(overlaps)
     problems = _above_ceilings(plan)
     if problems:
         raise Refused("\n".join(map(str, problems)))
     return plan
 
 
+def _open_variables(scenario: LoadedScenario) -> list[Problem]:
+    declared = scenario.scenario.variables
+    hint = " (without, `mm2gate run` plays all of its variants)" if scenario.scenario.variants else ""
+    return [
+        Problem(
+            file=scenario.file,
+            key="",
+            message=f"needs {name}: {declared[name].meaning}; give {OPTION} {name}={declared[name].example}, say{hint}",
+        )
+        for name in scenario.unset
+    ]
+
+
+def _overlaps(plan: RunPlan) -> list[Problem]:
+    """Criteria of which a condition on the plan and a literal one overlap at the plan's own size."""
+    records = {load.name: load.profile.record_count for load in plan.loads}
+    found = []
+    for criterion in plan.scenario.criteria:
+        if criterion.needs_baseline:
+            continue
+        size = plan.record_count if criterion.phase is None else records[criterion.phase]
+        if problem := criterion.overlap(plan_records=size):
+            message = f"{criterion.id}: of the plan's {size:,} records {problem}"
+            found.append(Problem(file=plan.loaded_scenario.file, key="criteria", message=message))
+    return found
+
+
 def _loads(phases: tuple[LoadPhase, ...], rehearsal: Fraction) -> tuple[PlannedLoad, ...]:
     loads: list[PlannedLoad] = []
     for phase in phases:
-        before = loads[-1] if loads else None
-        loads.append(
-            PlannedLoad(
-                name=phase.name,
-                start_s=before.end_s if before else 0.0,
-                profile=phase.load(float(rehearsal)),
-                first_record=before.end_record if before else 0,
+        for name, profile in phase.loads(float(rehearsal)):
+            before = loads[-1] if loads else None
+            loads.append(
+                PlannedLoad(
+                    name=name,
+                    start_s=before.end_s if before else 0.0,
+                    profile=profile,
+                    first_record=before.end_record if before else 0,
+                )
             )
-        )
     return tuple(loads)
+
+
+def _one_after_another(loads: Sequence[PlannedLoad], *, gap_s: float) -> Iterator[PlannedLoad]:
+    start_s = 0.0
+    for load in loads:
+        yield replace(load, start_s=start_s)
+        start_s += load.profile.duration_s + gap_s
 
 
 def _above_ceilings(plan: RunPlan) -> list[Problem]:
@@ -196,7 +294,7 @@ def _above_ceilings(plan: RunPlan) -> list[Problem]:
     wanted = (
         ("records_per_s", peak_per_s, ceilings.records_per_s, "records/s"),
         ("bytes_per_s", peak_per_s * value_bytes, ceilings.bytes_per_s, "B/s"),
-        ("total_bytes", plan.payload_bytes, ceilings.total_bytes, "B"),
+        ("total_bytes", plan.most_records * value_bytes, ceilings.total_bytes, "B"),
         ("duration", plan.longest_s, ceilings.duration, "s"),
     )
     return [

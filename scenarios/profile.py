@@ -7,6 +7,7 @@ record i (from 0) is due at F⁻¹(i), so any number of senders that share the i
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,3 +110,41 @@ def burst(
     after_s = duration_s - peak_start_s - peak_duration_s
     pieces = ((peak_start_s, base_per_s), (peak_duration_s, peak_per_s), (after_s, base_per_s))
     return Profile(segments=tuple(Segment(duration_s=s, from_per_s=rate, to_per_s=rate) for s, rate in pieces if s > 0))
+
+
+def spike(
+    *,
+    base_per_s: float,
+    peak_per_s: float,
+    start_s: float,
+    rise_s: float,
+    hold_s: float,
+    fall_s: float,
+    duration_s: float,
+) -> Profile:
+    """A base rate out of which the rate climbs to a peak, stays there, and comes down again."""
+    after_s = duration_s - start_s - rise_s - hold_s - fall_s
+    pieces = (
+        (start_s, base_per_s, base_per_s),
+        (rise_s, base_per_s, peak_per_s),
+        (hold_s, peak_per_s, peak_per_s),
+        (fall_s, peak_per_s, base_per_s),
+        (after_s, base_per_s, base_per_s),
+    )
+    return Profile(
+        segments=tuple(
+            Segment(duration_s=seconds, from_per_s=start, to_per_s=end) for seconds, start, end in pieces if seconds > 0
+        )
+    )
+
+
+def soak(*, rate_per_s: float, rise_s: float, duration_s: float) -> Profile:
+    """The same rate for a long time, reached in a straight line from nothing."""
+    steady = Segment(duration_s=duration_s - rise_s, from_per_s=rate_per_s, to_per_s=rate_per_s)
+    rise = Segment(duration_s=rise_s, from_per_s=0.0, to_per_s=rate_per_s)
+    return Profile(segments=(rise, steady) if rise_s > 0 else (steady,))
+
+
+def steps(*, rates_per_s: Iterable[float], duration_s: float) -> tuple[Profile, ...]:
+    """One profile for each step of a staircase; what comes between two steps is no part of them."""
+    return tuple(nominal(rate_per_s=rate_per_s, duration_s=duration_s) for rate_per_s in rates_per_s)

@@ -7,39 +7,35 @@ load that the measurements need, so a rehearsal never scales them.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, model_validator
 
-from scenarios import profile
-from scenarios.conditions import Condition, parse_condition
+from scenarios.criterion import Criterion
 from scenarios.environment import Environment
 from scenarios.errors import Problem, SpecError
-from scenarios.measures import MEASURES, MeasureSpec
-from scenarios.profile import Profile
-from scenarios.units import UNITS, DurationS, RatePerS, SizeBytes
+from scenarios.phases import Drain, LoadPhase, Phase, Silence, Steps, Watch, in_order
+from scenarios.payload import DIRECTORY, Payload, Payloads
+from scenarios.units import DurationS, SizeBytes
+from scenarios.variables import OPTION, Variable, filled, left_open
 from scenarios.yaml_file import Problems, StrictModel, parse, read_text
 
 LIBRARY = resources.files("scenarios") / "library"
 #: MM2's -avg and -max gauges look back over two Kafka metric windows of 30 s; one scrape more makes 65.
 LOOK_BACK_SILENCE_S = 65.0
 LOOK_BACK_WATCH_S = 60.0
-SMALLEST_PAYLOAD_BYTES = 100
-#: Stretches of every run that are no phase of the file.
-RESERVED_NAMES = frozenset({"prepare", "canary"})
 
 
-def _condition(value: Any) -> Condition:
-    return parse_condition(value)
+class HotPartition(StrictModel):
+    """A partition of every topic that gets `weight` times the records of any other: keys that are not evenly spread."""
 
-
-ConditionText = Annotated[
-    Condition, BeforeValidator(_condition, json_schema_input_type=str), PlainSerializer(lambda c: c.text)
-]
+    partition: int = Field(ge=0)
+    weight: int = Field(10, ge=2, le=1000)
 
 
 class TopicPlan(StrictModel):
@@ -49,6 +45,13 @@ class TopicPlan(StrictModel):
     count: int = Field(1, ge=1, le=1000)
     partitions: int = Field(12, ge=1, le=10_000)
     retention: DurationS = 86_400.0
+    hot: HotPartition | None = None
+
+    @model_validator(mode="after")
+    def _hot_partition_exists(self) -> Self:
+        if self.hot is not None and self.hot.partition >= self.partitions:
+            raise ValueError(f"hot.partition: there is no partition {self.hot.partition} of {self.partitions}")
+        return self
 
     @model_validator(mode="after")
     def _name_can_be_filled(self) -> Self:
@@ -79,12 +82,6 @@ class TopicPlan(StrictModel):
         return tuple(self.name.format(prefix=prefix, n=n) for n in range(1, self.count + 1))
 
 
-class Payload(StrictModel):
-    """What the records hold: JSON documents of the runbook's five types, of exactly this many bytes."""
-
-    bytes: SizeBytes = Field(1024, ge=SMALLEST_PAYLOAD_BYTES, le=10 * 1024**2)
-
-
 class ProducerSettings(StrictModel):
     """Settings of the load's producer; the defaults are the runbook's."""
 
@@ -101,170 +98,10 @@ class Canary(StrictModel):
     patience: DurationS | None = None
 
 
-class PhaseBase(StrictModel):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+class ConnectorWanted(StrictModel):
+    """What MM2's source connector must be set to. `mm2gate run` sets it, and restores what was; Locust only checks."""
 
-
-class Silence(PhaseBase):
-    """Nothing is sent: what the canary stirred up leaves MM2's look-back windows."""
-
-    profile: Literal["silence"]
-    duration: DurationS
-
-
-class Drain(PhaseBase):
-    """Nothing is sent; ends when all acknowledged records arrived, after `patience` without progress, or at `cap`."""
-
-    profile: Literal["drain"]
-    patience: DurationS = 60.0
-    cap: DurationS = 600.0
-
-
-class Watch(PhaseBase):
-    """Nothing is sent; gauges that look back are read to its end."""
-
-    profile: Literal["watch"]
-    duration: DurationS
-
-
-class Nominal(PhaseBase):
-    """The same rate all along."""
-
-    profile: Literal["nominal"]
-    rate: RatePerS = Field(gt=0)
-    duration: DurationS = Field(gt=0)
-
-    def load(self, scale: float) -> Profile:
-        return profile.nominal(rate_per_s=self.rate, duration_s=self.duration * scale)
-
-
-class Ramp(PhaseBase):
-    """A straight line from one rate to another."""
-
-    profile: Literal["ramp"]
-    from_rate: RatePerS = Field(ge=0)
-    to_rate: RatePerS = Field(ge=0)
-    duration: DurationS = Field(gt=0)
-
-    @model_validator(mode="after")
-    def _sends_something(self) -> Self:
-        if self.from_rate == self.to_rate == 0:
-            raise ValueError("from_rate and to_rate are both 0; a ramp must send something")
-        return self
-
-    def load(self, scale: float) -> Profile:
-        return profile.ramp(from_per_s=self.from_rate, to_per_s=self.to_rate, duration_s=self.duration * scale)
-
-
-class Burst(PhaseBase):
-    """A base rate with one square peak in it."""
-
-    profile: Literal["burst"]
-    base_rate: RatePerS = Field(ge=0)
-    peak_rate: RatePerS = Field(gt=0)
-    peak_start: DurationS = Field(ge=0)
-    peak_duration: DurationS = Field(gt=0)
-    duration: DurationS = Field(gt=0)
-
-    @model_validator(mode="after")
-    def _peak_fits(self) -> Self:
-        if self.peak_start + self.peak_duration > self.duration:
-            raise ValueError("the peak (peak_start + peak_duration) ends after the phase's duration")
-        return self
-
-    def load(self, scale: float) -> Profile:
-        return profile.burst(
-            base_per_s=self.base_rate,
-            peak_per_s=self.peak_rate,
-            peak_start_s=self.peak_start * scale,
-            peak_duration_s=self.peak_duration * scale,
-            duration_s=self.duration * scale,
-        )
-
-
-LoadPhase = Nominal | Ramp | Burst
-Phase = Annotated[Silence | Nominal | Ramp | Burst | Drain | Watch, Field(discriminator="profile")]
-
-
-class Criterion(StrictModel):
-    """A measure with its GO condition and its NOGO condition; without `nogo`, NOGO is the complement of GO.
-
-    `beside` is a measure that is shown next to this one, not judged: the true figure where a panel's misleads.
-    An `advisory` criterion is judged and shown, but does not decide. `between` narrows it to a stretch of the load, in
-    load time: a rehearsal scales it with the load, while sample minima and coverage stay.
-    """
-
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    measure: str
-    go: ConditionText
-    nogo: ConditionText | None = None
-    beside: str | None = None
-    advisory: bool = False
-    between: tuple[DurationS, DurationS] | None = None
-
-    @model_validator(mode="after")
-    def _measurable_and_disjoint(self) -> Self:
-        problems = list(self._problems())
-        if problems:
-            raise Problems(problems)
-        return self
-
-    @property
-    def spec(self) -> MeasureSpec:
-        return MEASURES[self.measure]
-
-    def _problems(self) -> Iterator[str]:
-        for key in (self.measure, self.beside):
-            if key is not None and key not in MEASURES:
-                yield f"unknown measure {key!r}; known: {', '.join(MEASURES)}"
-        yield from self._stretch_problems()
-        if self.measure not in MEASURES:
-            return
-        unit, dimension = self.spec.unit, UNITS[self.spec.unit][0]
-        conditions = [("go", self.go), *([("nogo", self.nogo)] if self.nogo else [])]
-        wrong = [(key, condition) for key, condition in conditions if condition.dimension != dimension]
-        for key, condition in wrong:
-            yield f"{key}: {condition.text!r} is in {condition.unit}, but {self.measure} is measured in {unit}"
-        if wrong or self.nogo is None:
-            return
-        # The plan's size cannot change whether two conditions overlap, unless a literal stands beside it.
-        if any(
-            self.go.interval(unit=unit, plan_records=plan).overlaps(self.nogo.interval(unit=unit, plan_records=plan))
-            for plan in (100, 10**12)
-        ):
-            yield f"go {self.go.text!r} and nogo {self.nogo.text!r} overlap; a value can only be one of them"
-
-    def _stretch_problems(self) -> Iterator[str]:
-        if self.between is None:
-            return
-        if self.between[0] >= self.between[1]:
-            yield f"between: {self.between[0]:g}s to {self.between[1]:g}s is empty; write the earlier instant first"
-        for key in (self.measure, self.beside):
-            if key in MEASURES and not MEASURES[key].stretch:
-                yield f"between: {key} is known of the whole load only"
-
-
-def _phases_in_order(phases: tuple[Any, ...]) -> tuple[Any, ...]:
-    problems = [
-        f"{name!r} is the name of several phases; names must differ" for name in _repeated(p.name for p in phases)
-    ]
-    problems += [f"{p.name!r} is a name of mm2gate's own; choose another" for p in phases if p.name in RESERVED_NAMES]
-    ranks = {"silence": 0, "drain": 2, "watch": 3}
-    order = [ranks.get(phase.profile, 1) for phase in phases]
-    if order != sorted(order):
-        problems.append("they must come as silence, load phases, drain, watch")
-    problems += [
-        f"{order.count(rank)} of profile {name}; at most one makes sense"
-        for name, rank in ranks.items()
-        if order.count(rank) > 1
-    ]
-    if 1 not in order:
-        problems.append("none of them sends anything; add one of profile nominal, ramp or burst")
-    if ranks["drain"] not in order:
-        problems.append("a drain must follow the load, or late records could not be told from lost ones")
-    if problems:
-        raise Problems(problems)
-    return phases
+    tasks_max: int | None = Field(None, ge=1, le=1000)
 
 
 def _ids_differ(criteria: tuple[Criterion, ...]) -> tuple[Criterion, ...]:
@@ -279,24 +116,48 @@ def _repeated(names: Iterable[str]) -> list[str]:
 
 
 class Scenario(StrictModel):
-    """The whole file. `runbook_phase` names the page whose fiche it fills."""
+    """The whole file. `runbook_phase` names the page whose fiche it fills.
+
+    `variables` are places `${name}` in the file that a run fills (`--set name=value`); `variants` are sets of values
+    for them, each of which `mm2gate run` plays as a run of its own.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     question: str = Field(min_length=1)
     runbook_phase: int | None = Field(None, ge=0, le=8)
     topics: TopicPlan = TopicPlan()
-    payload: Payload = Payload()
+    payload: Payloads = Payloads((Payload(),))
     producer: ProducerSettings = ProducerSettings()
     canary: Canary = Canary()
-    phases: Annotated[tuple[Phase, ...], AfterValidator(_phases_in_order)] = Field(min_length=1)
+    connector: ConnectorWanted = ConnectorWanted()
+    variables: dict[str, Variable] = {}  # noqa: RUF012 - pydantic copies it
+    variants: tuple[dict[str, str], ...] = ()
+    phases: Annotated[tuple[Phase, ...], AfterValidator(in_order)] = Field(min_length=1)
     criteria: Annotated[tuple[Criterion, ...], AfterValidator(_ids_differ)] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _gauges_that_look_back_are_fenced(self) -> Self:
-        problems = [*self._fence_problems(), *self._stretches_beyond_the_load()]
+    def _parts_fit_together(self) -> Self:
+        problems = [
+            *_misfits(self.phases, self.criteria),
+            *self._variant_problems(),
+            *self.payload.problems(self.topics.count),
+        ]
         if problems:
             raise Problems(problems)
         return self
+
+    @classmethod
+    def further_problems(cls, content: Mapping[str, Any]) -> Iterator[str]:
+        """What does not fit together in a file of which other parts are wrong, as far as it can be told."""
+        written, criteria = _valid(Phases, content.get("phases")), content.get("criteria")
+        if written is not None and isinstance(criteria, list):
+            known = (_valid(TypeAdapter(Criterion), one) for one in criteria)
+            yield from _misfits(written, tuple(one for one in known if one is not None))
+
+    def _variant_problems(self) -> Iterator[str]:
+        for number, variant in enumerate(self.variants, start=1):
+            if missing := sorted(self.variables.keys() ^ variant.keys()):
+                yield f"variants: number {number} and the variables differ in {', '.join(missing)}"
 
     @property
     def load_phases(self) -> tuple[LoadPhase, ...]:
@@ -327,33 +188,66 @@ class Scenario(StrictModel):
         """Duration of the load as it is written, not scaled."""
         return sum(phase.duration for phase in self.load_phases)
 
-    def _stretches_beyond_the_load(self) -> Iterator[str]:
-        for criterion in self.criteria:
-            if criterion.between is not None and criterion.between[1] > self.load_s:
-                yield (
-                    f"criteria: {criterion.id} looks until {criterion.between[1]:g}s, "
-                    f"but the load ends after {self.load_s:g}s"
-                )
+    @property
+    def staircase(self) -> Steps | None:
+        """The load, where it is a staircase."""
+        return next((phase for phase in self.phases if isinstance(phase, Steps)), None)
 
-    def _fence_problems(self) -> Iterator[str]:
-        who = ", ".join(criterion.id for criterion in self.criteria if criterion.spec.looks_back)
-        for place, profile_name, is_s, needed_s in (
-            ("first", "silence", self.silence_s, LOOK_BACK_SILENCE_S),
-            ("last", "watch", self.watch_s, LOOK_BACK_WATCH_S),
-        ):
-            if who and is_s < needed_s:
-                yield (
-                    f"phases: {who} read MM2 gauges that look back 60 s, so a {profile_name} of at least "
-                    f"{needed_s:g}s must come {place} (it is {is_s:g}s)"
-                )
+
+Phases = TypeAdapter(Annotated[tuple[Phase, ...], AfterValidator(in_order)])
+
+
+def _valid(adapter: TypeAdapter[Any], content: Any) -> Any:
+    try:
+        return adapter.validate_json(json.dumps(content, default=str))
+    except (ValidationError, TypeError, ValueError):
+        return None
+
+
+def _misfits(written: tuple[Any, ...], criteria: tuple[Criterion, ...]) -> Iterator[str]:
+    """What criteria ask that the phases do not give."""
+    loads = [phase for phase in written if isinstance(phase, LoadPhase)]
+    names = [step.name for phase in loads if isinstance(phase, Steps) for step in phase.ladder() if step.kind == "ramp"]
+    names += [phase.name for phase in loads if not isinstance(phase, Steps)]
+    load_s = sum(phase.duration for phase in loads)
+    for criterion in criteria:
+        if criterion.between is not None and criterion.between[1] > load_s:
+            yield f"criteria: {criterion.id} looks until {criterion.between[1]:g}s, but the load ends after {load_s:g}s"
+        if criterion.phase is not None and criterion.phase not in names:
+            yield f"criteria: {criterion.id} looks at {criterion.phase!r}, no load phase; there are {', '.join(names)}"
+    yield from _fence_problems(written, ", ".join(criterion.id for criterion in criteria if criterion.looks_back))
+
+
+def _fence_problems(written: tuple[Any, ...], who: str) -> Iterator[str]:
+    """Gauges that look back need time around the load in which nothing else happens; `who` reads them."""
+    fences = [
+        ("a silence of", "must come first", _longest(written, Silence, "duration"), LOOK_BACK_SILENCE_S),
+        ("a watch of", "must come last", _longest(written, Watch, "duration"), LOOK_BACK_WATCH_S),
+    ]
+    if any(isinstance(phase, Steps) for phase in written):
+        fences.append(("a rest of", "must part the steps", _longest(written, Steps, "rest"), LOOK_BACK_SILENCE_S))
+    for what, where, is_s, needed_s in fences:
+        if who and is_s < needed_s:
+            yield (
+                f"phases: {who} read MM2 gauges that look back 60 s, so {what} at least {needed_s:g}s {where} "
+                f"(it is {is_s:g}s)"
+            )
+
+
+def _longest(written: tuple[Any, ...], kind: type[StrictModel], key: str) -> float:
+    return max((float(getattr(phase, key)) for phase in written if isinstance(phase, kind)), default=0.0)
 
 
 class LoadedScenario(StrictModel):
-    """A scenario and the text it came from; the text is what the run record keeps, and its hash names it."""
+    """A scenario and the text it came from; the text is what the run record keeps, and its hash names it.
+
+    `unset`: variables of the text that have no value yet; the scenario was read with their examples.
+    """
 
     file: str
     text: str
     scenario: Scenario
+    unset: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -367,22 +261,65 @@ def library_names() -> tuple[str, ...]:
     )
 
 
-def load(name_or_path: str, *, environment: Environment | None = None) -> LoadedScenario:
+def load(
+    name_or_path: str, *, environment: Environment | None = None, settings: Mapping[str, str] | None = None
+) -> LoadedScenario:
     """A packaged scenario by its name, or any by its path.
 
-    With an environment, its topics must also lie inside the prefix there. SpecError lists every problem.
+    With an environment, its topics must also lie inside the prefix there. `settings` are values for its variables.
+    SpecError lists every problem.
     """
     if name_or_path in library_names():
         text = (LIBRARY / f"{name_or_path}.yaml").read_text(encoding="utf-8")
-        return parse_scenario(text, file=f"{name_or_path}.yaml", environment=environment)
+        return parse_scenario(text, file=f"{name_or_path}.yaml", environment=environment, settings=settings)
     path = Path(name_or_path)
     if path.is_file():
-        return parse_scenario(read_text(path), file=str(path), environment=environment)
+        directory = path.parent.resolve()
+        return parse_scenario(
+            read_text(path), file=str(path), environment=environment, settings=settings, directory=directory
+        )
     message = f"no such scenario: give a path, or one of {', '.join(library_names())}"
     raise SpecError([Problem(file=name_or_path, key="", message=message)])
 
 
-def parse_scenario(text: str, *, file: str, environment: Environment | None = None) -> LoadedScenario:
-    """The scenario of a text; `file` names it in messages. SpecError lists every problem."""
-    scenario = parse(text, Scenario, file=file, context={"environment": environment})
-    return LoadedScenario.model_construct(file=file, text=text, scenario=scenario)
+def parse_scenario(
+    text: str,
+    *,
+    file: str,
+    environment: Environment | None = None,
+    settings: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+) -> LoadedScenario:
+    """The scenario of a text; `file` names it in messages. SpecError lists every problem.
+
+    With a directory, files of payloads must lie there; a judge reads the scenario without them.
+    """
+    settings = settings or {}
+    played = filled(text, settings)
+    unset = left_open(played)
+    examples: dict[str, str] = {}
+    if unset or settings:
+        declared = parse(text, _Declared, file=file).variables
+        problems = [
+            Problem(file=file, key="", message=f"${{{name}}} is not among its variables; declare it, with an example")
+            for name in unset
+            if name not in declared
+        ]
+        problems += [
+            Problem(file=OPTION, key=name, message=f"no variable of {file}; it has {', '.join(declared) or 'none'}")
+            for name in settings
+            if name not in declared
+        ]
+        if problems:
+            raise SpecError(problems)
+        examples = {name: variable.example for name, variable in declared.items()}
+    scenario = parse(filled(played, examples), Scenario, file=file, context={"environment": environment, DIRECTORY: directory})
+    return LoadedScenario.model_construct(file=file, text=played, scenario=scenario, unset=unset)
+
+
+class _Declared(StrictModel):
+    """Of a scenario's file, the variables alone."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    variables: dict[str, Variable] = Field(default_factory=dict)

@@ -24,7 +24,7 @@ UNITS: dict[str, tuple[str, float]] = (
     | {unit: ("size", float(factor)) for unit, factor in SIZE_BYTES.items()}
     | {unit: ("rate", factor) for unit, factor in RATE_PER_S.items()}
     | {unit: ("throughput", float(factor)) for unit, factor in THROUGHPUT_BYTES_PER_S.items()}
-    | {"%": ("share", 1.0)}
+    | {"%": ("share", 1.0), "x": ("ratio", 1.0)}
     | {
         unit: (unit, 1.0)
         for unit in ("records", "topics", "partitions", "tasks", "connectors", "rebalances", "errors", "packets")
@@ -65,8 +65,19 @@ def _whole_bytes(value: Any) -> int:
     return int(size)
 
 
+_SHARE_OF = re.compile(r"\s*(?P<percent>[0-9]+(?:\.[0-9]+)?)\s*%\s+of\s+(?P<whole>.+)")
+
+
+def _rate(value: Any) -> float:
+    """A rate, or a share of one: "10/s", "70 % of 7150/s"."""
+    match = _SHARE_OF.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return parse_quantity(value, RATE_PER_S, example="10/s")
+    return float(match["percent"]) * parse_quantity(match["whole"], RATE_PER_S, example="10/s") / 100
+
+
 DurationS = Annotated[float, _parser(TIME_S, "30s"), PlainSerializer(lambda s: f"{s:g}s")]
-RatePerS = Annotated[float, _parser(RATE_PER_S, "10/s"), PlainSerializer(lambda r: f"{r:g}/s")]
+RatePerS = Annotated[float, BeforeValidator(_rate), PlainSerializer(lambda r: f"{r:g}/s")]
 SizeBytes = Annotated[int, BeforeValidator(_whole_bytes), PlainSerializer(lambda b: f"{b}B")]
 ThroughputBytesPerS = Annotated[
     float, _parser(THROUGHPUT_BYTES_PER_S, "5MiB/s"), PlainSerializer(lambda b: f"{b:g}B/s")

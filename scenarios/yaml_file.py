@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,13 +18,19 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from scenarios.errors import Problem, SpecError
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound="StrictModel")
 
 
 class StrictModel(BaseModel):
     """Frozen, and deaf to nothing: an unknown key is an error, a number is never taken for a string."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    @classmethod
+    def further_problems(cls, content: Mapping[str, Any]) -> Iterable[str]:
+        """What pydantic leaves unsaid of a file with a wrong field: it asks how fields fit only when all are right."""
+        del content
+        return ()
 
 
 def read_text(path: Path) -> str:
@@ -61,12 +67,19 @@ def parse(text: str, model: type[M], *, file: str, context: dict[str, Any] | Non
         return model.model_validate_json(text, context=context)
     except ValidationError as error:
         items = error.errors()
-        raise SpecError(
+        problems = [
             Problem(file=file, key=_dotted(item["loc"], content), message=sentence)
             for item in items
             if not _only_follows(item, items)
             for sentence in _sentences(item, model)
-        ) from None
+        ]
+        said = {problem.message for problem in problems}
+        problems += [
+            Problem(file=file, key="", message=sentence)
+            for sentence in model.further_problems(content)
+            if sentence not in said
+        ]
+        raise SpecError(problems) from None
 
 
 def _only_follows(item: Any, items: Iterable[Any]) -> bool:
@@ -82,6 +95,8 @@ def _dotted(location: tuple[int | str, ...], content: Any) -> str:
     key = ""
     for part in location:
         if isinstance(part, int):
+            if isinstance(content, dict):
+                continue  # one where several may stand in a list
             key += f"[{part}]"
             content = content[part] if isinstance(content, list) and part < len(content) else None
         elif isinstance(content, dict) and part not in content and part in content.values():

@@ -266,6 +266,7 @@ def measures_table() -> str:
     for spec in MEASURES.values():
         meaning = spec.meaning.replace("|", r"\|") + (". Looks back" if spec.looks_back else "")
         meaning += ". Stretch" if spec.stretch else ""
+        meaning += "" if spec.phase else ". Whole run"
         lines.append(f"| `{spec.name}` | {spec.unit} | {spec.group} | {spec.min_samples} | {meaning} |")
     return "\n".join(lines) + "\n"
 

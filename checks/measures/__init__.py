@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checks.measures import backlog, connect, e2e, ledger, load, mirror, producers, rates, workers
+from checks.measures import backlog, connect, e2e, ledger, load, mirror, partitions, producers, rates, trends, workers
 from checks.measures.registry import REGISTRY, Run, measure
 
 __all__ = [
@@ -15,7 +15,9 @@ __all__ = [
     "load",
     "measure",
     "mirror",
+    "partitions",
     "producers",
     "rates",
+    "trends",
     "workers",
 ]

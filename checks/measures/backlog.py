@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from checks.measurement import Measurement
+from checks.measurement import Measurement, Window
 from checks.measures.ledger import partial, refused
 from checks.measures.registry import Run, measures
-from checks.reasons import Code
+from checks.reasons import Code, Reason
 from checks.trend import WARM_UP_LEAST_S, WARM_UP_SHARE, trend_of
 from run_record.timeline import TimelineRow
 from scenarios.measures import MeasureSpec
 
 SOURCE = "record/timeline.jsonl: {}"
 NS_PER_S = 1e9
+#: The runbook's "lag back to normal": fewer records than this are missing.
+RECOVERED_BELOW = 1000
 
 
 def rows_of_load(run: Run) -> list[TimelineRow]:
@@ -57,6 +59,35 @@ def backlog_last(run: Run, spec: MeasureSpec) -> Measurement:
         window=run.load_window,
         at_least=note is not None,
         note=note,
+    )
+
+
+@measures("backlog.recovery")
+def recovery(run: Run, spec: MeasureSpec) -> Measurement:
+    """Seconds from the load's end until the backlog was below the runbook's 1000 for good, seen each second; a lower
+    bound while it was not."""
+    source = SOURCE.format(f"from the load's end to backlog < {RECOVERED_BELOW}")
+    windows = run.windows
+    if windows is None:
+        return Measurement.missing(Code.LOAD_NOT_STARTED, unit=spec.unit, source=source)
+    window = Window(start_s=windows.load_end_s, end_s=windows.watched_s)
+    rows = [row for row in run.record.timeline if window.start_s <= row.at_ns / NS_PER_S <= window.end_s]
+    if missing := _missing(run, spec, rows, source):
+        return missing
+    behind = [place for place, row in enumerate(rows) if row.backlog >= RECOVERED_BELOW]
+    back = rows[behind[-1] + 1 :] if behind else rows
+    partly = partial(run, of_arrivals=False)
+    note = partly or (None if back else Reason.of(Code.NOT_RECOVERED, backlog=rows[-1].backlog, below=RECOVERED_BELOW))
+    at_s = back[0].at_ns / NS_PER_S if behind and back else window.start_s if back else rows[-1].at_ns / NS_PER_S
+    return Measurement(
+        value=max(at_s - window.start_s, 0.0),
+        unit=spec.unit,
+        source=source,
+        samples=len(rows),
+        window=window,
+        at_least=note is not None,
+        note=note,
+        details=(("backlog_at_load_end", rows[0].backlog),),
     )
 
 

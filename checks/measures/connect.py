@@ -103,6 +103,37 @@ def failed_tasks(run: Run, spec: MeasureSpec) -> Measurement:
     return _largest_sum(run, spec, Role.FAILED_TASKS, ())
 
 
+@measures("connect.task_failures")
+def task_failures(run: Run, spec: MeasureSpec) -> Measurement:
+    """Every rise of a worker's failed-task count while the run went on. A task that failed and was restarted between
+    two scrapes is not seen."""
+    found = scraped(run, spec, Role.FAILED_TASKS, counter=False)
+    if isinstance(found, Measurement):
+        return found
+    rises = sum(float(np.maximum(np.diff(one.values[~np.isnan(one.values)]), 0.0).sum()) for one in found.within())
+    return gauge(found, spec, rises)
+
+
+@measures("connect.rebalances")
+def rebalances(run: Run, spec: MeasureSpec) -> Measurement:
+    """Every worker of a group counts the same rebalance, so the largest growth is that of the group."""
+    found = scraped(run, spec, Role.REBALANCES, counter=True, identity=("instance",))
+    counter = found if isinstance(found, Measurement) else counted(run, spec, found)
+    if isinstance(counter, Measurement):
+        return counter
+    return Measurement(
+        value=max(growth.growth for _, growth in counter.growths),
+        unit=spec.unit,
+        source=counter.found.metric.query,
+        samples=counter.points,
+        window=counter.found.window,
+        series=len(counter.growths),
+        coverage=counter.found.coverage,
+        at_least=counter.reset is not None,
+        note=counter.reset,
+    )
+
+
 @measures("connect.offset_commit_max")
 def offset_commit_max(run: Run, spec: MeasureSpec) -> Measurement:
     """Largest offset-commit-max-time-ms of any task. A task that committed nothing in a while reads NaN: no data."""

@@ -11,12 +11,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from checks.measurement import Measurement
+from checks.measurement import Measurement, Window
 from checks.measures.ledger import partial
 from checks.measures.registry import MeasureFunction, Run, measures
 from checks.reasons import Code, Reason
 from run_record.histogram import LatencyHistogram
 from scenarios.measures import MeasureSpec
+
+NS_PER_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +34,32 @@ def merged_latencies(run: Run, spec: MeasureSpec, kind: str, *, missing: int = 0
 
     An empty one is an answer only when it is known of `missing` records that they never arrived.
     """
-    source = f"record/latency.json: {kind}"
+    source = f"record/latency.json: {kind}" if run.phase is None else f"record/latency.json: {run.phase}.{kind}"
     if run.record.ledger is None:
         return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
     if unknown := partial(run, of_arrivals=kind == "e2e"):
         return Measurement(value=None, unit=spec.unit, source=source, why_not=unknown)
     together = LatencyHistogram()
-    for kinds in run.record.latency.values():
-        if kind in kinds:
+    if run.stretch is not None:
+        source = f"record/timeline.jsonl: histograms.{kind} of the stretch, by arrival"
+        together = _of_stretch(run, run.stretch, kind)
+    for phase, kinds in run.record.latency.items() if run.stretch is None else ():
+        if kind in kinds and run.phase in (None, phase):
             together.merge(kinds[kind])
     if together.count + missing == 0:
         return Measurement.missing(Code.NO_LATENCIES, unit=spec.unit, source=source)
     if together.negative:
         return Measurement.missing(Code.NEGATIVE_LATENCIES, unit=spec.unit, source=source, count=together.negative)
     return Latencies(histogram=together, source=source)
+
+
+def _of_stretch(run: Run, stretch: Window, kind: str) -> LatencyHistogram:
+    """The histograms that the timeline keeps every 10 s (60 s after the first hour), of what arrived in a stretch."""
+    together = LatencyHistogram()
+    for row in run.record.timeline:
+        if row.histograms and kind in row.histograms and stretch.start_s < row.at_ns / NS_PER_S <= stretch.end_s:
+            together.merge(LatencyHistogram.from_json(row.histograms[kind]))
+    return together
 
 
 def _missing_records(run: Run) -> int:

@@ -16,6 +16,7 @@ from run_record.counts import Counts
 from scenarios.measures import MeasureSpec
 
 SOURCE = "record/ledger.json: totals.{}"
+SOURCE_OF_PHASE = "record/ledger.json: phases.{phase}.{field}"
 #: What is counted on arrivals: lower bounds where some could not be read.
 SEEN_ON_ARRIVAL = frozenset({"arrived", "duplicated", "reordered", "corrupted", "phantom"})
 #: What is counted on missing arrivals: unknown where some could not be read.
@@ -36,8 +37,15 @@ def refused(run: Run) -> Reason | None:
     return Reason.of(Code.READ_REFUSED, topic=run.read_refused[0], count=len(run.read_refused))
 
 
+def source_of(run: Run, field: str) -> str:
+    """Where a count stands."""
+    if run.phase is None:
+        return SOURCE.format(field)
+    return SOURCE_OF_PHASE.format(phase=run.phase, field=field.replace("totals.", f"phases.{run.phase}."))
+
+
 def _counted(run: Run, spec: MeasureSpec, field: str) -> Counts | Measurement:
-    source = SOURCE.format(field)
+    source = source_of(run, field)
     counts = run.counts
     if counts is None:
         return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
@@ -59,7 +67,7 @@ def _counted(run: Run, spec: MeasureSpec, field: str) -> Counts | Measurement:
 def _ledger(run: Run, spec: MeasureSpec, field: str, value: int, samples: int) -> Measurement:
     note = partial(run, of_arrivals=field in SEEN_ON_ARRIVAL)
     return Measurement(
-        value=value, unit=spec.unit, source=SOURCE.format(field), samples=samples, at_least=note is not None, note=note
+        value=value, unit=spec.unit, source=source_of(run, field), samples=samples, at_least=note is not None, note=note
     )
 
 
@@ -128,7 +136,8 @@ def backlog_max(run: Run, spec: MeasureSpec) -> Measurement:
     if run.windows is None:
         return Measurement.missing(Code.LOAD_NOT_STARTED, unit=spec.unit, source=source)
     start_s = run.windows.start_s if run.stretch is None else run.stretch.start_s
-    end_s = math.inf if run.stretch is None else run.stretch.end_s
+    end_s = math.inf if run.phase is None else run.windows.watched_s
+    end_s = end_s if run.stretch is None else run.stretch.end_s
     rows = [row for row in run.record.timeline if start_s <= row.at_ns / 1e9 <= end_s]
     if not rows:
         return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)

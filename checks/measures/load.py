@@ -6,23 +6,25 @@ from checks.measurement import Measurement
 from checks.measures.e2e import merged_latencies
 from checks.measures.registry import Run, measures
 from checks.reasons import Reason
-from run_record.store import RunRecord
 from scenarios.measures import MeasureSpec
 
 
-def sent_records(record: RunRecord) -> int | None:
+def sent_records(run: Run) -> int | None:
     """Records handed to the producer, from the ledger, else from the last second that reached the disk."""
-    counts = record.counts()
+    counts = run.counts
     if counts is not None:
         return counts.sent
-    return record.timeline[-1].sent if record.timeline else None
+    rows = run.record.timeline
+    return rows[-1].sent if rows and run.phase is None else None
 
 
 @measures("load.achieved")
 def achieved(run: Run, spec: MeasureSpec) -> Measurement:
     """Sent ÷ planned, in %."""
     source = "record/ledger.json: totals.sent ÷ record/manifest.json: planned_records"
-    sent, planned = sent_records(run.record), run.record.manifest.planned_records
+    if run.phase is not None:
+        source = f"record/ledger.json: phases.{run.phase}.sent ÷ record/manifest.json: phases, records"
+    sent, planned = sent_records(run), run.planned_records
     if sent is None or planned == 0:
         return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
     return Measurement(
@@ -49,6 +51,28 @@ def send_delay_max(run: Run, spec: MeasureSpec) -> Measurement:
     if isinstance(found, Measurement):
         return found
     return Measurement(value=found.histogram.max_ms, unit=spec.unit, source=found.source, samples=found.histogram.count)
+
+
+@measures("load.send_delay_mean")
+def send_delay_mean(run: Run, spec: MeasureSpec) -> Measurement:
+    """Mean of sent − due."""
+    found = merged_latencies(run, spec, "send_delay")
+    if isinstance(found, Measurement):
+        return found
+    return Measurement(
+        value=found.histogram.mean_ms, unit=spec.unit, source=found.source, samples=found.histogram.count
+    )
+
+
+@measures("source.ack_mean")
+def ack_mean(run: Run, spec: MeasureSpec) -> Measurement:
+    """Mean of the time between the producer and the source's answer."""
+    found = merged_latencies(run, spec, "ack")
+    if isinstance(found, Measurement):
+        return found
+    return Measurement(
+        value=found.histogram.mean_ms, unit=spec.unit, source=found.source, samples=found.histogram.count
+    )
 
 
 @measures("load.send_delay_p99")

@@ -9,7 +9,8 @@ of them, the watch after it leaves time to read them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from checks.measures.registry import Run, measures
 from checks.measures.scraped import Counted, Scraped, counted, gauge, scraped
 from checks.metric_profiles import Role
 from checks.reasons import Code
-from checks.series import Floats, Series
+from checks.series import Series
 from scenarios.measures import MeasureSpec
 
 KAFKA_METRIC_WINDOW_S = 30.0
@@ -135,7 +136,30 @@ def latency_avg(run: Run, spec: MeasureSpec) -> Measurement:
     the mean but for the lag of the gauge (it still shows up to 60 s of the past), which evens out over minutes.
     A partition that carried records and shows no number leaves the mean unknown.
     """
-    found = mirrored(run, spec, Role.LATENCY_AVG)
+    found = means_by_partition(run, spec, Role.LATENCY_AVG)
+    if isinstance(found, Measurement):
+        return found
+    shown, parts = found
+    total = math.fsum(part.weight for part in parts)
+    mean = math.fsum(part.mean * part.weight for part in parts) / total if parts else None
+    return latency_gauge(run, spec, shown, mean)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionMean:
+    """A partition's mean of a gauge that averages over its records, and how many there were."""
+
+    name: str
+    mean: float
+    weight: float
+
+
+def means_by_partition(
+    run: Run, spec: MeasureSpec, role: Role
+) -> tuple[Scraped, tuple[PartitionMean, ...]] | Measurement:
+    """The means of a gauge (as `latency_avg` reads it) of the partitions that carried records; none if one of those
+    shows no number."""
+    found = mirrored(run, spec, role)
     if isinstance(found, Measurement):
         return found
     counts = _record_counts(run, spec)
@@ -147,54 +171,43 @@ def latency_avg(run: Run, spec: MeasureSpec) -> Measurement:
             Code.NO_GROWTH, unit=spec.unit, source=counts.found.metric.query, window=found.window
         )
     gauges = {_key(series): series for series in found.within()}
-    windows = found.windows
-    if run.stretch is None and windows.drained_s - windows.start_s <= KAFKA_METRIC_WINDOW_S:
-        parts = _last_numbers(busy, gauges)
-    else:
-        parts = _number_of_each_scrape(busy, gauges, start_s=found.window.start_s)
-    if parts is None:
-        return latency_gauge(run, spec, found, None)
-    values, weights = parts
-    return latency_gauge(run, spec, found, math.fsum(values * weights) / math.fsum(weights))
+    windows, parts = found.windows, []
+    short = run.stretch is None and windows.drained_s - windows.start_s <= KAFKA_METRIC_WINDOW_S
+    for key, (counter, growth) in sorted(busy.items()):
+        one = gauges.get(key)
+        if one is None or np.isnan(one.values).all():
+            return found, ()
+        if short:
+            mean, weight = float(one.values[~np.isnan(one.values)][-1]), growth
+        else:
+            mean, weight = _number_of_each_scrape(counter, one, start_s=found.window.start_s)
+        if weight > 0:
+            parts.append(PartitionMean(name=_partition_name(run, one), mean=mean, weight=weight))
+    return found, tuple(parts)
 
 
 Key = tuple[tuple[str, str], ...]
-Busy = Mapping[Key, tuple[Series, float]]
-Parts = tuple[Floats, Floats]
 
 
 def _key(series: Series) -> Key:
     return tuple(sorted((name, value) for name, value in series.labels.items() if name != "__name__"))
 
 
-def _last_numbers(busy: Busy, gauges: Mapping[Key, Series]) -> Parts | None:
-    values, weights = [], []
-    for key, (_, growth) in sorted(busy.items()):
-        shown = gauges[key].values if key in gauges else np.array([])
-        known = shown[~np.isnan(shown)]
-        if len(known) == 0:
-            return None
-        values.append(known[-1])
-        weights.append(growth)
-    return np.array(values), np.array(weights)
+def _partition_name(run: Run, series: Series) -> str:
+    profile = run.evidence.profile
+    return f"{series.label(profile.topic_label)}-{series.label(profile.partition_label)}"
 
 
-def _number_of_each_scrape(busy: Busy, gauges: Mapping[Key, Series], *, start_s: float) -> Parts | None:
-    values, weights = [], []
-    for key, (counter, _) in sorted(busy.items()):
-        one = gauges.get(key)
-        if one is None or np.isnan(one.values).all():
-            return None
-        index = np.searchsorted(counter.times_s, one.times_s, side="right") - 1
-        counts = np.where(index >= 0, counter.values[np.maximum(index, 0)], 0.0)
-        before = counter.last_before(start_s)
-        steps = np.diff(counts, prepend=0.0 if before is None else counter.values[before])
-        steps = np.where(steps < 0, counts, steps)  # after a restart the counter shows what it grew
-        known = ~np.isnan(one.values) & (steps > 0)
-        values.append(one.values[known])
-        weights.append(steps[known])
-    together = np.concatenate(values), np.concatenate(weights)
-    return together if together[1].sum() > 0 else None
+def _number_of_each_scrape(counter: Series, gauge: Series, *, start_s: float) -> tuple[float, float]:
+    """Mean of a gauge's numbers, each weighted by the growth of the counter since the scrape before; and the growth."""
+    index = np.searchsorted(counter.times_s, gauge.times_s, side="right") - 1
+    counts = np.where(index >= 0, counter.values[np.maximum(index, 0)], 0.0)
+    before = counter.last_before(start_s)
+    steps = np.diff(counts, prepend=0.0 if before is None else counter.values[before])
+    steps = np.where(steps < 0, counts, steps)  # after a restart the counter shows what it grew
+    known = ~np.isnan(gauge.values) & (steps > 0)
+    weight = math.fsum(steps[known])
+    return (math.fsum(gauge.values[known] * steps[known]) / weight, weight) if weight > 0 else (0.0, 0.0)
 
 
 @measures("mm2.record_count_gap")

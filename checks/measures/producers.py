@@ -12,7 +12,7 @@ import numpy as np
 from checks.measurement import Measurement
 from checks.measures.connect import largest_value
 from checks.measures.registry import Run, measures
-from checks.measures.scraped import gauge, scraped
+from checks.measures.scraped import counted, gauge, scraped
 from checks.metric_profiles import Role
 from checks.series import Series
 from scenarios.measures import MeasureSpec
@@ -45,6 +45,27 @@ def _in_use(available: Series, total: Series) -> Series:
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = np.where(totals > 0, 100.0 * (1.0 - available.values[here] / totals), np.nan)
     return Series(labels=available.labels, times_s=times_s, values=shares)
+
+
+@measures("connect.buffer_exhausted")
+def buffer_exhausted(run: Run, spec: MeasureSpec) -> Measurement:
+    """Growth over all of them. Connect's producers wait for room for ever, so anything but 0 is a changed setting."""
+    identity = (run.evidence.profile.client_label, "instance")
+    found = scraped(run, spec, Role.BUFFER_EXHAUSTED, counter=True, identity=identity)
+    counter = found if isinstance(found, Measurement) else counted(run, spec, found)
+    if isinstance(counter, Measurement):
+        return counter
+    return Measurement(
+        value=counter.growth,
+        unit=spec.unit,
+        source=counter.found.metric.query,
+        samples=counter.points,
+        window=counter.found.window,
+        series=len(counter.growths),
+        coverage=counter.found.coverage,
+        at_least=counter.reset is not None,
+        note=counter.reset,
+    )
 
 
 @measures("connect.throttle_max")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from checks.baseline import Baseline
 from checks.evidence import Evidence
 from checks.measurement import Measurement, Window
 from checks.reasons import Code, Reason
@@ -30,17 +31,32 @@ class Unaccounted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A run as it is judged. `windows` is None when the load never started; `stretch` is the part of the load that is
-    looked at, if not all of it."""
+    looked at, if not all of it; `phase` the load phase, and then the windows are that phase's."""
 
     record: RunRecord
     evidence: Evidence
     environment: Environment
     windows: Windows | None
     stretch: Window | None = None
+    phase: str | None = None
+    baseline: Baseline | None = None
 
     def over(self, stretch: Window) -> Run:
         """The same run, of which only a stretch is looked at."""
         return replace(self, stretch=stretch)
+
+    def of_phase(self, phase: str) -> Run:
+        """One load phase of the run, looked at as if it were a run of its own."""
+        return replace(self, phase=phase, windows=Windows.of_phase(self.record, self.environment, phase))
+
+    @property
+    def planned_records(self) -> int:
+        """Records planned, of the phase looked at or of all."""
+        manifest = self.record.manifest
+        if self.phase is None:
+            return manifest.planned_records
+        played = manifest.phase(self.phase)
+        return played.records if played is not None else 0
 
     @property
     def load_window(self) -> Window | None:
@@ -51,8 +67,8 @@ class Run:
 
     @property
     def counts(self) -> Counts | None:
-        """The ledger's totals; None when the run was killed before they were written."""
-        return self.record.counts()
+        """The ledger's totals, or the phase's; None when the run was killed before they were written."""
+        return self.record.counts(self.phase)
 
     @property
     def aborted(self) -> bool:

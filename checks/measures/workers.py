@@ -125,34 +125,50 @@ def average_growth(series: Sequence[Series], window: Window) -> tuple[Floats, Fl
 @measures("workers.memory")
 def memory(run: Run, spec: MeasureSpec) -> Measurement:
     """Largest share of a node's memory that no process could have any more, in %."""
+    return _largest_share(spec, memory_in_use(run, spec))
+
+
+def memory_in_use(run: Run, spec: MeasureSpec) -> tuple[Scraped, Shares] | Measurement:
+    """For each node, (instants, share of its memory that no process could have any more)."""
     available = _on_workers_nodes(run, spec, Role.NODE_MEMORY_AVAILABLE)
-    total = _on_workers_nodes(run, spec, Role.NODE_MEMORY_TOTAL)
-    return _largest_share(spec, available, total, rest=True)
+    return _shares(available, _on_workers_nodes(run, spec, Role.NODE_MEMORY_TOTAL), rest=True)
 
 
 @measures("workers.heap")
 def heap(run: Run, spec: MeasureSpec) -> Measurement:
     """Largest share of a worker's heap in use, in %: garbage included, so 90 % just before a collection is no harm."""
+    return _largest_share(spec, heap_in_use(run, spec))
+
+
+def heap_in_use(run: Run, spec: MeasureSpec) -> tuple[Scraped, Shares] | Measurement:
+    """For each worker, (instants, share of its heap in use)."""
     used = scraped(run, spec, Role.HEAP_USED, counter=False, identity=("instance",), window=run.load_window)
     allowed = scraped(run, spec, Role.HEAP_MAX, counter=False, identity=("instance",), window=run.load_window)
-    return _largest_share(spec, used, allowed, rest=False)
+    return _shares(used, allowed, rest=False)
 
 
-def _largest_share(
-    spec: MeasureSpec, part: Scraped | Measurement, whole: Scraped | Measurement, *, rest: bool
-) -> Measurement:
+def _largest_share(spec: MeasureSpec, found: tuple[Scraped, Shares] | Measurement) -> Measurement:
+    if isinstance(found, Measurement):
+        return found
+    source, shares = found
+    return gauge(source, spec, _largest_percent(share for _, share in shares))
+
+
+def _shares(
+    part: Scraped | Measurement, whole: Scraped | Measurement, *, rest: bool
+) -> tuple[Scraped, Shares] | Measurement:
     if isinstance(part, Measurement):
         return part
     if isinstance(whole, Measurement):
         return whole
     wholes = {one.label("instance"): largest_value([one]) for one in whole.within()}
-    shares = []
+    shares: Shares = []
     for one in part.within():
         of = wholes.get(one.label("instance"))
         if of is not None and of > 0:
             share = one.values / of
-            shares.append(1.0 - share if rest else share)
-    return gauge(part, spec, _largest_percent(shares))
+            shares.append((one.times_s, 1.0 - share if rest else share))
+    return part, shares
 
 
 @measures("workers.network_drops")

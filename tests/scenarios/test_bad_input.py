@@ -85,7 +85,7 @@ def test_an_unknown_key_is_named_with_what_was_probably_meant(old, new, says):
         ),
         (
             'go: "== 0 records"',
-            'go: ">= plan records", nogo: "< 1000 records"',
+            'go: ">= 10 records", nogo: "< 1000 records"',
             "criteria[0]",
             "overlap; a value can only be one of them",
         ),
@@ -165,7 +165,10 @@ def test_phases_out_of_order_are_refused(phases, says):
 
 def test_a_scenario_that_sends_nothing_is_refused():
     text = with_phases("{name: hush, profile: silence, duration: 5s}")
-    assert "phases: none of them sends anything; add one of profile nominal, ramp or burst" in problems_of(text)
+    assert (
+        "phases: none of them sends anything; add one of profile nominal, ramp, burst, spike, soak or steps"
+        in problems_of(text)
+    )
 
 
 def test_a_load_without_a_drain_is_refused():

@@ -160,7 +160,8 @@ def write_run(
     if counts is not None:
         writer.ledger({**_ledger(counts, last_errors), "read_refused": [*read_refused], "unaccounted": [*unaccounted]})
         e2e = histogram([20.0] * counts.arrived if e2e_ms is None else e2e_ms)
-        writer.latency({"smoke": {"e2e": e2e, "send_delay": histogram(send_delay_ms)}})
+        delays = histogram(send_delay_ms)
+        writer.latency({"smoke": {"e2e": e2e, "send_delay": delays, "ack": histogram([6.0] * counts.acked)}})
     writer.seal()
     if not finished or not sealed:
         (writer.directory / "record" / SEAL).unlink()
@@ -287,6 +288,10 @@ def healthy_metrics() -> Metrics:
         Role.TASK_ERRORS: [item(always(0.0), **labels) for labels in tasks],
         Role.TASK_FAILURES: [item(always(0.0), **labels) for labels in tasks],
         Role.TASK_SKIPPED: [item(always(0.0), **labels) for labels in tasks],
+        Role.REBALANCES: [item(always(3.0), **labels) for labels in workers],
+        Role.BUFFER_EXHAUSTED: [item(always(0.0), **labels) for labels in producers],
+        Role.RECORD_AGE_AVG: [item(during_look_back(8.0 + 4 * n), **labels) for n, labels in enumerate(mirrors)],
+        Role.RECORD_AGE_MAX: [item(during_look_back(20.0 + 10 * n), **labels) for n, labels in enumerate(mirrors)],
         Role.BUFFER_AVAILABLE: [item(always(30.0 * 2**20), **labels) for labels in producers],
         Role.BUFFER_TOTAL: [item(always(32.0 * 2**20), **labels) for labels in producers],
         Role.THROTTLE_MAX: [item(during_look_back(0.0), **labels) for labels in producers],

@@ -1,0 +1,93 @@
+"""Does a machine fill up? Trends of the workers' memory, heap and CPU over the load, in % of where they began.
+
+Each node or worker has its own trend (checks/trend.py: the slope of medians of blocks, and the change from the first
+blocks to the last, in one interval); the one that grows most counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from checks.measurement import Measurement
+from checks.measures.registry import Run, measures
+from checks.measures.scraped import Scraped
+from checks.measures.workers import cpu_shares, heap_in_use, memory_in_use
+from checks.reasons import Code
+from checks.series import Floats
+from checks.trend import WARM_UP_LEAST_S, WARM_UP_SHARE, trend_of
+from scenarios.measures import MeasureSpec
+
+#: A heap is as full as its garbage collector leaves it: of each of so many stretches of the load the least counts.
+HEAP_STRETCHES = 50
+#: Growth is told of at least this share: next to nothing that doubles is next to nothing.
+CPU_LEAST_SHARE = 0.10
+
+Tracks = Iterable[tuple[Floats, Floats]]
+
+
+@measures("workers.memory_growth")
+def memory_growth(run: Run, spec: MeasureSpec) -> Measurement:
+    """Of what the nodes have in use."""
+    found = memory_in_use(run, spec)
+    return found if isinstance(found, Measurement) else _growth(spec, *found)
+
+
+@measures("workers.heap_growth")
+def heap_growth(run: Run, spec: MeasureSpec) -> Measurement:
+    """Of what is left in the heap after a collection."""
+    found = heap_in_use(run, spec)
+    if isinstance(found, Measurement):
+        return found
+    source, tracks = found
+    return _growth(spec, source, [_floor(times_s, values) for times_s, values in tracks])
+
+
+@measures("workers.cpu_growth")
+def cpu_growth(run: Run, spec: MeasureSpec) -> Measurement:
+    """Of the CPU averaged over 30 s."""
+    found = cpu_shares(run, spec)
+    return found if isinstance(found, Measurement) else _growth(spec, *found, least=CPU_LEAST_SHARE)
+
+
+def _floor(times_s: Floats, values: Floats) -> tuple[Floats, Floats]:
+    count = min(HEAP_STRETCHES, max(len(times_s), 1))
+    places = [part for part in np.array_split(np.arange(len(times_s)), count) if len(part)]
+    return np.array([times_s[part].mean() for part in places]), np.array([values[part].min() for part in places])
+
+
+def _growth(spec: MeasureSpec, source: Scraped, tracks: Tracks, *, least: float = 0.0) -> Measurement:
+    window = source.window
+    warm_s = window.start_s + max(WARM_UP_LEAST_S, WARM_UP_SHARE * window.duration_s)
+    growths, samples = [], 0
+    for times_s, values in tracks:
+        known = ~np.isnan(values) & (times_s >= warm_s) & (times_s <= window.end_s)
+        samples = max(samples, int(known.sum()))
+        if known.sum() < spec.min_samples:
+            continue
+        trend = trend_of(times_s[known], values[known])
+        lasted_s = float(times_s[known][-1] - times_s[known][0])
+        began = max(trend.start, least)
+        if began > 0:
+            growths.append([100.0 * lasted_s * one / began for one in (trend.slope.value, *trend.interval)])
+    if not growths:
+        return Measurement.missing(
+            Code.TOO_FEW_SAMPLES,
+            unit=spec.unit,
+            source=source.metric.query,
+            window=window,
+            samples=samples,
+            needed=spec.min_samples,
+        )
+    value, low, high = (max(one[place] for one in growths) for place in range(3))
+    return Measurement(
+        value=value,
+        unit=spec.unit,
+        source=source.metric.query,
+        samples=samples,
+        window=window,
+        series=len(source.series),
+        coverage=source.coverage,
+        interval=(low, high),
+    )

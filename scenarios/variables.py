@@ -1,0 +1,58 @@
+"""Values that a scenario leaves open, such as the capacity that an earlier run found: `${capacity}` in its text.
+
+They are put into the text before it is read, so that a run record's scenario says what was played, whole. Until a
+variable is set, its example stands in its place, so that the file can be read and listed; a plan refuses it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from scenarios.errors import Problem, SpecError
+from scenarios.yaml_file import StrictModel
+
+_PLACE = re.compile(r"\$\{([^}]*)\}")
+#: What a value may hold: a quantity or a name, nothing that could mean something else in YAML.
+_VALUE = re.compile(r"[A-Za-z0-9_.%/µ -]+")
+OPTION = "--set"
+
+
+class Variable(StrictModel):
+    """What is left open: an example of it, and what it means."""
+
+    example: str = Field(min_length=1)
+    meaning: str = Field(min_length=1)
+
+
+def parse_settings(text: str) -> dict[str, str]:
+    """The text "capacity=7000/s,size=1KB" → name → value. SpecError lists what is wrong with it."""
+    settings: dict[str, str] = {}
+    problems: list[Problem] = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (name and equals and value):
+            problems.append(Problem(file=OPTION, key="", message=f"{part!r}: write it as in capacity=7000/s"))
+        elif name in settings:
+            problems.append(Problem(file=OPTION, key=name, message="given twice; give it once"))
+        elif not _VALUE.fullmatch(value):
+            problems.append(
+                Problem(file=OPTION, key=name, message=f"{value!r} is no plain value, such as 7000/s or 1KB")
+            )
+        else:
+            settings[name] = value
+    if problems:
+        raise SpecError(problems)
+    return settings
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """The text with the values in their places; places without a value stay."""
+    return _PLACE.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def left_open(text: str) -> tuple[str, ...]:
+    """Names of the places that have no value yet, each once, in order."""
+    return tuple(dict.fromkeys(_PLACE.findall(text)))
