@@ -172,7 +172,7 @@ def test_on_a_full_disk_what_was_written_stays_whole_and_the_sentence_says_what_
     ) as said:
         writer.timeline(row(4))
     assert f"mm2gate judge {writer.directory}" in str(said.value)
-    with pytest.raises(RunRecordError, match="manifest.json"):
+    with pytest.raises(RunRecordError, match=r"manifest\.json"):
         writer.manifest(manifest())
     assert timeline.read_bytes() == whole, "not half a row"
     record = RunRecord.open(writer.directory)
