@@ -21,13 +21,15 @@ from clients.connect import Connect
 from clients.http_session import new_session
 from clients.kafka_owner import Owner
 from lab import state as states
-from lab.accounts import ADMIN
+from lab.accounts import ADMIN, read_password
 from lab.component import Component
 from lab.environment import seen_by, worker_urls
 from lab.layout import CLUSTERS, COMPONENTS, NODE_EXPORTER, PROMETHEUS, SOURCE, WORKERS, Layout, layout_of
 from lab.ports import HOST, answers
 from lab.process import ProcessId
+from lab.rendering import bootstrap, login_line
 from lab.state import LabState
+from lab.throttle import set_quota
 from scenarios.environment import LoadedEnvironment
 from scenarios.errors import LabError
 
@@ -94,6 +96,17 @@ class Lab:
             where = seen.environment.source if cluster == SOURCE else seen.environment.target
             self._owners[cluster] = Owner(where, seen)
         return self._owners[cluster]
+
+    def throttle(self, cluster: str, bytes_per_s: int | None) -> None:
+        """Let MM2 write to the target, or read from the source, no faster; None lifts it."""
+        set_quota(
+            cluster,
+            bytes_per_s,
+            bootstrap_servers=bootstrap(cluster, self._state.ports),
+            login=login_line(ADMIN, read_password(self.layout, ADMIN)),
+            command=self._state.commands[cluster],
+            scratch=self.layout.secrets,
+        )
 
     def mark(self, stage: states.Stage) -> None:
         """Note how far `up` came."""

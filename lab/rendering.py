@@ -49,6 +49,11 @@ def properties(pairs: Mapping[str, object]) -> str:
     return "".join(f"{key}={_property(value)}\n" for key, value in pairs.items())
 
 
+def login_line(user: str, password: str) -> str:
+    """A JAAS line."""
+    return f'{_LOGIN_MODULE} required username="{user}" password="{password}";'
+
+
 def broker(cluster: str, ports: Mapping[str, int], layout: Layout, passwords: Mapping[str, str]) -> str:
     """A cluster of one node, broker and controller in one. Its file holds passwords: mode 0600."""
     port, controller_port = ports[cluster], ports[f"{cluster}-controller"]
@@ -302,7 +307,7 @@ def _client_security(layout: Layout) -> dict[str, str]:
     return {
         "security.protocol": "SASL_PLAINTEXT",
         "sasl.mechanism": "PLAIN",
-        "sasl.jaas.config": f'{_LOGIN_MODULE} required username="{MM2}" password="{password}";',
+        "sasl.jaas.config": login_line(MM2, password),
     }
 
 
