@@ -204,7 +204,7 @@ class TestWhatItSays:
     def test_a_nogo_says_what_how_much_since_when_and_which_row_fits_with_its_figures(self, phase2):
         metrics = spoil2(phase2_metrics(), Role.THROTTLE_MAX, during(300.0))
         metrics = spoil2(metrics, Role.LATENCY_MAX, lambda at_s: 6000.0 if 101 < at_s < 131 else 90.0)
-        page, _ = phase2(metrics)
+        page, _ = phase2(metrics, e2e_ms=[20.0] * 1999 + [9000.0])
         (box,) = page.all("section", **{"class": "verdict NOGO"})
         said = plain(box.text)
         assert "Latence de réplication MM2, maximum (latency_max) : 6 000 ms" in said

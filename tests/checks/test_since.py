@@ -56,7 +56,7 @@ def test_a_growing_lag_is_dated_from_where_it_left_the_ground(since_of):
 def test_a_gauge_of_mm2_is_dated_by_its_scrapes(since_of):
     value = during(90.0)
     metrics = spoil(phase2_metrics(), Role.LATENCY_MAX, lambda at_s: 6000.0 if 101 < at_s < 111 else value(at_s))
-    found = since_of(metrics)["latency_max"]
+    found = since_of(metrics, e2e_ms=[20.0] * 1999 + [9000.0])["latency_max"]
     assert (load_s(found.start_s), load_s(found.end_s)) == (34, 39)
 
 
