@@ -53,6 +53,16 @@ test: setup ## everything that CI runs: lint, types, fast tests, and the tests o
 	@$(BIN)/pytest -q --ignore tests/lab --ignore tests/lab_unit
 	@$(BIN)/pytest -q $(UNPATCHED) --durations 10 tests/lab_unit tests/lab
 
+# ---- measure -------------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: setup ## how fast and how cheap, beside what people use today: benchmarks/results.md (a quarter of an hour)
+	@$(BIN)/python -m benchmarks
+
+.PHONY: bench-full
+bench-full: setup ## the same, and a soak of half an hour
+	@$(BIN)/python -m benchmarks --full
+
 # ---- maintain ------------------------------------------------------------------------------------------------------
 
 .PHONY: lock

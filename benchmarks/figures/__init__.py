@@ -1,0 +1,1 @@
+"""One module per figure; each has `measure(...)`, which gives its rows of the table."""

@@ -1,0 +1,102 @@
+"""One run of ours on the lab, as a user starts it, and what its own record says of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import scenario
+from benchmarks.program import PROJECT_ROOT, BenchmarkError, Finished, run
+from run_record.histogram import LatencyHistogram
+from run_record.store import RunRecord
+from scenarios.plan import NS_PER_S
+
+LOCUSTFILE = PROJECT_ROOT / "benchmarks" / "locustfiles" / "ours.py"
+AROUND_THE_LOAD_S = 150
+
+
+@dataclass(frozen=True)
+class OurRun:
+    """A run that ended."""
+
+    finished: Finished
+    record: RunRecord
+    verdict: dict[str, Any]
+    hub_file: Path
+    records_per_s: int
+
+    @cached_property
+    def load_end_s(self) -> float:
+        """Unix instant at which the load phase ended."""
+        (phase,) = [one for one in self.record.manifest.phases if one.name == scenario.PHASE]
+        if phase.end_ns is None:
+            raise BenchmarkError("the load phase has no end")
+        return phase.end_ns / NS_PER_S
+
+    @property
+    def holds(self) -> bool:
+        """Load applied, everything arrived, nothing else happened: GO."""
+        return bool(self.verdict["verdict"] == "GO")
+
+    def why_not(self) -> str:
+        """The criteria that are not GO."""
+        return ", ".join(
+            f"{one['id']} {one['verdict']} ({one['value']})"
+            for one in self.verdict["criteria"]
+            if one["verdict"] != "GO"
+        )
+
+    def counts(self) -> dict[str, int]:
+        """The ledger's totals. Raises BenchmarkError."""
+        if self.record.ledger is None:
+            raise BenchmarkError(f"a run left no ledger: {self.finished.output[-2000:]}")
+        totals: dict[str, int] = self.record.ledger["totals"]
+        return totals
+
+    def latency(self, kind: str) -> LatencyHistogram:
+        """Of the load phase: e2e, send_delay or ack."""
+        return self.record.latency[scenario.PHASE][kind]
+
+    def cpu_us_per_record(self, window_s: float) -> float:
+        """Of the whole process: hub, librdkafka, Locust, master and worker in one."""
+        return self.finished.cpu_us_per_record(
+            end_s=self.load_end_s, window_s=window_s, records_per_s=self.records_per_s
+        )
+
+    def hub_late_ms(self, percentile: float, window_s: float) -> float:
+        """Lateness of the 5 ms timer over the last seconds of the load."""
+        late = np.array(json.loads(self.hub_file.read_text(encoding="utf-8")))
+        inside = late[(late[:, 0] > self.load_end_s - window_s) & (late[:, 0] <= self.load_end_s)]
+        return float(np.percentile(inside[:, 1], percentile) * 1000)
+
+
+def play(environment: Path, directory: Path, *, name: str, records_per_s: int, duration_s: int) -> OurRun:
+    """One run in a single process: generator, verifier, ledger, Locust and the session's master side.
+
+    Raises BenchmarkError when it leaves no verdict.
+    """
+    place = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=directory))
+    file = scenario.write(place, name, records_per_s=records_per_s, duration_s=duration_s)
+    hub_file, runs = place / "hub.json", place / "runs"
+    command: list[str | Path] = [
+        sys.executable, "-m", "locust", "-f", LOCUSTFILE, "--headless", "--loglevel", "WARNING",
+        "--scenario", file, "--env", environment, "--runs-dir", runs,
+    ]  # fmt: skip
+    finished = run(command, within_s=duration_s + AROUND_THE_LOAD_S, env={"MM2GATE_BENCH_HUB_FILE": str(hub_file)})
+    found = list(runs.glob("*/verdict.json"))
+    if not found:
+        raise BenchmarkError(f"{name}: no verdict: {finished.output[-2000:]}")
+    return OurRun(
+        finished=finished,
+        record=RunRecord.open(found[0].parent),
+        verdict=json.loads(found[0].read_text(encoding="utf-8")),
+        hub_file=hub_file,
+        records_per_s=records_per_s,
+    )

@@ -1,0 +1,82 @@
+"""Runs a program to its end while its CPU is watched, and reads the JSON line that it prints last."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cpu import CpuWatch
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+#: The end of a run is left out: a generator that closes down is not one that generates.
+LEFT_OUT_AT_END_S = 0.5
+
+
+class BenchmarkError(Exception):
+    """A program did not do what its figure needs; the figure cannot be had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A program that has run."""
+
+    output: str
+    exit_code: int
+    cpu: CpuWatch
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The JSON object in its last line. Raises BenchmarkError."""
+        lines = [line for line in self.output.splitlines() if line.startswith("{")]
+        if not lines:
+            raise BenchmarkError(f"exit code {self.exit_code}, and no report: {self.output[-2000:]}")
+        report: dict[str, Any] = json.loads(lines[-1])
+        return report
+
+    def cpu_us_per_record(self, *, end_s: float, window_s: float, records_per_s: float) -> float:
+        """Over the last `window_s` seconds of a load that ended at `end_s`, when everything is warm."""
+        end_s -= LEFT_OUT_AT_END_S
+        return self.cpu.between(end_s - window_s, end_s) / (records_per_s * window_s) * 1e6
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    within_s: float,
+    env: Mapping[str, str] | None = None,
+    input_text: str | None = None,
+) -> Finished:
+    """Runs it to its end. Raises BenchmarkError when that does not come in time."""
+    process = subprocess.Popen(
+        list(map(str, command)),
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), **(env or {})},
+        stdin=subprocess.PIPE if input_text is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    cpu = CpuWatch(process.pid).start()
+    try:
+        output, _ = process.communicate(input_text, timeout=within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, _ = process.communicate()
+        raise BenchmarkError(
+            f"{' '.join(map(str, command))}: not done within {within_s:g} s: {output[-2000:]}"
+        ) from None
+    finally:
+        cpu.stop()
+    return Finished(output=output, exit_code=process.returncode, cpu=cpu)
+
+
+def wall_s() -> float:
+    """Now, on the clock of `CpuWatch`."""
+    return time.time()

@@ -1,0 +1,135 @@
+"""Many Locust workers in one process, with the real session and runner of each, and a load that only reports.
+
+Their seconds are as large as those of real workers: histograms of thousands of latencies, new ones each second.
+"""
+
+from __future__ import annotations
+
+from locust.env import Environment  # isort: skip - it patches the process, before anything else is imported
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+import gevent
+import numpy as np
+from locust import User, events, task
+from locust.argument_parser import parse_options
+from locust.runners import WorkerRunner
+
+from locust_session import options
+from locust_session.load import Assignment, Second
+from locust_session.node import NodeSession
+from run_record.counts import Counts
+from run_record.histogram import LatencyHistogram
+from scenarios.plan import RunPlan
+
+LATENCIES_PER_S = 5000
+#: Different seconds that take turns, so that no two in a row are the same.
+SECONDS = 5
+
+
+def _seconds() -> list[Second]:
+    rng = np.random.default_rng(1)
+    made = []
+    for _ in range(SECONDS):
+        histograms = []
+        for median_ms, spread in ((12.0, 0.7), (1.0, 0.5)):
+            histogram = LatencyHistogram()
+            histogram.record_ns((rng.lognormal(np.log(median_ms), spread, LATENCIES_PER_S) * 1e6).astype(np.int64))
+            histograms.append(histogram.to_json())
+        made.append(Second(e2e=histograms[0], send_delay=histograms[1]))
+    return made
+
+
+class ReportingLoad:
+    """A node's load that sends nothing: it says each second that all is well."""
+
+    def __init__(self, plan: RunPlan, seconds: list[Second]) -> None:
+        self._plan = plan
+        self._seconds = seconds
+        self._number = 0
+        self._stopped = False
+        self._canaries = 0
+
+    def prepare(self, assignment: Assignment) -> list[str]:
+        """Owns its share of the partitions."""
+        self._assignment = assignment
+        places = [f"{topic.source}:{number}" for topic in self._plan.topics for number in range(topic.partitions)]
+        return places[assignment.index :: assignment.senders]
+
+    def send_canaries(self) -> None:
+        """They have arrived already."""
+        self._canaries = 1
+
+    def start(self, start_ns: int) -> None:
+        """Counts up from here."""
+
+    def play(self, phase: int, start_s: float) -> None:
+        """No staircase is played here."""
+
+    def stop_sending(self) -> None:
+        self._stopped = True
+
+    def second(self) -> Second:
+        """The next of the prepared ones."""
+        self._number += 1
+        done = self._number * LATENCIES_PER_S
+        return replace(
+            self._seconds[self._number % SECONDS],
+            sent=done,
+            acked=done,
+            arrived=done,
+            all_sent=self._stopped,
+            quiet=self._stopped,
+            canaries_sent=1,
+            canaries_arrived=self._canaries,
+        )
+
+    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
+        """An account of nothing."""
+        del committed
+        counts = Counts().to_json()
+        return {
+            "phases": {load.name: counts for load in self._plan.loads},
+            "unattributed": counts,
+            "streams": [],
+            "canary": {"sent": 1, "acked": 1, "arrived": 1, "missing": []},
+            "latency": {},
+            "last_error": None,
+            "read_refused": [],
+            "lost_places": [],
+        }
+
+
+class MirrorUser(User):
+    """Has the name of the user that the master spawns."""
+
+    @task
+    def offer(self) -> None:
+        """Takes part, and waits."""
+        self.environment.mm2gate_node.host()
+        gevent.sleep(3600)
+
+
+def main() -> None:
+    """Connects them all, and stays until the master says otherwise, or is gone."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--workers", type=int, required=True)
+    chosen = parser.parse_args()
+    events.init_command_line_parser.add_listener(options.add)
+    seconds = _seconds()
+    runners = [_worker(chosen.port, seconds) for _ in range(chosen.workers)]
+    gevent.joinall([runner.greenlet for runner in runners], count=1)
+
+
+def _worker(port: int, seconds: list[Second]) -> WorkerRunner:
+    environment: Any = Environment(user_classes=[MirrorUser], parsed_options=parse_options(args=[]))
+    runner: WorkerRunner = environment.create_worker_runner("127.0.0.1", port)
+    environment.mm2gate_node = NodeSession(environment, lambda plan, _: ReportingLoad(plan, seconds))
+    return runner
+
+
+if __name__ == "__main__":
+    main()
