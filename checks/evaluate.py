@@ -23,6 +23,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from checks.capacity import criteria_of, ladder_of, measured_capacity, step_verdicts
+from checks.foreign import untold
 from checks.measurement import Measurement, Window
 from checks.measures import Run, measure
 from checks.measures.load import sent_records
@@ -176,6 +177,8 @@ def measured(run: Run | Reason, name: str, measure: Measure) -> Measurement:
     """One measure; a crash in it is a measurement without a value."""
     if isinstance(run, Reason):
         return Measurement(value=None, unit=MEASURES[name].unit, source=name, why_not=run)
+    if (without := untold(run, name)) is not None:
+        return without
     try:
         return measure(name, run)
     except Exception as error:  # noqa: BLE001 - the one broad except: a check that crashes is a result, not the end
@@ -275,17 +278,24 @@ def _drain_was_cut(run: Run) -> bool:
 
 def _load_verdict(results: list[Result]) -> Verdict:
     """Whether the load was applied; NOT_RUN when no required criterion asks."""
-    asked = [
-        result.verdict
-        for result in results
-        if result.group is Group.LOAD and not result.criterion.advisory and result.verdict is not Verdict.NOT_RUN
-    ]
+    asked = [result.verdict for result in _asking(results) if result.verdict is not Verdict.NOT_RUN]
     return worst(asked) if asked else Verdict.NOT_RUN
+
+
+def _asking(results: list[Result]) -> list[Result]:
+    """Required criteria on the load itself. How punctual a load was that is not ours is nothing that could be asked."""
+    return [
+        result
+        for result in results
+        if result.group is Group.LOAD
+        and not result.criterion.advisory
+        and result.reason.code is not Code.NEEDS_ENVELOPES
+    ]
 
 
 def _load_verdict_for(result: Result, results: list[Result]) -> Verdict:
     """Whether the load was applied where a result looks: on its phase, if that has load criteria of its own."""
-    asked = [one for one in results if one.group is Group.LOAD and not one.criterion.advisory]
+    asked = _asking(results)
     own = [one.verdict for one in asked if one.criterion.phase == result.criterion.phase]
     others = [one.verdict for one in asked if one.criterion.phase is None] or [
         one.verdict for one in asked if one.verdict is not Verdict.NOT_RUN

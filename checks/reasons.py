@@ -43,6 +43,7 @@ class Code(StrEnum):
     PHASE_NOT_PLAYED = "phase_not_played"
     UNKNOWN_NODE = "unknown_node"
     READ_REFUSED = "read_refused"
+    NEEDS_ENVELOPES = "needs_envelopes"
 
     # Not measured: Prometheus and Connect.
     PROMETHEUS_FAILED = "prometheus_failed"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 
 from lab import rendering
 from lab.accounts import LOAD, REMOTE_PREFIX, TOPIC_PREFIX
@@ -40,8 +41,16 @@ ceilings: {{records_per_s: 60000/s, bytes_per_s: 80MiB/s, total_bytes: 60GiB, du
 """
 
 
-def render(ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Layout, *, user: str = LOAD) -> str:
-    """The file's text; `user` logs in to both clusters. No secret: passwords are named by file, relative to it."""
+def render(
+    ports: Mapping[str, int],
+    cluster_ids: Mapping[str, str],
+    layout: Layout,
+    *,
+    user: str = LOAD,
+    perf_test: Sequence[str] = (),
+) -> str:
+    """The file's text; `user` logs in to both clusters. No secret: passwords are named by file, relative to it.
+    `perf_test` is the command of Kafka's producer tool."""
     head = (
         "# The lab on this machine, written by `mm2gate lab up` and removed by `mm2gate lab down`.\n"
         "# The user `load` may only create, write and delete topics of the prefix, and read and delete their mirrors.\n"
@@ -71,7 +80,8 @@ def render(ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Lay
         remote_prefix=REMOTE_PREFIX.removesuffix(TOPIC_PREFIX),
         refresh_s=rendering.REFRESH_INTERVAL_S,
     )
-    return head + "".join(clusters) + rest
+    tool = f"perf_test: {json.dumps([*perf_test])}\n" if perf_test else ""
+    return head + "".join(clusters) + rest + tool
 
 
 def seen_by(user: str, ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Layout) -> LoadedEnvironment:

@@ -45,6 +45,7 @@ from lab.state import LabState, Stage
 from lab.tools import Toolbox, load_toolbox
 from scenarios.errors import LabError
 
+PERF_TEST = "org.apache.kafka.tools.ProducerPerformance"
 _DOWN_GRACE_S = 10.0
 _FAILED_UP_GRACE_S = 3.0
 
@@ -61,7 +62,7 @@ def up(state_dir: Path, *, warm_s: float, announcer: Announcer, ports: Mapping[s
             lab = Lab(layout, found)
             alive = [component for component in lab.components if component.life is not Life.GONE]
             if found.stage is Stage.UP and alive:
-                _heal(lab, announcer)
+                _heal(lab, toolbox, announcer)
                 return lab
             why = (
                 "an `up` that did not finish" if found.stage is Stage.STARTING else "a lab whose processes are all gone"
@@ -104,7 +105,7 @@ def _make(layout: Layout, toolbox: Toolbox, ports: dict[str, int], warm_s: float
         _write_configuration(layout, ports)
         lab = Lab(layout, state)
         bring_up(lab, toolbox, warm_s=warm_s, announcer=announcer)
-        _write_environment(lab)
+        _write_environment(lab, toolbox)
         lab.mark(Stage.UP)
     except BaseException as error:
         with _uninterrupted():
@@ -117,7 +118,7 @@ def _make(layout: Layout, toolbox: Toolbox, ports: dict[str, int], warm_s: float
     return lab
 
 
-def _heal(lab: Lab, announcer: Announcer) -> None:
+def _heal(lab: Lab, toolbox: Toolbox, announcer: Announcer) -> None:
     ill = [component for component in lab.components if component.life is not Life.RUNNING]
     for component in ill:
         announcer.note(f"{component.name} is {component.life}: starting it again")
@@ -132,7 +133,7 @@ def _heal(lab: Lab, announcer: Announcer) -> None:
                 f"{component.name}`, or make a new lab with `mm2gate lab down` and `mm2gate lab up`"
             )
     ensure_connectors(lab)
-    _write_environment(lab)
+    _write_environment(lab, toolbox)
     announcer.note("the lab is whole again" if ill else "the lab is already up")
 
 
@@ -192,8 +193,10 @@ def _write_configuration(layout: Layout, ports: Mapping[str, int]) -> None:
         write_atomically(layout.conf / name, text)
 
 
-def _write_environment(lab: Lab) -> None:
-    text = render_environment(lab.state.ports, lab.state.cluster_ids, lab.layout)
+def _write_environment(lab: Lab, toolbox: Toolbox) -> None:
+    text = render_environment(
+        lab.state.ports, lab.state.cluster_ids, lab.layout, perf_test=toolbox.kafka_tool(PERF_TEST, heap="128m")
+    )
     write_atomically(lab.environment_file, text)
 
 

@@ -73,6 +73,10 @@ class Toolbox:
         """One class path for every role, as in Kafka's own distribution. Java expands the `*`."""
         return f"{self.libs}/*"
 
+    def kafka_tool(self, main_class: str, *, heap: str) -> list[str]:
+        """The command of one of Kafka's own tools, its options to follow."""
+        return [str(self.java.path), f"-Xmx{heap}", "-cp", self.classpath, main_class]
+
 
 def toolbox_file(cache: Path) -> Path:
     """Where setup notes what it found, for the lock of this checkout."""

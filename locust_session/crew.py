@@ -115,7 +115,7 @@ class Crew:
         states = self.states
         return (
             len(states.latest) == len(self.by_id)
-            and states.all("canaries_sent")
+            and all(one.canaries_sent for one in states.latest.values() if one.sends_canaries)
             and states.total("canaries_arrived") >= states.total("canaries_sent")
         )
 

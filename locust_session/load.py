@@ -44,6 +44,8 @@ class Second:
     """When the last record was sent, since the load's start."""
     quiet: bool = True
     """Nothing more will be sent: all of it was, or it was told to stop."""
+    sends_canaries: bool = True
+    """Whether there is a canary to wait for: not where others send."""
     canaries_sent: int = 0
     canaries_arrived: int = 0
     e2e: dict[str, Any] = field(default_factory=dict)

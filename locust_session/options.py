@@ -6,6 +6,9 @@ from typing import Any
 
 from locust.argument_parser import LocustArgumentParser
 
+#: Who sends: see mm2_users.foreign.
+LOADS = ("own", "perf-test", "none")
+
 
 def add(parser: LocustArgumentParser) -> None:
     """Listener of `init_command_line_parser`: all options of a run."""
@@ -19,6 +22,13 @@ def add(parser: LocustArgumentParser) -> None:
         default="runs",
         help="where run records go",
         env_var="MM2GATE_RUNS_DIR",
+        include_in_web_ui=False,
+    )
+    parser.add_argument(
+        "--load",
+        default="own",
+        choices=LOADS,
+        help="own: ours, with envelopes; perf-test: Kafka's producer tool; none: whatever others send",
         include_in_web_ui=False,
     )
     # Locust's table every two seconds would bury the progress line; its summary at the end stays.
@@ -45,5 +55,6 @@ def add_environment(parser: LocustArgumentParser) -> None:
 def of(parsed_options: Any) -> dict[str, str]:
     """Our options as text."""
     return {
-        name: str(getattr(parsed_options, name)) for name in ("scenario", "env", "rehearsal", "runs_dir", "confirm")
+        name: str(getattr(parsed_options, name))
+        for name in ("scenario", "env", "rehearsal", "runs_dir", "confirm", "load")
     }

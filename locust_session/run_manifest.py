@@ -30,6 +30,7 @@ class RunFacts:
     clusters: tuple[ClusterSeen, ClusterSeen]
     rehearsal: str
     versions: Mapping[str, str]
+    load: str = "own"
 
 
 def manifest_of(
@@ -62,6 +63,7 @@ def manifest_of(
             target=facts.clusters[1],
         ),
         rehearsal=facts.rehearsal,
+        load=facts.load,
         planned_records=plan.record_count,
         record_bytes=plan.scenario.payload.bytes,
         topics=tuple(TopicPlayed(source=t.source, remote=t.remote, partitions=t.partitions) for t in plan.topics),

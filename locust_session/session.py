@@ -142,7 +142,13 @@ class MasterSession:
         self._checked = None
         chosen = options.of(self._environment.parsed_options)
         self._conductor = Conductor(
-            facts=RunFacts(plan=plan, clusters=clusters, rehearsal=str(plan.rehearsal), versions=load.versions()),
+            facts=RunFacts(
+                plan=plan,
+                clusters=clusters,
+                rehearsal=str(plan.rehearsal),
+                versions=load.versions(),
+                load=chosen["load"],
+            ),
             load=load,
             crew=Crew(wanted=self.users_wanted, send=self.runner.send_message),
             runs_directory=Path(chosen["runs_dir"]),

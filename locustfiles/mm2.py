@@ -15,6 +15,8 @@ runpy.run_path(str(PROJECT_ROOT / "runbook" / "installation.py"))["require_own"]
 from locust_session import options, session  # noqa: E402 - after the check
 from locust_session.screen import add_batch  # noqa: E402
 from mm2_users.engine import Engine  # noqa: E402
+from mm2_users.foreign import ForeignLoad  # noqa: E402
+from mm2_users.foreign_master import ForeignMaster  # noqa: E402
 from mm2_users.master import KafkaMaster  # noqa: E402
 from mm2_users.replication_user import ReplicationUser  # noqa: E402
 from scenarios.plan import RunPlan  # noqa: E402
@@ -27,8 +29,11 @@ class MirrorUser(ReplicationUser):
     """The user of every node."""
 
 
-def make_load(plan: RunPlan, environment: Any) -> Engine:
-    """The engine of this process, whose latencies also go to Locust's screen."""
+def make_load(plan: RunPlan, environment: Any) -> Engine | ForeignLoad:
+    """The engine of this process, whose latencies also go to Locust's screen; or what follows another's load."""
+    kind = environment.parsed_options.load
+    if kind != "own":
+        return ForeignLoad(plan, kind)
     return Engine(plan, screen=lambda kind, durations_ns, size: add_batch(environment, kind, durations_ns, size))
 
 
@@ -41,4 +46,9 @@ def add_options(parser: Any) -> None:
 @events.init.add_listener
 def install(environment: Any, **_: Any) -> None:
     """The session of this process."""
-    session.install(environment, make_master=KafkaMaster, make_load=make_load)
+
+    def make_master(plan: RunPlan) -> KafkaMaster:
+        kind = environment.parsed_options.load
+        return KafkaMaster(plan) if kind == "own" else ForeignMaster(plan, kind)
+
+    session.install(environment, make_master=make_master, make_load=make_load)

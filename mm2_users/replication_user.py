@@ -9,6 +9,7 @@ from locust import User, task
 
 from locust_session.node import NodeSession
 from mm2_users.engine import Engine
+from mm2_users.foreign import ForeignLoad
 
 #: From one step to the next. Records are due all the time, so the step bounds their send delay, and how late an arrival
 #: may be seen; shorter ones cost CPU, since every step has its price whatever it finds to do.
@@ -27,15 +28,16 @@ class ReplicationUser(User):
         """Steps the engine, for as long as the user lives."""
         node: NodeSession = self.environment.mm2gate_node
         engine = node.host()
-        if not isinstance(engine, Engine):
-            raise TypeError(f"ReplicationUser drives an Engine, not {type(engine).__name__}")
+        if not isinstance(engine, (Engine, ForeignLoad)):
+            raise TypeError(f"ReplicationUser drives an Engine or a ForeignLoad, not {type(engine).__name__}")
+        step_every_s = engine.step_every_s if isinstance(engine, ForeignLoad) else STEP_EVERY_S
         node.wait_until_prepared()
         try:
             due_s = time.monotonic()
             while True:
                 engine.step()
                 now_s = time.monotonic()
-                due_s = max(due_s + STEP_EVERY_S, now_s + LEAST_PAUSE_S)
+                due_s = max(due_s + step_every_s, now_s + LEAST_PAUSE_S)
                 gevent.sleep(due_s - now_s)
         except Exception as error:
             node.failed(error)  # Locust would only log it, and go on

@@ -102,7 +102,7 @@ class Manifest(StrictModel):
     scenario: ScenarioText
     environment: EnvironmentSeen
     rehearsal: str = Field("1", description="factor on the load's durations, as it was asked for")
-    load: Literal["own", "perf-test", "none"] = Field("own", description="who sent: us, Kafka's tool, or others")
+    load: str = Field("own", pattern="^(own|perf-test|none)$", description="who sent: us, Kafka's tool, or others")
     planned_records: int
     record_bytes: int
     topics: tuple[TopicPlayed, ...]

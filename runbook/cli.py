@@ -33,14 +33,22 @@ def cli() -> None:
 @rehearsal_option
 @click.option("--runs-dir", default="runs", show_default=True, help="where run records go")
 @click.option("--confirm", default="", help="name of a production environment, typed out (asked for on a terminal)")
-def run(scenario: str, env: str, rehearsal: str, runs_dir: str, confirm: str) -> None:
+@click.option(
+    "--load",
+    type=click.Choice(["own", "perf-test", "none"]),
+    default="own",
+    show_default=True,
+    help="who sends: ours, Kafka's producer tool, or whoever does anyway (then only watched)",
+)
+def run(scenario: str, env: str, rehearsal: str, runs_dir: str, confirm: str, load: str) -> None:
     """Play SCENARIO against an environment, and judge it.
 
     The same run as `locust -f "$(mm2gate locustfile mm2)" --headless --scenario SCENARIO --env ENV`.
     """
     from runbook.run import ask_to_confirm, exec_locust
 
-    exec_locust(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir, confirm=confirm or ask_to_confirm(env))
+    confirm = confirm or ask_to_confirm(env)
+    exec_locust(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir, confirm=confirm, load=load)
 
 
 @cli.command()

@@ -35,7 +35,9 @@ def ask_to_confirm(env: str) -> str:
     return answer
 
 
-def locust_command(scenario: str, env: str, *, rehearsal: str, runs_dir: str, confirm: str = "") -> list[str]:
+def locust_command(
+    scenario: str, env: str, *, rehearsal: str, runs_dir: str, confirm: str = "", load: str = "own"
+) -> list[str]:
     """The headless Locust command of a run. Locust's own log is kept to warnings: the session says what matters."""
     return [
         sys.executable,
@@ -57,17 +59,21 @@ def locust_command(scenario: str, env: str, *, rehearsal: str, runs_dir: str, co
         runs_dir,
         "--confirm",
         confirm,
+        "--load",
+        load,
     ]
 
 
-def exec_locust(scenario: str, env: str, *, rehearsal: str, runs_dir: str, confirm: str = "") -> NoReturn:
+def exec_locust(
+    scenario: str, env: str, *, rehearsal: str, runs_dir: str, confirm: str = "", load: str = "own"
+) -> NoReturn:
     """Replaces this process by the run.
 
     SIGTERM and Ctrl-C wait, through exec, until the session has its handlers (`locust_session.session`): during the
     second that Python and Locust take to start they would kill the process without a word.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    command = locust_command(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir, confirm=confirm)
+    command = locust_command(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir, confirm=confirm, load=load)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)  # noqa: S606 - this interpreter, no shell
