@@ -43,6 +43,12 @@ REFUSALS = frozenset(
         KafkaError.RECORD_LIST_TOO_LARGE,
     }
 )
+#: The same, where a record is larger than the topic accepts.
+TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+#: What librdkafka may send at once. The topic decides what it accepts; this side sets no limit of its own below it.
+MOST_MESSAGE_BYTES = 16 * 1024**2
+#: Brokers measure whole batches against max.message.bytes, so ours stay below its default.
+MOST_BATCH_BYTES = 1_000_000
 _LOGIN_FAILED = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)
 
 
@@ -172,9 +178,10 @@ class RecordProducer:
                 "acks": settings.acks,
                 "compression.type": settings.compression,
                 "linger.ms": round(settings.linger * 1000, 3),
-                "batch.size": settings.batch,
+                "batch.size": min(settings.batch, MOST_BATCH_BYTES),
                 "queue.buffering.max.kbytes": max(4 * min(settings.buffer, MOST_BUFFERED_BYTES) // 1024, 65_536),
                 "queue.buffering.max.messages": 4 * MOST_BUFFERED_RECORDS,
+                "message.max.bytes": MOST_MESSAGE_BYTES,
                 "delivery.timeout.ms": 60_000,
                 "error_cb": self.errors,
             }
@@ -203,6 +210,16 @@ class RecordProducer:
         if queued == len(messages):
             return []
         return [position for position, message in enumerate(messages) if "_error" in message]
+
+    def send_each(self, topic: str, partition: int, messages: Sequence[dict[str, Any]]) -> list[int]:
+        """Queues records that have headers, which librdkafka takes one by one, each with its own `on_delivery`."""
+        refused = []
+        for position, message in enumerate(messages):
+            try:
+                self._producer.produce(topic, partition=partition, **message)
+            except (BufferError, KafkaException):
+                refused.append(position)
+        return refused
 
     def serve(self) -> None:
         """Runs the delivery callbacks that are due."""

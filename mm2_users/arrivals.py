@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 from confluent_kafka import KafkaError, Message
 from numpy.typing import NDArray
 
 from locust_session.load import Assignment
-from mm2_users.envelope import CANARY, Decoded, decode
+from mm2_users.envelope import CANARY, Decoded, Headers, decode
 from mm2_users.latencies import Latencies
-from mm2_users.payload import PREFIX, BodyPool
+from mm2_users.payload import BodyPool
 from mm2_users.streams import Stream
 from run_record.counts import Counts
 from scenarios.plan import RunPlan
@@ -24,9 +25,7 @@ StartAgain = Callable[[str, int], None]
 class Arrivals:
     """One sender's reading: takes batches in the order read, and tells the streams' ledgers."""
 
-    def __init__(
-        self, plan: RunPlan, assignment: Assignment, *, run: int, pool: BodyPool, streams: Sequence[Stream]
-    ) -> None:
+    def __init__(self, plan: RunPlan, assignment: Assignment, *, run: int, streams: Sequence[Stream]) -> None:
         self.e2e = Latencies()
         self.e2e_from_sent = Latencies()
         self.duplicated = 0
@@ -35,7 +34,7 @@ class Arrivals:
         self.lost_places: list[str] = []
         """Where the reader's position was gone, so that a stretch was never read."""
         self._run = run
-        self._pool = pool
+        self._no_pool = streams[0].content.pool  # of errors, which have no place and no value
         self._sender = assignment.index
         self._foreign = self._unreadable = self._misplaced = 0
         self._by_number = {stream.place.number: stream for stream in streams}
@@ -63,7 +62,8 @@ class Arrivals:
             if stream is not None:
                 start += self._expected(stream, values[start:end], keys[start:end], now_ns)
             if start < end:
-                self._any(messages[start:end], now_ns, start_again)
+                pool = stream.content.pool if stream is not None else self._no_pool
+                self._any(messages[start:end], pool, now_ns, start_again)
 
     def _expected(self, stream: Stream, values: list[bytes | None], keys: list[bytes | None], now_ns: int) -> int:
         """How many of these, all read from the stream's mirror, are just what was expected there; they are counted."""
@@ -79,21 +79,22 @@ class Arrivals:
             place += end - start
         return place
 
-    def _any(self, messages: list[Message], now_ns: int, start_again: StartAgain) -> None:
-        """Counts what has to be looked into."""
+    def _any(self, messages: list[Message], pool: BodyPool, now_ns: int, start_again: StartAgain) -> None:
+        """Counts what has to be looked into, all of one mirror."""
         records = [message for message in messages if message.error() is None]
-        decoded = decode([record.value() for record in records], self._run, self._pool)
+        values = [record.value() for record in records]
+        headers = cast("list[Headers]", [record.headers() for record in records]) if pool.in_headers else ()
+        decoded = decode(values, self._run, pool, headers)
         foreign, unreadable, start = decoded.foreign, decoded.unreadable, 0
-        for place in decoded.nameless:
+        for place, stranger in decoded.nameless:
             value = records[place].value()
-            if not self._alone or value is None or len(value) != self._pool.value_bytes:
+            if not self._alone or value is None or not pool.fits(value):
                 continue
             # What arrived before it says which one it must be.
             self._named(records, decoded.between(start, place), now_ns)
             start = place
             if self._recognised(records[place], value):
-                ours = value.startswith(PREFIX)
-                foreign, unreadable = foreign - (not ours), unreadable - ours
+                foreign, unreadable = foreign - stranger, unreadable - (not stranger)
         self._named(records, decoded.between(start, len(records)) if start else decoded, now_ns)
         if self._counts_strangers:
             self._foreign += foreign

@@ -40,11 +40,11 @@ class Content:
     def recognise(self, key: bytes | None, value: bytes, *, after: int, before: int) -> int | None:
         """The sequence number in [after, before) of a record with this key and this body; None when none is near."""
         nearest = np.arange(after, min(after + min(RECOGNISED_WITHIN, len(self.pool.bodies)), before), dtype=np.int64)
-        if len(value) != self.pool.value_bytes:
+        if not self.pool.fits(value):
             return None
         for seq, own_key, body in zip(
             nearest.tolist(), self.keys_of(nearest), self.body_numbers_of(nearest).tolist(), strict=True
         ):
-            if own_key == key and value.endswith(self.pool.bodies[body]):
+            if own_key == key and self.pool.holds(body, value):
                 return int(seq)
         return None

@@ -10,24 +10,33 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from confluent_kafka import KafkaError, Message
 from numpy.typing import NDArray
 
-from clients.kafka import MOST_BUFFERED_BYTES, MOST_BUFFERED_RECORDS, REFUSALS, RecordConsumer, RecordProducer, off_hub
+from clients.kafka import (
+    MOST_BUFFERED_BYTES,
+    MOST_BUFFERED_RECORDS,
+    REFUSALS,
+    TOO_LARGE,
+    RecordConsumer,
+    RecordProducer,
+    off_hub,
+)
 from locust_session.load import Assignment, Second
 from mm2_users.account import Trouble, account
 from mm2_users.arrivals import Arrivals
 from mm2_users.content import CANARY_SEQ, Content
-from mm2_users.envelope import CANARY, LAYOUT, VERSION, decode, encode, run_number
+from mm2_users.envelope import CANARY, LAYOUT, VERSION, decode, encode, headers_of, run_number
 from mm2_users.expected import Expected, SentBatch
 from mm2_users.keys import keys_by_partition
 from mm2_users.latencies import Latencies
 from mm2_users.pacing import DueRecords, Pacer
-from mm2_users.payload import BodyPool, render_pool
+from mm2_users.payload import pool_of
 from mm2_users.streams import Stream, streams_of
 from run_record.histogram import LatencyHistogram
 from scenarios.errors import Mm2gateError, Refused
@@ -48,6 +57,12 @@ Clock = Callable[[], int]
 Screen = Callable[[str, NDArray[np.int64], int], None]
 
 
+class Answered(Protocol):
+    """A delivery callback; `seq` is given where the record's value does not tell it."""
+
+    def __call__(self, error: KafkaError | None, message: Message, seq: int | None = None) -> None: ...
+
+
 @dataclass(slots=True)
 class Batch:
     """Records of one stream handed to the producer together; it is their delivery callback.
@@ -65,11 +80,11 @@ class Batch:
     failed_seqs: list[int] = field(default_factory=list)
     first_offset: int = -1
 
-    def answered(self, error: KafkaError | None, message: Message) -> None:
-        """The delivery callback of each of its records."""
+    def answered(self, error: KafkaError | None, message: Message, seq: int | None = None) -> None:
+        """The delivery callback of each of its records; `seq` where the value does not tell it."""
         self.left -= 1
         if error is not None:
-            self.engine._not_delivered(self, error, message)
+            self.engine._not_delivered(self, error, message, seq)
         elif self.first_offset < 0:
             self.first_offset = message.offset() or 0
         if self.left == 0:
@@ -110,28 +125,30 @@ class Engine:
         plan = self._plan
         self._assignment = assignment
         self._run = run_number(assignment.run_id)
-        self._pool: BodyPool = render_pool(plan.scenario.payload.bytes)
+        payload = plan.scenario.payload
+        pools = {one: pool_of(one) for one in payload.root}
         places = streams_of(plan.topics, index=assignment.index, senders=assignment.senders)
         keys = {topic.partitions: keys_by_partition(topic.partitions) for topic in plan.topics}
-        most_kept = MOST_KEPT_BYTES // (plan.scenario.payload.bytes * len(places))
+        most_kept = MOST_KEPT_BYTES // (payload.bytes * len(places))
         self._streams = [
             Stream(
                 place=place,
                 content=Content(
                     keys[plan.topics[place.topic].partitions][place.partition],
-                    self._pool,
+                    pools[payload.of_topic(place.topic)],
                     shift=self._run % MOST_SHIFT + place.partition,
                 ),
                 expected=Expected(most_kept),
             )
             for place in places
         ]
-        self._arrivals = Arrivals(plan, assignment, run=self._run, pool=self._pool, streams=self._streams)
+        self._arrivals = Arrivals(plan, assignment, run=self._run, streams=self._streams)
         self._turns = cycle(self._streams)
         self._pacer = Pacer(plan, index=assignment.index, senders=assignment.senders)
         self._start_ns = self._clock_ns()
         self._outstanding = self._sent = self._acked = self._failed = self._unknown = self._last_sent_ns = 0
         self._last_error: str | None = None
+        self._too_large: tuple[str, str] | None = None
         self._latest = {
             "e2e": self._arrivals.e2e,
             "e2e_from_sent": self._arrivals.e2e_from_sent,
@@ -142,7 +159,9 @@ class Engine:
             kind: defaultdict(LatencyHistogram) for kind in self._latest
         }
         buffer_bytes = min(plan.scenario.producer.buffer, MOST_BUFFERED_BYTES)
-        self._room = min(max(buffer_bytes // plan.scenario.payload.bytes, 1), MOST_BUFFERED_RECORDS)
+        # The producer has four times the room, so that a run of the largest records fits too.
+        record_bytes = max(payload.bytes, payload.largest_bytes // 4)
+        self._room = min(max(buffer_bytes // record_bytes, 1), MOST_BUFFERED_RECORDS)
         producer, consumer = self._make_producer(), self._make_consumer(assignment.run_id)
         off_hub(consumer.start_at_end, [(plan.topics[p.topic].remote, p.partition) for p in places])
         off_hub(producer.know, sorted({plan.topics[p.topic].source for p in places}))
@@ -154,12 +173,9 @@ class Engine:
         for stream in self._streams:
             fields = self._fields(stream, CANARY_SEQ, 1)
             fields["flags"], fields["seq"] = CANARY, 0
-            refused = self._require_producer().send(
-                self._plan.topics[stream.place.topic].source,
-                stream.place.partition,
-                _messages(encode(fields, self._pool), stream.content.keys_of(fields["seq"])),
-                _canary_callback(stream),
-            )
+            fields["body"] = stream.content.pool.largest if stream.content.pool.in_headers else fields["body"]
+            keys = stream.content.keys_of(fields["seq"])
+            _, refused = self._hand_over(stream, fields, keys, self._canary_answered(stream))
             if refused:
                 self._last_error = "canary refused by the producer"
 
@@ -180,6 +196,8 @@ class Engine:
                 f"{self._plan.environment.target.alias} cluster: {topic} may not be read ({why}); "
                 f"{self._plan.environment.target.security.username or 'the load'} needs READ on it"
             )
+        if self._too_large is not None and not self._started:
+            raise Refused(self._too_large_sentence(*self._too_large))
         recent = {}
         for kind, latencies in self._latest.items():
             recent[kind], durations_ns = latencies.flush_into(self._histograms[kind])
@@ -202,6 +220,13 @@ class Engine:
             canaries_arrived=sum(stream.canary_arrived for stream in self._streams),
             e2e=recent["e2e"].to_json(),
             send_delay=recent["send_delay"].to_json(),
+        )
+
+    def _too_large_sentence(self, topic: str, why: str) -> str:
+        alias, largest = self._plan.environment.source.alias, self._plan.scenario.payload.largest_bytes
+        return (
+            f"{alias} cluster: {topic} refuses records of up to {largest:,} bytes ({why}); raise "
+            "max.message.bytes on it and its mirror and MM2's producer.override.max.request.size, or lower payload"
         )
 
     def finish(self, committed: dict[str, int]) -> dict[str, Any]:
@@ -290,14 +315,14 @@ class Engine:
         self._sent += count
         self._outstanding += count
         self._latest["send_delay"].add(due.phase, sent_ns - due.due_ns)
-        topic = self._plan.topics[stream.place.topic].source
-        values, keys = encode(fields, self._pool), stream.content.keys_of(fields["seq"])
-        refused = self._require_producer().send(topic, stream.place.partition, _messages(values, keys), batch.answered)
-        stream.expected.sent(
-            SentBatch(
-                first_seq=first_seq, phase=due.phase, sent_ns=sent_ns, due_ns=due.due_ns, values=values, keys=keys
+        keys = stream.content.keys_of(fields["seq"])
+        values, refused = self._hand_over(stream, fields, keys, batch.answered)
+        if not stream.content.pool.in_headers:  # values alone do not say that a record came as it was sent
+            stream.expected.sent(
+                SentBatch(
+                    first_seq=first_seq, phase=due.phase, sent_ns=sent_ns, due_ns=due.due_ns, values=values, keys=keys
+                )
             )
-        )
         for position in refused:
             # Refused on this side of the wire: it provably never left, and no callback will come.
             self._count_failed(batch, first_seq + position, refused=True)
@@ -306,6 +331,30 @@ class Engine:
             self._last_error = "refused by the producer before sending"
             if batch.left == 0:
                 self._settle(batch)
+
+    def _hand_over(
+        self, stream: Stream, fields: NDArray[np.void], keys: list[bytes], answered: Answered
+    ) -> tuple[list[bytes], list[int]]:
+        """Gives a batch to the producer: its values, and the positions of those that were refused at once."""
+        producer, pool = self._require_producer(), stream.content.pool
+        topic, partition = self._plan.topics[stream.place.topic].source, stream.place.partition
+        values = encode(fields, pool)
+        messages: list[dict[str, Any]] = [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
+        if not pool.in_headers:
+            return values, producer.send(topic, partition, messages, answered)
+        # The answer to a record does not tell its headers, so each is asked for by itself.
+        for message, headers, seq in zip(messages, headers_of(fields), fields["seq"].tolist(), strict=True):
+            message |= {"headers": headers, "on_delivery": partial(answered, seq=seq)}
+        return values, producer.send_each(topic, partition, messages)
+
+    def _canary_answered(self, stream: Stream) -> Answered:
+        def answered(error: KafkaError | None, message: Message, seq: int | None = None) -> None:
+            del message, seq
+            stream.canary_acked = error is None
+            if error is not None and error.code() in TOO_LARGE:
+                self._too_large = (self._plan.topics[stream.place.topic].source, error.str())
+
+        return answered
 
     def _fields(self, stream: Stream, first_seq: int, count: int) -> NDArray[np.void]:
         seqs = np.arange(first_seq, first_seq + count)
@@ -321,10 +370,12 @@ class Engine:
 
     # --- acknowledgements --------------------------------------------------------------------------------------------
 
-    def _not_delivered(self, batch: Batch, error: KafkaError, message: Message) -> None:
+    def _not_delivered(self, batch: Batch, error: KafkaError, message: Message, seq: int | None) -> None:
         self._last_error = error.str()
-        decoded = decode([message.value()], self._run, self._pool)
-        self._count_failed(batch, int(decoded.fields["seq"][0]), refused=error.code() in REFUSALS)
+        if seq is None:
+            decoded = decode([message.value()], self._run, batch.stream.content.pool)
+            seq = int(decoded.fields["seq"][0])
+        self._count_failed(batch, seq, refused=error.code() in REFUSALS)
 
     def _count_failed(self, batch: Batch, seq: int, *, refused: bool) -> None:
         batch.failed_seqs.append(seq)
@@ -350,15 +401,3 @@ class Engine:
         batch.stream.ledger.ack(start, batch.first_seq + batch.count)
         answered = batch.count - len(batch.failed_seqs)
         self._latest["ack"].add(batch.phase, np.full(answered, self._now_ns() - batch.sent_ns))
-
-
-def _messages(values: list[bytes], keys: list[bytes]) -> list[dict[str, Any]]:
-    """In the form that the producer takes."""
-    return [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
-
-
-def _canary_callback(stream: Stream) -> Callable[[KafkaError | None, Message], None]:
-    def on_delivery(error: KafkaError | None, _: Message) -> None:
-        stream.canary_acked = error is None
-
-    return on_delivery

@@ -1,6 +1,7 @@
 """The envelope: what a probe carries, in 64 characters at a fixed place of a valid JSON document.
 
-48 bytes, little-endian, in base64 (48 is a multiple of 3, so envelopes encoded in a row can be cut apart):
+48 bytes, little-endian, in base64 (48 is a multiple of 3, so envelopes encoded in a row can be cut apart). A user's own
+file is not touched: there the 48 bytes are a header of the record.
 
     run      u64  the run, hashed: records of other runs on the same topic are foreign, not ours
     sender   u16  which sender of the run
@@ -31,7 +32,11 @@ from numpy.typing import NDArray
 
 from mm2_users.payload import ENVELOPE_CHARACTERS, HEAD_BYTES, PREFIX, BodyPool
 
+Headers = Sequence[tuple[str, str | bytes | None]]
+
 VERSION = 1
+#: The header that carries the envelope of a user's own file.
+HEADER = "mm2gate"
 CANARY = 1
 LAYOUT = np.dtype(
     [
@@ -61,17 +66,31 @@ def run_number(run_id: str) -> int:
 
 def encode(fields: NDArray[np.void], pool: BodyPool) -> list[bytes]:
     """The values of a batch; `fields` has LAYOUT, with `crc` still to be filled (it is, in place)."""
-    raw, crcs, bodies = fields.tobytes(), pool.crcs, fields["body"].tolist()
-    fields["crc"] = [
-        zlib.crc32(raw[start : start + _SUMMED_BYTES], crcs[body])
-        for start, body in zip(range(0, len(raw), _BYTES), bodies, strict=True)
-    ]
+    bodies, pooled = _sum_up(fields, pool), pool.bodies
+    if pool.in_headers:
+        return [pooled[body] for body in bodies]
     text = binascii.b2a_base64(fields.tobytes(), newline=False)
-    pooled = pool.bodies
     return [
         b"".join((PREFIX, text[start : start + ENVELOPE_CHARACTERS], pooled[body]))
         for start, body in zip(range(0, len(text), ENVELOPE_CHARACTERS), bodies, strict=True)
     ]
+
+
+def headers_of(fields: NDArray[np.void]) -> list[list[tuple[str, bytes]]]:
+    """The headers of a batch whose values have been encoded, for a pool with the envelope in headers."""
+    raw = fields.tobytes()
+    return [[(HEADER, raw[start : start + _BYTES])] for start in range(0, len(raw), _BYTES)]
+
+
+def _sum_up(fields: NDArray[np.void], pool: BodyPool) -> list[int]:
+    """Fills in `crc`; the numbers of the bodies."""
+    bodies: list[int] = fields["body"].tolist()
+    raw, crcs = fields.tobytes(), pool.crcs
+    fields["crc"] = [
+        zlib.crc32(raw[start : start + _SUMMED_BYTES], crcs[body])
+        for start, body in zip(range(0, len(raw), _BYTES), bodies, strict=True)
+    ]
+    return bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +105,8 @@ class Decoded:
     """Records of other runs, or with no envelope of ours at all."""
     unreadable: int
     """Records with our prefix whose envelope does not check out: corrupted, and it does not say which they were."""
-    nameless: tuple[int, ...] = ()
-    """Where in the batch those stood that have no prefix of ours, or whose envelope does not check out."""
+    nameless: tuple[tuple[int, bool], ...] = ()
+    """Where in the batch those stood whose envelope does not check out, and whether they have none at all."""
 
     def between(self, start: int, end: int) -> Decoded:
         """The named records that stood in [start, end) of the batch."""
@@ -95,29 +114,30 @@ class Decoded:
         return Decoded(self.fields[first:last], self.intact[first:last], self.places[first:last], 0, 0)
 
 
-def decode(values: Sequence[bytes | None], run: int, pool: BodyPool) -> Decoded:
-    """Reads a batch of values."""
-    ours = [value for value in values if value is not None and value.startswith(PREFIX)]
-    foreign = len(values) - len(ours)
-    places = np.arange(len(values))
-    if foreign:
-        places = places[[value is not None and value.startswith(PREFIX) for value in values]]
-    raw = _envelopes(ours)
+def decode(values: Sequence[bytes | None], run: int, pool: BodyPool, headers: Sequence[Headers | None] = ()) -> Decoded:
+    """Reads a batch of values, with its headers where the pool has the envelopes in them."""
+    join = _carried if pool.in_headers else _envelopes
+    ours = list(map(_our_header, headers) if pool.in_headers else map(_our_value, values))
+    places = np.flatnonzero([one is not None for one in ours])
+    foreign = len(values) - len(places)
+    raw = join(named := [one for one in ours if one is not None])
     if raw is None:
-        parts = [_envelopes([value]) for value in ours]
+        parts = [join([one]) for one in named]
         places = places[[part is not None for part in parts]]
-        ours = [value for value, part in zip(ours, parts, strict=True) if part is not None]
         raw = b"".join(part for part in parts if part is not None)
     fields = np.frombuffer(raw, dtype=LAYOUT)
-    crcs, bodies, size, pooled = pool.crcs, pool.bodies, pool.value_bytes, len(pool.bodies)
+    crcs, pooled = pool.crcs, len(pool.bodies)
     whole, intact = [], []
-    numbers = zip(ours, range(0, len(raw), _BYTES), fields["body"].tolist(), fields["crc"].tolist(), strict=True)
-    for value, start, body, crc in numbers:
+    numbers = zip(
+        places.tolist(), range(0, len(raw), _BYTES), fields["body"].tolist(), fields["crc"].tolist(), strict=True
+    )
+    for place, start, body, crc in numbers:
+        value = values[place] or b""
         # Another run may have had another pool; its envelope is still checked, over its own body.
-        same = body < pooled and len(value) == size and value.endswith(bodies[body])
+        same = pool.holds(body, value)
         body_crc = crcs[body] if body < pooled else 0
         summed = raw[start : start + _SUMMED_BYTES]
-        checks = zlib.crc32(summed, body_crc) == crc or zlib.crc32(summed, zlib.crc32(value[HEAD_BYTES:])) == crc
+        checks = zlib.crc32(summed, body_crc) == crc or zlib.crc32(summed, zlib.crc32(pool.body_of(value))) == crc
         whole.append(checks)
         intact.append(same)
     readable = np.array(whole, dtype=np.bool_)
@@ -133,12 +153,31 @@ def decode(values: Sequence[bytes | None], run: int, pool: BodyPool) -> Decoded:
         places[mine],
         foreign,
         unreadable,
-        tuple(nameless.tolist()),
+        tuple((place, ours[place] is None) for place in nameless.tolist()),
     )
 
 
+def _our_value(value: bytes | None) -> bytes | None:
+    """A value with the prefix of ours, else None."""
+    return value if value is not None and value.startswith(PREFIX) else None
+
+
+def _our_header(headers: Headers | None) -> bytes | None:
+    """The content of the header of ours, the last if there are several; None when there is none."""
+    found = None
+    for name, content in headers or ():
+        if name == HEADER:
+            found = content if isinstance(content, bytes) else b""
+    return found
+
+
+def _carried(contents: Sequence[bytes]) -> bytes | None:
+    """The raw envelopes of headers in a row; None when some are cut short."""
+    return b"".join(contents) if all(len(content) == _BYTES for content in contents) else None
+
+
 def _envelopes(values: Sequence[bytes]) -> bytes | None:
-    """The raw envelopes in a row; None when some are cut short, or hold a character that is not base64."""
+    """The raw envelopes of values in a row; None when some are cut short, or hold a character that is not base64."""
     text = b"".join([value[_PREFIX_BYTES:HEAD_BYTES] for value in values])
     try:
         raw = binascii.a2b_base64(text, strict_mode=True)

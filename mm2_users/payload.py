@@ -1,7 +1,8 @@
-"""Bodies of records: JSON documents of the runbook's five types, rendered once, reused by number.
+"""Bodies of records: JSON documents of the runbook's five types, rendered once, or the user's files; reused by number.
 
 A record's value is `{"_mm2gate":"` + 64 characters of envelope + its body. Bodies come from a pool that every node
-renders alike (fixed seed), so the reader can compare all bytes of a body at the price of one memcmp.
+renders alike (fixed seed), so the reader can compare all bytes of a body at the price of one memcmp. A user's file is
+the whole value, untouched, and the envelope travels in a header.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import json
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from scenarios.errors import Refused
+from scenarios.payload import Payload, PayloadFile
 
 PREFIX = b'{"_mm2gate":"'
 ENVELOPE_CHARACTERS = 64
@@ -83,20 +87,69 @@ TYPES: dict[str, Callable[[random.Random], dict[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class BodyPool:
-    """`bodies[k]` completes a value of exactly `value_bytes`; `crcs[k]` is its CRC-32."""
+    """`bodies[k]` completes a value of exactly `value_bytes`, or is one `in_headers`; `crcs[k]` is its CRC-32."""
 
     value_bytes: int
+    """Of every value; of the largest, when the envelope is in headers."""
     bodies: tuple[bytes, ...]
     crcs: tuple[int, ...]
+    in_headers: bool = False
+    """Whether the envelope travels in a header, and the body is the whole value."""
+
+    def holds(self, number: int, value: bytes) -> bool:
+        """Whether this is the size and the body of a value with the body of that number."""
+        if number >= len(self.bodies):
+            return False
+        body = self.bodies[number]
+        return value == body if self.in_headers else len(value) == self.value_bytes and value.endswith(body)
+
+    def fits(self, value: bytes) -> bool:
+        """Whether a value has the size of one of ours."""
+        return len(value) <= self.value_bytes if self.in_headers else len(value) == self.value_bytes
+
+    def body_of(self, value: bytes) -> bytes:
+        """A value without what the envelope takes of it."""
+        return value if self.in_headers else value[HEAD_BYTES:]
+
+    @property
+    def largest(self) -> int:
+        """Number of the largest body."""
+        return max(range(len(self.bodies)), key=lambda number: len(self.bodies[number]))
 
 
-def render_pool(value_bytes: int, size: int | None = None) -> BodyPool:
-    """The pool for values of this size, at least 100 bytes."""
+def pool_of(payload: Payload) -> BodyPool:
+    """The pool of a scenario's payload. Raises Refused when a file has changed or gone since the plan was made."""
+    if payload.files is not None:
+        return _pool_of_files(payload.files)
+    return render_pool(payload.bytes, types=payload.types or tuple(TYPES))
+
+
+def _pool_of_files(files: Sequence[PayloadFile]) -> BodyPool:
+    bodies = tuple(map(_content, files))
+    return BodyPool(
+        value_bytes=max(map(len, bodies)), bodies=bodies, crcs=tuple(map(zlib.crc32, bodies)), in_headers=True
+    )
+
+
+def _content(file: PayloadFile) -> bytes:
+    if file.path is None:
+        raise Refused(f"payload file {file.name}: the scenario was read without its directory; load it by its path")
+    try:
+        content = file.path.read_bytes()
+    except OSError as error:
+        raise Refused(f"payload file {file.path} cannot be read ({error.strerror})") from None
+    if len(content) != file.size_bytes:
+        raise Refused(f"payload file {file.path} has changed: {len(content):,} bytes, not {file.size_bytes:,}")
+    return content
+
+
+def render_pool(value_bytes: int, size: int | None = None, *, types: Sequence[str] = tuple(TYPES)) -> BodyPool:
+    """The pool for values of this size, at least 100 bytes, of these types in turn."""
     if size is None:
         size = max(min(POOL_SIZE, POOL_BYTES // value_bytes), len(TYPES))
     rng = random.Random(_SEED)  # noqa: S311 - payload, not a secret
     tail_bytes = value_bytes - HEAD_BYTES
-    kinds = list(TYPES.items())
+    kinds = [(kind, TYPES[kind]) for kind in types]
     bodies = tuple(_body(*kinds[number % len(kinds)], number, tail_bytes, rng) for number in range(size))
     return BodyPool(value_bytes=value_bytes, bodies=bodies, crcs=tuple(map(zlib.crc32, bodies)))
 

@@ -1,4 +1,4 @@
-"""What the records of a load hold: the runbook's JSON documents of a chosen size, or the user's own files as they are."""
+"""What the records of a load hold: the runbook's JSON documents of a chosen size, or the user's own files untouched."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def _found(names: Any, info: ValidationInfo) -> tuple[PayloadFile, ...]:
     if len(files) > MOST_FILES:
         problems.append(f"{len(files):,} files; at most {MOST_FILES:,} make a payload")
     if total_bytes > MOST_FILES_BYTES:
-        problems.append(f"{total_bytes:,} bytes in all; every node keeps them in memory, so at most {MOST_FILES_BYTES:,}")
+        problems.append(
+            f"{total_bytes:,} bytes in all; every node keeps them in memory, so at most {MOST_FILES_BYTES:,}"
+        )
     if problems:
         raise Problems(problems)
     return tuple(files)
@@ -92,9 +94,9 @@ class Payload(StrictModel):
 
     bytes: SizeBytes = Field(1024, ge=SMALLEST_BYTES, le=LARGEST_BYTES)
     types: Annotated[tuple[DocumentType, ...], BeforeValidator(_listed), Field(min_length=1)] | None = None
-    files: Annotated[
-        tuple[InstanceOf[PayloadFile], ...], BeforeValidator(_found, json_schema_input_type=list[str])
-    ] | None = None
+    files: (
+        Annotated[tuple[InstanceOf[PayloadFile], ...], BeforeValidator(_found, json_schema_input_type=list[str])] | None
+    ) = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -121,9 +123,9 @@ class Payloads(RootModel[tuple[Payload, ...]]):
     @model_validator(mode="before")
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
-        if isinstance(value, list) and not value:
+        if value in ([], ()):
             raise ValueError("an empty list; give one payload, or one for each topic")
-        return tuple(value) if isinstance(value, list) else (value,)
+        return tuple(value) if isinstance(value, list | tuple) else (value,)
 
     def of_topic(self, number: int) -> Payload:
         """Of the plan's topic with this number, from 0."""

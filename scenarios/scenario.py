@@ -19,8 +19,8 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from scenarios.criterion import Criterion
 from scenarios.environment import Environment
 from scenarios.errors import Problem, SpecError
-from scenarios.phases import Drain, LoadPhase, Phase, Silence, Steps, Watch, in_order
 from scenarios.payload import DIRECTORY, Payload, Payloads
+from scenarios.phases import Drain, LoadPhase, Phase, Silence, Steps, Watch, in_order
 from scenarios.units import DurationS, SizeBytes
 from scenarios.variables import OPTION, Variable, filled, left_open
 from scenarios.yaml_file import Problems, StrictModel, parse, read_text
@@ -313,7 +313,8 @@ def parse_scenario(
         if problems:
             raise SpecError(problems)
         examples = {name: variable.example for name, variable in declared.items()}
-    scenario = parse(filled(played, examples), Scenario, file=file, context={"environment": environment, DIRECTORY: directory})
+    context = {"environment": environment, DIRECTORY: directory}
+    scenario = parse(filled(played, examples), Scenario, file=file, context=context)
     return LoadedScenario.model_construct(file=file, text=played, scenario=scenario, unset=unset)
 
 

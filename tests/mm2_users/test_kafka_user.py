@@ -127,7 +127,7 @@ def test_what_was_not_waited_for_is_answered_before_the_test_ends(file, source, 
 
 def test_a_record_too_large_is_a_failed_request_and_no_exception(file, topic):
     with playing(file, Writer) as (environment, counted):
-        delivery = Writer(environment).client.produce(topic, b"x" * 2_000_000)
+        delivery = Writer(environment).client.produce(topic, b"x" * 17_000_000)
         assert not delivery.ok
         assert "MSG_SIZE_TOO_LARGE" in str(counted.one("PRODUCE")["exception"])
 
@@ -135,7 +135,7 @@ def test_a_record_too_large_is_a_failed_request_and_no_exception(file, topic):
 def test_records_that_fail_alike_are_one_row_of_locusts_failures(file, topic):
     with playing(file, Writer) as (environment, _):
         client = Writer(environment).client
-        for size in (2_000_000, 3_000_000):
+        for size in (17_000_000, 18_000_000):
             client.produce(topic, b"x" * size)
         (row,) = environment.stats.errors.values()
         assert (row.method, row.name, row.occurrences) == ("PRODUCE", topic, 2)
