@@ -17,7 +17,7 @@ help: ## this list
 
 .PHONY: setup
 setup: ## .venv, Java, Kafka's jars, Prometheus; no root, cached outside the checkout, a second call takes a second
-	@$(PYTHON) -I lab/bootstrap.py
+	@$(PYTHON) -I lab/bootstrap.py $(if $(KAFKA_VERSION),--kafka-version $(KAFKA_VERSION))
 
 # ---- the lab -------------------------------------------------------------------------------------------------------
 
@@ -71,5 +71,5 @@ lock: ## rewrite requirements.txt after requirements.in changed (needs uv)
 	  --no-header -q requirements.in -o requirements.txt
 
 .PHONY: jars-lock
-jars-lock: setup ## rewrite lab/kafka-jars.lock after lab/pom.xml changed (needs Maven)
+jars-lock: setup ## rewrite lab/kafka-*.lock after lab/pom.xml changed (needs Maven)
 	@$(BIN)/python -m lab.jars_lock

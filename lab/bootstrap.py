@@ -96,7 +96,7 @@ def main() -> None:
             sys.exit(f"setup: Python ≥ 3.{MINIMUM[1]} is needed and python3 is {sys.version.split()[0]}; install it")
         os.execv(other, [other, "-I", __file__])  # noqa: S606
     started = time.time()
-    options = ["--started", str(started)]
+    options = ["--started", str(started), *sys.argv[1:]]
     # The checkout's own lock: two setups at once would install into one .venv.
     with REQUIREMENTS.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

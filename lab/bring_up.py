@@ -18,7 +18,7 @@ from clients.kafka_admin import Admin
 from lab import process, rendering, warmup
 from lab.accounts import LOAD, grants
 from lab.handles import Lab
-from lab.layout import CLUSTERS, NODE_EXPORTER, PROMETHEUS, SOURCE, TARGET, WORKERS
+from lab.layout import CLUSTERS, NODE_EXPORTER, PROMETHEUS, SOURCE, TARGET
 from lab.process import Life
 from lab.tools import Toolbox
 from scenarios.errors import ConnectFailure, LabError
@@ -107,7 +107,7 @@ def bring_up(lab: Lab, toolbox: Toolbox, *, warm_s: float, announcer: Announcer)
             component(name)
 
     others = [lanes.start(lambda name=name: component(name)) for name in (PROMETHEUS, NODE_EXPORTER)]  # type: ignore[misc]
-    workers = [lanes.start(lambda name=name: worker(name)) for name in WORKERS]  # type: ignore[misc]
+    workers = [lanes.start(lambda name=name: worker(name)) for name in lab.workers]  # type: ignore[misc]
     lanes.join([*clusters.values(), *others, *workers])
 
     began = time.monotonic()
@@ -136,8 +136,7 @@ def _warm(lab: Lab, warm_s: float, announcer: Announcer) -> None:
             tick=lambda elapsed_s: announcer.warming(elapsed_s, warm_s),
         )
     except LabError as error:
-        words = lab.component(WORKERS[0]).last_words()
-        raise LabError(f"{error}; {WORKERS[0]}: {words}") from None
+        raise LabError(f"{error}; {_worker_words(lab)}") from None
     announcer.ready("warm-up", warmed.took_s, f"{warmed.records} records of {warmup.TOPIC} crossed")
 
 
@@ -172,4 +171,9 @@ def _wait_tasks(lab: Lab) -> None:
         try:
             connect.wait(name, is_whole, what="RUNNING with its tasks", timeout_s=_TASKS_TIMEOUT_S, pause_s=_POLL_S)
         except ConnectFailure as error:
-            raise LabError(f"{error}; {WORKERS[0]}: {lab.component(WORKERS[0]).last_words()}") from None
+            raise LabError(f"{error}; {_worker_words(lab)}") from None
+
+
+def _worker_words(lab: Lab) -> str:
+    first = lab.component(lab.workers[0])
+    return f"{first.name}: {first.last_words()}"

@@ -8,17 +8,19 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from lab.layout import COMPONENTS, layout_of
+from lab.jars import DEFAULT_KAFKA_VERSION, known_versions
+from lab.layout import DEFAULT_WORKERS, MOST_WORKERS, SOURCE, TARGET, layout_of
 from lab.process import Life
 from scenarios.errors import ConnectFailure, Mm2gateError
 
@@ -111,7 +113,17 @@ def lab() -> None:
     "--warm-s", type=click.FloatRange(min=0), default=DEFAULT_WARM_S, show_default=True, help="warm-up, seconds"
 )
 @click.option("--no-warm", is_flag=True, help="skip the warm-up: the first seconds of a run will look slow")
-def up(state_dir: Path, warm_s: float, no_warm: bool) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    help=f"Connect workers of a new lab  [default: {DEFAULT_WORKERS}]",
+)
+@click.option(
+    "--kafka-version",
+    type=click.Choice(known_versions()),
+    help=f"of brokers, Connect and MM2 of a new lab  [default: {DEFAULT_KAFKA_VERSION}]",
+)
+def up(state_dir: Path, warm_s: float, no_warm: bool, workers: int | None, kafka_version: str | None) -> None:
     """Bring the lab up, or see that it is up. Restarts the parts of it that died."""
     from lab import lifecycle
 
@@ -121,7 +133,13 @@ def up(state_dir: Path, warm_s: float, no_warm: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        found = lifecycle.up(state_dir, warm_s=0.0 if no_warm else warm_s, announcer=_Teller(console))
+        found = lifecycle.up(
+            state_dir,
+            warm_s=0.0 if no_warm else warm_s,
+            announcer=_Teller(console),
+            workers=workers,
+            kafka_version=kafka_version,
+        )
     except KeyboardInterrupt:
         left = "see `lab status` for what runs" if layout_of(state_dir).state_file.exists() else "nothing of it is left"
         click.echo(f"lab: interrupted; {left}", err=True)
@@ -166,7 +184,29 @@ def status(state_dir: Path) -> None:
 
 
 @lab.command()
-@click.argument("component", required=False, type=click.Choice(COMPONENTS))
+@click.argument("cluster", type=click.Choice((SOURCE, TARGET)))
+@click.argument("limit", metavar="LIMIT")
+@_state_dir
+def throttle(cluster: str, limit: str, state_dir: Path) -> None:
+    """Make MM2 slow at the source or the target: LIMIT is as 300KB/s, or off.
+
+    It limits bytes as they travel: compressed from the source, uncompressed to the target.
+    """
+    from lab.handles import Lab
+    from scenarios.units import THROUGHPUT_BYTES_PER_S, parse_quantity
+
+    try:
+        wanted = None if limit == "off" else int(parse_quantity(limit, THROUGHPUT_BYTES_PER_S, example="300KB/s"))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="LIMIT") from None
+    if wanted == 0:
+        raise click.BadParameter("nothing would cross: pause the connector instead", param_hint="LIMIT")
+    Lab.open(state_dir).throttle(cluster, wanted)
+    click.echo(f"{cluster}: MM2 is limited to {limit}" if wanted else f"{cluster}: MM2 is not limited")
+
+
+@lab.command()
+@click.argument("component", required=False)
 @_state_dir
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=20, show_default=True, help="how many lines of each")
 @click.option("-f", "--follow", is_flag=True, help="go on printing what comes, until Ctrl-C")
@@ -226,7 +266,9 @@ def _connector_rows(found: Lab) -> list[_Row]:
 
 
 def _follow(files: dict[str, Path]) -> None:
-    opened = {name: path.open(encoding="utf-8", errors="replace") for name, path in files.items() if path.exists()}
+    opened: dict[str, TextIO] = {
+        name: path.open(encoding="utf-8", errors="replace") for name, path in files.items() if path.exists()
+    }
     for file in opened.values():
         file.seek(0, os.SEEK_END)
     while True:
@@ -236,7 +278,16 @@ def _follow(files: dict[str, Path]) -> None:
                 click.echo(f"{name}: {line}" if len(opened) > 1 else line, nl=False)
                 quiet = False
         if quiet:
+            _reopen_rotated(opened, files)
             time.sleep(_FOLLOW_POLL_S)
+
+
+def _reopen_rotated(opened: dict[str, TextIO], files: dict[str, Path]) -> None:
+    """A log that reached its size was renamed, and a new one begun."""
+    for name, path in files.items():
+        with suppress(FileNotFoundError):
+            if name not in opened or path.stat().st_ino != os.fstat(opened[name].fileno()).st_ino:
+                opened[name] = path.open(encoding="utf-8", errors="replace")
 
 
 def _short(path: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lab import rendering
 from lab.accounts import LOAD, REMOTE_PREFIX, TOPIC_PREFIX
-from lab.layout import CLUSTERS, PROMETHEUS, WORKERS, Layout
+from lab.layout import CLUSTERS, PROMETHEUS, Layout, workers_among
 from lab.ports import HOST
 from scenarios.environment import Environment, LoadedEnvironment
 from scenarios.yaml_file import parse
@@ -93,4 +93,4 @@ def seen_by(user: str, ports: Mapping[str, int], cluster_ids: Mapping[str, str],
 
 def worker_urls(ports: Mapping[str, int]) -> list[str]:
     """The REST address of each worker."""
-    return [f"http://{HOST}:{ports[name]}" for name in WORKERS]
+    return [f"http://{HOST}:{ports[name]}" for name in workers_among(ports)]

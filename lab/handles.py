@@ -24,7 +24,16 @@ from lab import state as states
 from lab.accounts import ADMIN, read_password
 from lab.component import Component
 from lab.environment import seen_by, worker_urls
-from lab.layout import CLUSTERS, COMPONENTS, NODE_EXPORTER, PROMETHEUS, SOURCE, WORKERS, Layout, layout_of
+from lab.layout import (
+    CLUSTERS,
+    NODE_EXPORTER,
+    PROMETHEUS,
+    SOURCE,
+    Layout,
+    component_names,
+    layout_of,
+    workers_among,
+)
 from lab.ports import HOST, answers
 from lab.process import ProcessId
 from lab.rendering import bootstrap, login_line
@@ -35,7 +44,8 @@ from scenarios.errors import LabError
 
 # A worker answers /health from the thread that also rebalances, seconds late at times.
 _PROBE_TIMEOUT_S = 5.0
-_READY_PATHS = {PROMETHEUS: "/-/ready", NODE_EXPORTER: "/", **dict.fromkeys(WORKERS, "/health")}
+_READY_PATHS = {PROMETHEUS: "/-/ready", NODE_EXPORTER: "/"}
+_WORKER_READY_PATH = "/health"
 
 
 class Lab:
@@ -47,7 +57,8 @@ class Lab:
         self._noting = threading.Lock()
         self._owners: dict[str, Owner] = {}
         self.connect = Connect(self.connect_urls)
-        self.components = tuple(self._component(name) for name in COMPONENTS)
+        self.workers = workers_among(state.commands)
+        self.components = tuple(self._component(name) for name in component_names(self.workers))
 
     @classmethod
     def open(cls, state_dir: Path) -> Self:
@@ -83,7 +94,7 @@ class Lab:
         for component in self.components:
             if component.name == name:
                 return component
-        raise LabError(f"no component {name!r} in a lab; it has {', '.join(COMPONENTS)}")
+        raise LabError(f"no component {name!r} in a lab; it has {', '.join(component_names(self.workers))}")
 
     def seen_by(self, user: str) -> LoadedEnvironment:
         """The lab's environment as one of its users logs in to it."""
@@ -139,7 +150,7 @@ class Lab:
         return answers(self._state.ports[name]) and self.owner(name).is_ready()
 
     def _http_answers(self, name: str) -> bool:
-        url = f"http://{HOST}:{self._state.ports[name]}{_READY_PATHS[name]}"
+        url = f"http://{HOST}:{self._state.ports[name]}{_READY_PATHS.get(name, _WORKER_READY_PATH)}"
         with new_session(url, None) as session:
             try:
                 return session.get(url, timeout=_PROBE_TIMEOUT_S).ok

@@ -1,4 +1,4 @@
-"""Kafka's jars: a committed lock of coordinates and hashes, and how they get into the cache.
+"""Kafka's jars: a committed lock of coordinates and hashes for each version, and how they get into the cache.
 
 The lock pins every jar of the class path, transitive ones too: resolving is Maven's work, done once by
 `make jars-lock`. Here each line is fetched by itself and compared with its sha256, whatever server answered; jgo's
@@ -19,7 +19,7 @@ from pathlib import Path
 from lab.cache import scratch, sha256_of
 from scenarios.errors import LabError
 
-LOCK = Path(__file__).with_name("kafka-jars.lock")
+DEFAULT_KAFKA_VERSION = "4.3.1"
 AGENT_ARTIFACT = "jmx_prometheus_javaagent"
 """A Java agent, loaded by its path: on the class path it would bring its own copies of other libraries."""
 
@@ -28,6 +28,8 @@ _TIMEOUT_S = 60
 _LINE = re.compile(
     r"(?P<group>[\w.-]+):(?P<artifact>[\w.-]+):(?P<version>[\w.+-]+)(?::(?P<extension>\w+))?\s+(?P<sha256>[0-9a-f]{64})"
 )
+
+_LOCKS = Path(__file__).parent
 
 Fetch = Callable[["Jar", Path], Path]
 """Downloads a jar somewhere below the given directory and says where."""
@@ -60,7 +62,17 @@ class Jar:
         return self.artifact == AGENT_ARTIFACT
 
 
-def parse_lock(text: str, *, name: str = LOCK.name) -> tuple[Jar, ...]:
+def lock_file(kafka_version: str) -> Path:
+    """The lock of one version of Kafka."""
+    return _LOCKS / f"kafka-{kafka_version}.lock"
+
+
+def known_versions() -> tuple[str, ...]:
+    """The versions of Kafka that have a lock."""
+    return tuple(sorted(path.stem.removeprefix("kafka-") for path in _LOCKS.glob("kafka-*.lock")))
+
+
+def parse_lock(text: str, *, name: str = "kafka.lock") -> tuple[Jar, ...]:
     """The jars of a lock's text. Refuses a line it does not understand and two jars of one file name."""
     jars: dict[str, Jar] = {}
     for number, raw in enumerate(text.splitlines(), start=1):

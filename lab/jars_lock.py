@@ -1,6 +1,6 @@
-"""Writes kafka-jars.lock: asks Maven once what pom.xml resolves to, and hashes what it downloaded.
+"""Writes a lock for each version of Kafka: asks Maven what pom.xml resolves to, and hashes what it downloaded.
 
-Run by `make jars-lock` after pom.xml changed. Nothing else of the project needs Maven.
+Run by `make jars-lock` after pom.xml changed, or with a version that is to join. Nothing else here needs Maven.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from lab.cache import sha256_of, write_atomically
-from lab.jars import LOCK, Jar, parse_lock, render_lock
+from lab.jars import Jar, known_versions, lock_file, parse_lock, render_lock
 from scenarios.errors import LabError
 
 POM = Path(__file__).with_name("pom.xml")
@@ -35,29 +35,32 @@ def parse_dependency_list(text: str) -> list[Jar]:
     return jars
 
 
-def main() -> int:
-    """Write the lock; 0 when it is written."""
+def main(versions: list[str]) -> int:
+    """Write the locks of these versions of Kafka, or of those that have one; 0 when they are written."""
     maven = shutil.which("mvn")
     if maven is None:
         print("mvn is not on PATH; making the lock needs Maven (using it does not)", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as directory:
-        listing = Path(directory) / "dependencies.txt"
-        command = [maven, "-q", "-B", "-f", str(POM), "dependency:list", "-DincludeScope=runtime"]
-        command += [f"-DoutputFile={listing}", "-DoutputAbsoluteArtifactFilename=true"]
-        if (code := subprocess.run(command, check=False).returncode) != 0:
-            print(f"mvn ended with {code}; its own words are above", file=sys.stderr)
+    for version in versions or known_versions():
+        try:
+            text = _resolve(maven, version)
+            count = len(parse_lock(text))
+        except (LabError, subprocess.CalledProcessError) as error:
+            print(f"Kafka {version}: {error}; Maven's own words, if any, are above", file=sys.stderr)
             return 1
-        text = render_lock(parse_dependency_list(listing.read_text(encoding="utf-8")))
-    try:
-        jars = parse_lock(text)
-    except LabError as error:
-        print(error, file=sys.stderr)
-        return 1
-    write_atomically(LOCK, text)
-    print(f"{LOCK.name}: {len(jars)} jars")
+        write_atomically(lock_file(version), text)
+        print(f"{lock_file(version).name}: {count} jars")
     return 0
 
 
+def _resolve(maven: str, version: str) -> str:
+    with tempfile.TemporaryDirectory() as directory:
+        listing = Path(directory) / "dependencies.txt"
+        command = [maven, "-q", "-B", "-f", str(POM), "dependency:list", "-DincludeScope=runtime"]
+        command += [f"-Dkafka.version={version}", f"-DoutputFile={listing}", "-DoutputAbsoluteArtifactFilename=true"]
+        subprocess.run(command, check=True)
+        return render_lock(parse_dependency_list(listing.read_text(encoding="utf-8")))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -13,7 +13,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +22,33 @@ from scenarios.errors import LabError
 
 SOURCE = "source"
 TARGET = "target"
-WORKERS = ("connect-1", "connect-2")
 PROMETHEUS = "prometheus"
 NODE_EXPORTER = "node-exporter"
 CLUSTERS = (SOURCE, TARGET)
-COMPONENTS = (SOURCE, TARGET, *WORKERS, PROMETHEUS, NODE_EXPORTER)
-"""Every part, in the order in which they need each other."""
+DEFAULT_WORKERS = 2
+MOST_WORKERS = 4
 
 _MARKER = ".mm2gate-lab"
 # These would need escaping in a property file, a JAAS line, a class path or a ${dir:…} reference: better refused.
 _AWKWARD = re.compile(r"""[:,;"'\\$*?{}<>|#=%\n]""")
+
+
+_WORKER = re.compile(r"connect-\d+")
+
+
+def worker_names(count: int) -> tuple[str, ...]:
+    """The Connect workers of a lab that has so many."""
+    return tuple(f"connect-{number}" for number in range(1, count + 1))
+
+
+def workers_among(names: Iterable[str]) -> tuple[str, ...]:
+    """The workers among names of components or ports."""
+    return tuple(sorted(name for name in names if _WORKER.fullmatch(name)))
+
+
+def component_names(workers: Sequence[str]) -> tuple[str, ...]:
+    """Every part of a lab, in the order in which they need each other."""
+    return (SOURCE, TARGET, *workers, PROMETHEUS, NODE_EXPORTER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,11 +26,12 @@ from lab.bring_up import Announcer, bring_up, ensure_connectors
 from lab.cache import cache_dir, write_atomically
 from lab.environment import render as render_environment
 from lab.handles import Lab
+from lab.jars import DEFAULT_KAFKA_VERSION
 from lab.layout import (
     CLUSTERS,
+    DEFAULT_WORKERS,
     NODE_EXPORTER,
     PROMETHEUS,
-    WORKERS,
     Layout,
     claim,
     clear,
@@ -38,6 +39,8 @@ from lab.layout import (
     layout_of,
     locked,
     make_directories,
+    worker_names,
+    workers_among,
 )
 from lab.ports import free_ports
 from lab.process import Life
@@ -50,10 +53,20 @@ _DOWN_GRACE_S = 10.0
 _FAILED_UP_GRACE_S = 3.0
 
 
-def up(state_dir: Path, *, warm_s: float, announcer: Announcer, ports: Mapping[str, int] | None = None) -> Lab:
-    """Make the lab, or see that it is there. `warm_s` 0 skips the warm-up; `ports` replaces the free ones."""
+def up(
+    state_dir: Path,
+    *,
+    warm_s: float,
+    announcer: Announcer,
+    workers: int | None = None,
+    kafka_version: str | None = None,
+    ports: Mapping[str, int] | None = None,
+) -> Lab:
+    """Make the lab, or see that it is there. `warm_s` 0 skips the warm-up; `ports` replaces the free ones.
+
+    `workers` and `kafka_version` are for a new lab; raises LabError when the one that is there has others.
+    """
     layout = layout_of(state_dir)
-    toolbox = load_toolbox(cache_dir())
     layout.root.mkdir(parents=True, exist_ok=True)
     with locked(layout):
         claim(layout)
@@ -62,6 +75,8 @@ def up(state_dir: Path, *, warm_s: float, announcer: Announcer, ports: Mapping[s
             lab = Lab(layout, found)
             alive = [component for component in lab.components if component.life is not Life.GONE]
             if found.stage is Stage.UP and alive:
+                _require_as_wanted(lab, workers, kafka_version)
+                toolbox = load_toolbox(cache_dir(), found.kafka_version)
                 _heal(lab, toolbox, announcer)
                 return lab
             why = (
@@ -70,7 +85,19 @@ def up(state_dir: Path, *, warm_s: float, announcer: Announcer, ports: Mapping[s
             announcer.note(f"{layout.root} holds the remains of {why}: clearing them")
             _end_processes(found, grace_s=_FAILED_UP_GRACE_S)
         clear(layout)
-        return _make(layout, toolbox, dict(ports) if ports else free_ports(rendering.port_names()), warm_s, announcer)
+        kafka_version = kafka_version or DEFAULT_KAFKA_VERSION
+        toolbox = load_toolbox(cache_dir(), kafka_version)
+        ports = ports or free_ports(rendering.port_names(worker_names(workers or DEFAULT_WORKERS)))
+        return _make(layout, toolbox, kafka_version, dict(ports), warm_s, announcer)
+
+
+def _require_as_wanted(lab: Lab, workers: int | None, kafka_version: str | None) -> None:
+    has = (len(lab.workers), lab.state.kafka_version)
+    if has != (workers or has[0], kafka_version or has[1]):
+        raise LabError(
+            f"the lab in {lab.layout.root} has {has[0]} Connect workers and Kafka {has[1]}, which is not what is asked "
+            "for: `mm2gate lab down` first, or give another --state-dir"
+        )
 
 
 def down(state_dir: Path, *, keep_logs: bool, announcer: Announcer) -> None:
@@ -90,10 +117,13 @@ def down(state_dir: Path, *, keep_logs: bool, announcer: Announcer) -> None:
         announcer.note(f"left in {layout.root}: {', '.join(left)}")
 
 
-def _make(layout: Layout, toolbox: Toolbox, ports: dict[str, int], warm_s: float, announcer: Announcer) -> Lab:
+def _make(
+    layout: Layout, toolbox: Toolbox, kafka_version: str, ports: dict[str, int], warm_s: float, announcer: Announcer
+) -> Lab:
     state = LabState(
         lab_id=uuid.uuid4().hex,
         stage=Stage.STARTING,
+        kafka_version=kafka_version,
         ports=ports,
         cluster_ids={cluster: new_cluster_id() for cluster in CLUSTERS},
         commands=_commands(ports, toolbox, layout),
@@ -109,9 +139,12 @@ def _make(layout: Layout, toolbox: Toolbox, ports: dict[str, int], warm_s: float
         lab.mark(Stage.UP)
     except BaseException as error:
         with _uninterrupted():
-            announcer.note("taking the lab down again")
+            # Who gave up does not need to know why.
+            keep_logs = not isinstance(error, KeyboardInterrupt)
+            left = f"; its logs stay in {layout.logs} until the next `lab up` or `lab down` there" if keep_logs else ""
+            announcer.note(f"taking the lab down again{left}")
             _end_processes(states.load(layout.state_file) or state, grace_s=_FAILED_UP_GRACE_S)
-            erase(layout, keep_logs=False)
+            erase(layout, keep_logs=keep_logs)
         if isinstance(error, OSError):
             raise LabError(f"the lab in {layout.root} could not be written or started: {error}") from error
         raise
@@ -157,7 +190,7 @@ def _end_processes(state: LabState, *, grace_s: float) -> int:
 def _commands(ports: Mapping[str, int], toolbox: Toolbox, layout: Layout) -> dict[str, tuple[str, ...]]:
     mains = {
         **dict.fromkeys(CLUSTERS, ("kafka.Kafka", "broker.yml")),
-        **dict.fromkeys(WORKERS, ("org.apache.kafka.connect.cli.ConnectDistributed", "connect.yml")),
+        **dict.fromkeys(workers_among(ports), ("org.apache.kafka.connect.cli.ConnectDistributed", "connect.yml")),
     }
     commands = {
         name: rendering.jvm_command(
@@ -183,7 +216,7 @@ def _write_configuration(layout: Layout, ports: Mapping[str, int]) -> None:
     for cluster in CLUSTERS:
         text = rendering.broker(cluster, ports, layout, passwords)
         write_atomically(layout.conf / f"{cluster}.properties", text, mode=0o600)
-    for name in WORKERS:
+    for name in workers_among(ports):
         write_atomically(layout.conf / f"{name}.properties", rendering.worker(name, ports, layout))
     write_atomically(layout.conf / "log4j2.yaml", rendering.log4j2())
     write_atomically(layout.conf / "prometheus.yml", rendering.prometheus(ports))

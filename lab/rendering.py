@@ -7,12 +7,12 @@ desk (a lost worker is noticed in seconds, a new topic too), never to make MM2 l
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.accounts import ADMIN, CONNECT_GROUP, CONNECT_TOPIC_PREFIX, MM2, TOPIC_PREFIX, USERS
-from lab.layout import CLUSTERS, NODE_EXPORTER, PROMETHEUS, SOURCE, TARGET, WORKERS, Layout
+from lab.layout import CLUSTERS, NODE_EXPORTER, PROMETHEUS, SOURCE, TARGET, Layout, workers_among
 from lab.ports import HOST
 from lab.tools import Toolbox
 
@@ -27,16 +27,21 @@ REFRESH_INTERVAL_S = 5
 SCRAPE_INTERVAL_S = 2
 TASKS_MAX = 4
 
+LOG_VARIABLE = "mm2gate.log"
+LOG_SIZE = "20 MB"
+OLD_LOGS = 2
+"""Beside the log itself."""
+
 _LOGIN_MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule"
 _BYTES = "org.apache.kafka.connect.converters.ByteArrayConverter"
 _MIRROR = "org.apache.kafka.connect.mirror"
 
 
-def port_names() -> tuple[str, ...]:
-    """Every port that a lab listens on."""
-    jmx = [f"{name}-jmx" for name in (*CLUSTERS, *WORKERS)]
+def port_names(workers: Sequence[str]) -> tuple[str, ...]:
+    """Every port that a lab with these workers listens on."""
+    jmx = [f"{name}-jmx" for name in (*CLUSTERS, *workers)]
     controllers = [f"{name}-controller" for name in CLUSTERS]
-    return (*CLUSTERS, *controllers, *WORKERS, *jmx, PROMETHEUS, NODE_EXPORTER)
+    return (*CLUSTERS, *controllers, *workers, *jmx, PROMETHEUS, NODE_EXPORTER)
 
 
 def bootstrap(cluster: str, ports: Mapping[str, int]) -> str:
@@ -176,20 +181,28 @@ def connectors(ports: Mapping[str, int], layout: Layout) -> dict[str, dict[str, 
 
 
 def log4j2() -> str:
-    """How the JVMs log: to standard output, which is their log file. Denials by ACL are said."""
-    return """\
+    """How the JVMs log: into their component's log file, which is kept within bounds. Denials by ACL are said.
+
+    The same file takes the process's own output: what Java says before it logs, or when it cannot.
+    """
+    return f"""\
 Configuration:
   status: warn
   Appenders:
-    Console:
-      name: STDOUT
+    RollingFile:
+      name: LOG
+      fileName: "${{sys:{LOG_VARIABLE}}}"
+      filePattern: "${{sys:{LOG_VARIABLE}}}.%i"
       PatternLayout:
-        pattern: "%d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %p %m (%c)%n"
+        pattern: "%d{{yyyy-MM-dd'T'HH:mm:ss.SSSXXX}} %p %m (%c)%n"
+      Policies:
+        SizeBasedTriggeringPolicy: {{size: "{LOG_SIZE}"}}
+      DefaultRolloverStrategy: {{max: {OLD_LOGS}, fileIndex: min}}
   Loggers:
     Root:
       level: info
       AppenderRef:
-        - ref: STDOUT
+        - ref: LOG
     Logger:
       # At info it says what was denied, and only that.
       - name: kafka.authorizer.logger
@@ -212,7 +225,9 @@ def prometheus(ports: Mapping[str, int]) -> str:
     brokers = [
         {"targets": [f"{HOST}:{ports[f'{cluster}-jmx']}"], "labels": {"cluster": cluster}} for cluster in CLUSTERS
     ]
-    workers = [{"targets": [f"{HOST}:{ports[f'{name}-jmx']}"], "labels": {"worker": name}} for name in WORKERS]
+    workers = [
+        {"targets": [f"{HOST}:{ports[f'{name}-jmx']}"], "labels": {"worker": name}} for name in workers_among(ports)
+    ]
     config = {
         "global": {
             "scrape_interval": f"{SCRAPE_INTERVAL_S}s",
@@ -273,7 +288,8 @@ def prometheus_command(ports: Mapping[str, int], toolbox: Toolbox, layout: Layou
 
 def node_exporter_command(ports: Mapping[str, int], toolbox: Toolbox) -> tuple[str, ...]:
     """The command line of node-exporter."""
-    return (str(toolbox.node_exporter), f"--web.listen-address={HOST}:{ports[NODE_EXPORTER]}")
+    # At its default level it says at each scrape what this machine does not have.
+    return (str(toolbox.node_exporter), f"--web.listen-address={HOST}:{ports[NODE_EXPORTER]}", "--log.level=warn")
 
 
 def _jvm(toolbox: Toolbox, layout: Layout, *, scratch_of: str) -> Iterable[str]:
@@ -284,6 +300,7 @@ def _jvm(toolbox: Toolbox, layout: Layout, *, scratch_of: str) -> Iterable[str]:
     yield "-XX:-UsePerfData"
     yield f"-Djava.io.tmpdir={layout.data / f'tmp-{scratch_of}'}"
     yield f"-XX:ErrorFile={layout.logs / f'{scratch_of}-crash.log'}"
+    yield f"-D{LOG_VARIABLE}={layout.log(scratch_of)}"
     yield f"-Dlog4j2.configurationFile={layout.conf / 'log4j2.yaml'}"
     yield "-Djava.awt.headless=true"
     if toolbox.java.major >= 22:

@@ -45,14 +45,14 @@ class Steps:
         self._console.print(f"  {what} …", markup=False, highlight=False)
 
 
-def prepare(cache: Path, steps: Steps, console: Console) -> tools.Toolbox:
+def prepare(cache: Path, kafka_version: str, steps: Steps, console: Console) -> tools.Toolbox:
     """Look, fetch what is missing, and note the result."""
     with steps.step("Java") as notes:
         java = _java(steps)
         notes.append(f"{java.major} at {java.path}")
     with steps.step("Kafka's jars") as notes:
-        store, agent, count = _jars(cache, steps, console)
-        notes.append(f"{count} verified in {store.directory}")
+        store, agent, count = _jars(cache, kafka_version, steps, console)
+        notes.append(f"{kafka_version}: {count} verified in {store.directory}")
     with steps.step("Prometheus") as notes:
         prometheus, promtool, node_exporter = (
             _debian(tool, cache, steps, notes) for tool in (tools.PROMETHEUS, tools.PROMTOOL, tools.NODE_EXPORTER)
@@ -61,7 +61,7 @@ def prepare(cache: Path, steps: Steps, console: Console) -> tools.Toolbox:
         java=java, libs=store.libs, agent=store.path(agent),
         prometheus=prometheus, promtool=promtool, node_exporter=node_exporter,
     )  # fmt: skip
-    tools.save_toolbox(toolbox, cache)
+    tools.save_toolbox(toolbox, cache, kafka_version)
     return toolbox
 
 
@@ -73,9 +73,10 @@ def _java(steps: Steps) -> tools.Java:
     return found
 
 
-def _jars(cache: Path, steps: Steps, console: Console) -> tuple[jars.JarStore, jars.Jar, int]:
-    locked = jars.parse_lock(jars.LOCK.read_text(encoding="utf-8"))
-    store = tools.jar_store(cache)
+def _jars(cache: Path, kafka_version: str, steps: Steps, console: Console) -> tuple[jars.JarStore, jars.Jar, int]:
+    lock = jars.lock_file(kafka_version)
+    locked = jars.parse_lock(lock.read_text(encoding="utf-8"), name=lock.name)
+    store = tools.jar_store(cache, kafka_version)
     missing = store.missing(locked)
     if missing:
         steps.fetching(f"downloading {len(missing)} of {len(locked)} jars (57 MB in all, once)")
@@ -122,6 +123,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.setup", description=__doc__)
     parser.add_argument("--started", type=float, default=time.time(), help="when the whole setup began (epoch s)")
     parser.add_argument("--cold", action="store_true", help="an earlier step had to download")
+    parser.add_argument(
+        "--kafka-version",
+        choices=jars.known_versions(),
+        default=jars.DEFAULT_KAFKA_VERSION,
+        help="which Kafka to prepare (%(default)s)",
+    )
     options = parser.parse_args(argv)
     console = Console(soft_wrap=True)
     steps = Steps(console)
@@ -129,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with _only_one(cache):
             sweep_scratch(cache)
-            prepare(cache, steps, console)
+            prepare(cache, options.kafka_version, steps, console)
     except (LabError, OSError) as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1

@@ -31,6 +31,7 @@ class LabState:
 
     lab_id: str
     stage: Stage
+    kafka_version: str
     ports: dict[str, int]
     cluster_ids: dict[str, str]
     commands: dict[str, tuple[str, ...]]
@@ -63,6 +64,7 @@ def load(file: Path) -> LabState | None:
         return LabState(
             lab_id=str(data["lab_id"]),
             stage=Stage(data["stage"]),
+            kafka_version=str(data["kafka_version"]),
             ports={str(name): int(port) for name, port in data["ports"].items()},
             cluster_ids={str(name): str(value) for name, value in data["cluster_ids"].items()},
             commands={str(name): tuple(map(str, argv)) for name, argv in data["commands"].items()},

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.cache import scratch, write_atomically
-from lab.jars import LOCK, JarStore, parse_lock
+from lab.jars import DEFAULT_KAFKA_VERSION, JarStore, known_versions, lock_file, parse_lock
 from scenarios.errors import LabError
 
 MINIMUM_JAVA = 17
@@ -78,40 +78,45 @@ class Toolbox:
         return [str(self.java.path), f"-Xmx{heap}", "-cp", self.classpath, main_class]
 
 
-def toolbox_file(cache: Path) -> Path:
-    """Where setup notes what it found, for the lock of this checkout."""
-    return cache / f"toolbox-{_lock_key()}.json"
+def toolbox_file(cache: Path, kafka_version: str = DEFAULT_KAFKA_VERSION) -> Path:
+    """Where setup notes what it found, for a lock of this checkout."""
+    return cache / f"toolbox-{_lock_key(kafka_version)}.json"
 
 
-def jar_store(cache: Path) -> JarStore:
-    """Where the jars of this checkout's lock lie."""
-    return JarStore(directory=cache / "kafka" / _lock_key())
+def jar_store(cache: Path, kafka_version: str = DEFAULT_KAFKA_VERSION) -> JarStore:
+    """Where the jars of a lock of this checkout lie."""
+    return JarStore(directory=cache / "kafka" / _lock_key(kafka_version))
 
 
-def save_toolbox(toolbox: Toolbox, cache: Path) -> None:
+def save_toolbox(toolbox: Toolbox, cache: Path, kafka_version: str = DEFAULT_KAFKA_VERSION) -> None:
     """Note what was found."""
-    write_atomically(toolbox_file(cache), json.dumps(asdict(toolbox), indent=2, default=str) + "\n")
+    write_atomically(toolbox_file(cache, kafka_version), json.dumps(asdict(toolbox), indent=2, default=str) + "\n")
 
 
-def load_toolbox(cache: Path) -> Toolbox:
+def load_toolbox(cache: Path, kafka_version: str = DEFAULT_KAFKA_VERSION) -> Toolbox:
     """What setup found. LabError, with what to type, when it did not run or its finds are gone."""
-    file = toolbox_file(cache)
+    if kafka_version not in known_versions():
+        raise LabError(f"no lock of Kafka {kafka_version}'s jars; there are {', '.join(known_versions())}")
+    setup = "make setup" if kafka_version == DEFAULT_KAFKA_VERSION else f"make setup KAFKA_VERSION={kafka_version}"
+    file = toolbox_file(cache, kafka_version)
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
         java = Java(path=Path(data["java"]["path"]), major=int(data["java"]["major"]))
         paths = {key: Path(value) for key, value in data.items() if key != "java"}
         toolbox = Toolbox(java=java, **paths)
     except FileNotFoundError:
-        raise LabError("the lab's programs are not prepared on this machine: run `make setup`") from None
+        raise LabError(f"Kafka {kafka_version} is not prepared on this machine: run `{setup}`") from None
     except (KeyError, TypeError, ValueError):
-        raise LabError(f"{file} cannot be read: run `make setup` again") from None
+        raise LabError(f"{file} cannot be read: run `{setup}` again") from None
     for path in (java.path, *paths.values()):
         if not path.exists():
-            raise LabError(f"{path} was there at the last setup and is gone: run `make setup` again")
-    store = jar_store(cache)
-    absent = [jar for jar in parse_lock(LOCK.read_text(encoding="utf-8")) if not store.path(jar).is_file()]
+            raise LabError(f"{path} was there at the last setup and is gone: run `{setup}` again")
+    store = jar_store(cache, kafka_version)
+    absent = [
+        jar for jar in parse_lock(lock_file(kafka_version).read_text(encoding="utf-8")) if not store.path(jar).is_file()
+    ]
     if absent:
-        raise LabError(f"{len(absent)} of Kafka's jars are gone from {store.directory}: run `make setup` again")
+        raise LabError(f"{len(absent)} of Kafka's jars are gone from {store.directory}: run `{setup}` again")
     return toolbox
 
 
@@ -259,5 +264,5 @@ def _last_line(text: str) -> str:
     return lines[-1] if lines else ""
 
 
-def _lock_key() -> str:
-    return hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+def _lock_key(kafka_version: str) -> str:
+    return hashlib.sha256(lock_file(kafka_version).read_bytes()).hexdigest()[:12]

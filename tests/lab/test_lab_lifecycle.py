@@ -18,12 +18,14 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from clients.connect import Worker
 from clients.kafka import client_configuration
+from clients.prometheus import Prometheus
 from lab import lifecycle, process, warmup
 from lab.accounts import LOAD
 from lab.cache import cache_dir
 from lab.handles import Lab
-from lab.layout import SOURCE, TARGET
+from lab.layout import SOURCE, TARGET, worker_names
 from lab.ports import answers, free_ports
 from lab.process import Life
 from lab.rendering import SOURCE_CONNECTOR, port_names
@@ -250,12 +252,33 @@ def test_after_everything_was_killed_up_makes_a_new_lab(lab: Lab, state_dir: Pat
     while any(part.life is not Life.GONE for part in lab.components):
         time.sleep(0.05)
     assert _type("status", state_dir).returncode == 1
-    done = _type("up", "--no-warm", state_dir)
+    prepared = subprocess.run(
+        [sys.executable, "-m", "lab.setup", "--kafka-version", "3.9.1"], capture_output=True, text=True, check=False
+    )
+    assert prepared.returncode == 0, prepared.stderr
+    # Another make of lab this time, to save the making of a third.
+    done = _type("up", "--no-warm", "--workers", "3", "--kafka-version", "3.9.1", state_dir)
     assert done.returncode == 0, done.stderr
     assert "a lab whose processes are all gone" in done.stdout
     again = Lab.open(state_dir)
     assert again.state.lab_id != lab.state.lab_id
     assert process.marked(lab.state.lab_id) == []
+
+
+def test_a_lab_of_three_workers_and_kafka_3_mirrors_and_is_measured(lab: Lab, state_dir: Path):
+    again = Lab.open(state_dir)
+    workers = again.connect.workers()
+    assert len(workers) == 3
+    assert {worker.version for worker in workers.values() if isinstance(worker, Worker)} == {"3.9.1"}
+    assert _crosses(again, 120)
+    loaded = environment.load(str(again.environment_file))
+    assert sorted(loaded.environment.connect.urls) == sorted(workers)
+    # Kafka 3 gives MM2's metrics no `source`; the exporter's rules name them alike.
+    prometheus, query = Prometheus.of(loaded), "sum(kafka_connect_mirror_source_connector_record_count)"
+    deadline = time.monotonic() + 20
+    while not (counted := prometheus.query(query, at_s=None).result) or float(counted[0]["value"][1]) < 120:
+        assert time.monotonic() < deadline, counted
+        time.sleep(0.5)
 
 
 def test_down_leaves_no_process_no_port_no_file(lab: Lab, state_dir: Path):
@@ -269,15 +292,17 @@ def test_down_leaves_no_process_no_port_no_file(lab: Lab, state_dir: Path):
 
 
 def test_a_port_that_is_taken_brings_everything_down_and_shows_the_log(tmp_path: Path):
-    ports = free_ports(port_names())
+    ports = free_ports(port_names(worker_names(2)))
     listener = Listener()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", ports["prometheus"]))
         taken.listen()
         with pytest.raises(LabError, match=r"(?s)^prometheus ended while starting.*address already in use"):
             lifecycle.up(tmp_path / "lab", warm_s=0, announcer=listener, ports=ports)
-    assert "taking the lab down again" in listener.notes
-    assert not (tmp_path / "lab").exists()
+    assert any(note.startswith("taking the lab down again") for note in listener.notes)
+    assert sorted(path.name for path in (tmp_path / "lab").iterdir()) == [".mm2gate-lab", "logs"]
+    assert "address already in use" in (tmp_path / "lab/logs/prometheus.log").read_text()
+    assert any(str(tmp_path / "lab/logs") in note for note in listener.notes)
     assert not [name for name in ports if answers(ports[name])]
 
 
@@ -285,10 +310,10 @@ def test_a_broken_class_path_brings_everything_down_and_shows_the_log(tmp_path: 
     toolbox = load_toolbox(cache_dir())
     (tmp_path / "libs").mkdir()
     broken = replace(toolbox, libs=tmp_path / "libs")
-    monkeypatch.setattr(lifecycle, "load_toolbox", lambda _cache: broken)
+    monkeypatch.setattr(lifecycle, "load_toolbox", lambda *_: broken)
     with pytest.raises(LabError, match=r"(?s)^formatting (source|target) failed \(exit code 1\).*StorageTool"):
         lifecycle.up(tmp_path / "lab", warm_s=0, announcer=Listener())
-    assert not (tmp_path / "lab").exists()
+    assert sorted(path.name for path in (tmp_path / "lab").iterdir()) == [".mm2gate-lab", "logs"]
 
 
 def test_ctrl_c_during_up_leaves_nothing(tmp_path: Path):

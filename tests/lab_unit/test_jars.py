@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.cache import cache_dir, scratch, sweep_scratch
-from lab.jars import LOCK, Jar, JarStore, parse_lock, render_lock
+from lab.jars import DEFAULT_KAFKA_VERSION, Jar, JarStore, known_versions, lock_file, parse_lock, render_lock
 from lab.jars_lock import parse_dependency_list
 from scenarios.errors import LabError
 
@@ -63,11 +63,21 @@ def test_a_lock_that_cannot_be_trusted_is_refused(text: str, says: str):
         parse_lock(text)
 
 
-def test_the_committed_lock_holds_what_the_lab_needs():
-    artifacts = {jar.artifact: jar.version for jar in parse_lock(LOCK.read_text(encoding="utf-8"))}
+@pytest.mark.parametrize("version", known_versions())
+def test_a_committed_lock_holds_what_the_lab_needs(version: str):
+    artifacts = {jar.artifact: jar.version for jar in parse_lock(lock_file(version).read_text(encoding="utf-8"))}
     wanted = {"kafka_2.13", "kafka-tools", "connect-runtime", "connect-mirror", "connect-transforms", "log4j-core"}
     assert wanted <= artifacts.keys()
-    assert {artifacts[name] for name in wanted - {"log4j-core"}} == {"4.3.1"}
+    assert {artifacts[name] for name in wanted - {"log4j-core"}} == {version}
+    # Two bindings of slf4j on one class path, and either may get the log.
+    assert [name for name in artifacts if name.startswith(("slf4j-", "log4j-slf4j")) and name != "slf4j-api"] == [
+        "log4j-slf4j-impl"
+    ]
+
+
+def test_there_is_a_kafka_4_by_default_and_a_kafka_3():
+    assert DEFAULT_KAFKA_VERSION.startswith("4.")
+    assert {version.split(".")[0] for version in known_versions()} == {"3", "4"}
 
 
 def test_the_agent_stays_out_of_the_class_path(store: JarStore, tmp_path: Path):

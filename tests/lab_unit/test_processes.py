@@ -95,6 +95,7 @@ def test_ports_are_different_and_free():
 STATE = LabState(
     lab_id="id",
     stage=Stage.UP,
+    kafka_version="4.3.1",
     ports={"source": 20001},
     cluster_ids={"source": "x"},
     commands={"source": ("java", "-version")},

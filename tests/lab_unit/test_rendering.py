@@ -9,11 +9,13 @@ import pytest
 from lab import rendering
 from lab.accounts import LOAD, REMOTE_PREFIX, TOPIC_PREFIX, grants, read_password, write_passwords
 from lab.environment import render
-from lab.layout import CLUSTERS, SOURCE, TARGET, WORKERS, Layout, make_directories
+from lab.environment import seen_by
+from lab.layout import CLUSTERS, SOURCE, TARGET, Layout, make_directories, worker_names
 from lab.tools import Java, Toolbox
 from scenarios import environment
 
-PORTS = {name: 20_000 + number for number, name in enumerate(rendering.port_names())}
+WORKERS = worker_names(2)
+PORTS = {name: 20_000 + number for number, name in enumerate(rendering.port_names(WORKERS))}
 IDS = {SOURCE: "4L6g3nShT-eMCtK--X86sw", TARGET: "5L6g3nShT-eMCtK--X86sw"}
 
 
@@ -109,7 +111,27 @@ def test_prometheus_scrapes_every_part_under_the_names_that_queries_use():
     jobs = {job["job_name"]: job["static_configs"] for job in json.loads(rendering.prometheus(PORTS))["scrape_configs"]}
     assert jobs.keys() == {"kafka", "kafka-connect", "prometheus", "node-exporter"}
     assert [group["labels"]["cluster"] for group in jobs["kafka"]] == [SOURCE, TARGET]
-    assert len(jobs["kafka-connect"]) == len(WORKERS)
+    assert [group["labels"]["worker"] for group in jobs["kafka-connect"]] == [*WORKERS]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_lab_of_other_workers_scrapes_and_names_them_all(count: int, layout: Layout):
+    workers = worker_names(count)
+    ports = {name: 20_000 + number for number, name in enumerate(rendering.port_names(workers))}
+    jobs = {job["job_name"]: job["static_configs"] for job in json.loads(rendering.prometheus(ports))["scrape_configs"]}
+    scraped = [target for group in jobs["kafka-connect"] for target in group["targets"]]
+    assert scraped == [f"127.0.0.1:{ports[f'{name}-jmx']}" for name in workers]
+    seen = seen_by(LOAD, ports, {SOURCE: "a", TARGET: "b"}, layout).environment
+    assert list(seen.connect.urls) == [f"http://127.0.0.1:{ports[name]}" for name in workers]
+
+
+def test_a_jvm_logs_into_its_components_file_and_within_bounds(layout: Layout):
+    text = rendering.log4j2()
+    assert 'fileName: "${sys:mm2gate.log}"' in text
+    assert 'SizeBasedTriggeringPolicy: {size: "20 MB"}' in text
+    assert "DefaultRolloverStrategy: {max: 2, fileIndex: min}" in text
+    role = rendering.JvmRole(name=SOURCE, main="Main", arguments=(), jmx_port=1, jmx_config=Path("c.yml"))
+    assert f"-Dmm2gate.log={layout.log(SOURCE)}" in rendering.jvm_command(role, _toolbox(), layout)
 
 
 def test_newer_javas_are_told_not_to_warn(layout: Layout):

@@ -5,12 +5,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab import lifecycle, process, rendering, state
 from lab.handles import Lab
-from lab.layout import COMPONENTS, Layout, claim, layout_of, locked, make_directories
+from lab.jars import DEFAULT_KAFKA_VERSION
+from lab.layout import Layout, claim, component_names, layout_of, locked, make_directories, worker_names
 from lab.process import LAB_VARIABLE, Life, ProcessId
 from lab.state import LabState, Stage
 from scenarios.errors import LabError
@@ -53,13 +55,14 @@ def sleeper(layout: Layout):
 
 
 def _save(layout: Layout, processes: dict[str, ProcessId], stage: Stage = Stage.UP) -> LabState:
-    ports = dict.fromkeys(rendering.port_names(), 1)
+    ports = dict.fromkeys(rendering.port_names(worker_names(2)), 1)
     saved = LabState(
         lab_id="this-lab",
         stage=stage,
+        kafka_version=DEFAULT_KAFKA_VERSION,
         ports=ports,
         cluster_ids={},
-        commands=dict.fromkeys(COMPONENTS, SLEEP),
+        commands=dict.fromkeys(component_names(worker_names(2)), SLEEP),
         processes=processes,
     )
     state.save(saved, layout.state_file)
@@ -76,9 +79,17 @@ def _down(layout: Layout, *, keep_logs: bool = False) -> list[str]:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Layout]:
     """Where `up` would have made a lab."""
     calls: list[Layout] = []
-    monkeypatch.setattr(lifecycle, "load_toolbox", lambda _cache: None)
+    monkeypatch.setattr(lifecycle, "load_toolbox", lambda *_: None)
     monkeypatch.setattr(lifecycle, "_make", lambda layout, *_rest: calls.append(layout))
     return calls
+
+
+@pytest.mark.parametrize("wish", [{"workers": 3}, {"kafka_version": "3.9.1"}])
+def test_up_on_a_lab_of_another_make_says_what_it_has(layout: Layout, sleeper: ProcessId, wish: dict[str, Any]):
+    _save(layout, {"source": sleeper})
+    with pytest.raises(LabError, match=r"has 2 Connect workers and Kafka 4\.3\.1, which is not what is asked for"):
+        lifecycle.up(layout.root, warm_s=0, announcer=Listener(), **wish)
+    assert process.life(sleeper) is Life.RUNNING
 
 
 def test_down_ends_its_process_and_leaves_nothing(layout: Layout, sleeper: ProcessId):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab import tools
-from lab.jars import LOCK, parse_lock
+from lab.jars import DEFAULT_KAFKA_VERSION, lock_file, parse_lock
 from scenarios.errors import LabError
 
 
@@ -41,7 +41,7 @@ def test_an_old_java_is_passed_over_for_a_newer_one(monkeypatch: pytest.MonkeyPa
 
 def _toolbox(directory: Path) -> tools.Toolbox:
     store = tools.jar_store(directory)
-    for jar in parse_lock(LOCK.read_text(encoding="utf-8")):
+    for jar in parse_lock(lock_file(DEFAULT_KAFKA_VERSION).read_text(encoding="utf-8")):
         store.path(jar).parent.mkdir(parents=True, exist_ok=True)
         store.path(jar).touch()
     paths = {name: directory / name for name in ("agent", "prometheus", "promtool", "node_exporter", "java")}
