@@ -8,8 +8,7 @@ import pytest
 
 from lab import rendering
 from lab.accounts import LOAD, REMOTE_PREFIX, TOPIC_PREFIX, grants, read_password, write_passwords
-from lab.environment import render
-from lab.environment import seen_by
+from lab.environment import render, seen_by
 from lab.layout import CLUSTERS, SOURCE, TARGET, Layout, make_directories, worker_names
 from lab.tools import Java, Toolbox
 from scenarios import environment
