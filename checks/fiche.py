@@ -24,6 +24,7 @@ from checks.optimisation import Bottleneck, bottlenecks
 from checks.page_views import PageViews
 from checks.pages import Page, page_of
 from checks.reasons import Code, Reason
+from checks.reservations import reservations
 from checks.verdict import Verdict
 from checks.words import TEMPLATES, Words
 from run_record.counts import Counts
@@ -178,6 +179,7 @@ class _Views:
             "load": self._load(),
             "ledger": self._ledger(),
             "last_errors": list((self._run.record.ledger or {}).get("last_errors", ())),
+            "reservations": [self._words.reason(reason) for reason in reservations(self._run)],
             "diagnosis": self._diagnosis(),
             "optimisation": self._optimisation() if page is not None and page.diagnosis == "bottleneck" else {},
             "unaccounted": self._unaccounted(),

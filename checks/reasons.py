@@ -43,6 +43,10 @@ class Code(StrEnum):
     PHASE_NOT_PLAYED = "phase_not_played"
     UNKNOWN_NODE = "unknown_node"
     READ_REFUSED = "read_refused"
+    LOST_PLACE = "lost_place"
+    MISPLACED = "misplaced"
+    REKEYED = "rekeyed"
+    SENDER_HELD_UP = "sender_held_up"
     NEEDS_ENVELOPES = "needs_envelopes"
 
     # Not measured: Prometheus and Connect.

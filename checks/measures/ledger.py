@@ -32,6 +32,9 @@ def partial(run: Run, *, of_arrivals: bool) -> Reason | None:
 
 def refused(run: Run) -> Reason | None:
     """Why arrivals are not all known, if they are not."""
+    counts = run.counts
+    if run.lost_places and counts is not None and counts.backlog:
+        return Reason.of(Code.LOST_PLACE, place=run.lost_places[0], count=len(run.lost_places))
     if not run.read_refused:
         return None
     return Reason.of(Code.READ_REFUSED, topic=run.read_refused[0], count=len(run.read_refused))

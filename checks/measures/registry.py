@@ -122,6 +122,11 @@ class Run:
         """Mirrors that the target did not let the load read: whether anything arrived there is not known."""
         return tuple((self.record.ledger or {}).get("read_refused", ()))
 
+    @property
+    def lost_places(self) -> tuple[str, ...]:
+        """Partitions of mirrors of which a stretch was never read: what was missing there may have arrived."""
+        return tuple((self.record.ledger or {}).get("lost_places", ()))
+
 
 MeasureFunction = Callable[[Run, MeasureSpec], Measurement]
 REGISTRY: dict[str, MeasureFunction] = {}

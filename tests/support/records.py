@@ -108,6 +108,9 @@ def write_run(
     clock_step_s: float = 0.0,
     last_errors: Iterable[str] = (),
     read_refused: Iterable[str] = (),
+    lost_places: Iterable[str] = (),
+    e2e_from_sent_ms: Iterable[float] | None = None,
+    rekeyed: bool = False,
     unaccounted: Iterable[dict[str, Any]] = (),
     failed: str = "",
     run_id: str = "20270115T080000Z-phase1_smoke",
@@ -158,10 +161,16 @@ def write_run(
         writer.timeline(row)
     writer.manifest(manifest)
     if counts is not None:
-        writer.ledger({**_ledger(counts, last_errors), "read_refused": [*read_refused], "unaccounted": [*unaccounted]})
+        ledger = _ledger(counts, last_errors) | {"read_refused": [*read_refused], "lost_places": [*lost_places]}
+        if rekeyed:
+            ledger["streams"][0]["examples"] = {"corrupted": [3], "rekeyed": [3]}
+        writer.ledger({**ledger, "unaccounted": [*unaccounted]})
         e2e = histogram([20.0] * counts.arrived if e2e_ms is None else e2e_ms)
         delays = histogram(send_delay_ms)
-        writer.latency({"smoke": {"e2e": e2e, "send_delay": delays, "ack": histogram([6.0] * counts.acked)}})
+        kinds = {"e2e": e2e, "send_delay": delays, "ack": histogram([6.0] * counts.acked)}
+        if e2e_from_sent_ms is not None:
+            kinds["e2e_from_sent"] = histogram(e2e_from_sent_ms)
+        writer.latency({"smoke": kinds})
     writer.seal()
     if not finished or not sealed:
         (writer.directory / "record" / SEAL).unlink()
