@@ -10,6 +10,7 @@ before the source, so that what moves in between makes the lag look larger, neve
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import tempfile
@@ -28,12 +29,15 @@ from clients.kafka_offsets import Ends, Place
 from locust_session.load import Assignment, Second
 from mm2_users.perf_test import arguments_of, config_option, properties_of, shares_of, write_properties
 from run_record.counts import Counts, total
-from scenarios.errors import Mm2gateError, Refused
+from scenarios.errors import Mm2gateError, Refused, Unreachable
 from scenarios.plan import NS_PER_S, RunPlan
 
+LOG = logging.getLogger("mm2gate.foreign")
 Kind = Literal["perf-test", "none"]
 #: Offsets are asked for so often; a second must not go by without.
 READ_EVERY_NS = 400_000_000
+#: How long offsets that must be known are asked for again.
+TOLD_WITHIN_S = 10.0
 #: What the tool may take to end after SIGTERM: it closes its producer first.
 ENDS_WITHIN_S = 5.0
 CANARY = b'{"mm2gate": "canary"}'
@@ -104,6 +108,7 @@ class ForeignLoad:
         self._last_grown_ns = 0
         self._read_at_ns = 0
         self._stopped = False
+        self._over = False
         self._done = False
         self._option = ""
         self._directory: tempfile.TemporaryDirectory[str] | None = None
@@ -131,9 +136,9 @@ class ForeignLoad:
         self._canaries_sent = off_hub(self._send_canaries_to, self._places)
 
     def start(self, start_ns: int) -> None:
-        """Counts from here on, and starts the tool at second 0."""
+        """Counts from here on, and starts the tool at second 0. Raises Unreachable when the offsets are not told."""
+        self._read_patiently()
         self._start_ns = start_ns
-        self._read()
         self._written.start, self._mirrored.start = dict(self._written.now), dict(self._mirrored.now)
         gevent.sleep(max((start_ns - self._now_ns()) / NS_PER_S, 0.0))
         if self._kind == "perf-test" and not self._stopped:
@@ -142,13 +147,13 @@ class ForeignLoad:
     def step(self) -> None:
         """Reads the offsets when it is time; Mm2gateError when the tool failed."""
         if self._now_ns() - self._read_at_ns >= READ_EVERY_NS:
-            self._read()
+            self._look()
         for tool in self._tools:
             if tool.poll() not in (None, 0) and not self._stopped:
                 raise Mm2gateError(f"Kafka's producer tool ended with code {tool.poll()}: {self._last_words()}")
         if self._tools and not self._done and all(tool.poll() == 0 for tool in self._tools):
-            self._read()  # all that it sent is counted before it is said to be all
-            self._done = True
+            # All that it sent is counted before it is said to be all.
+            self._done = self._look()
 
     def play(self, phase: int, start_s: float) -> None:
         """Never asked: a plan with more than one load is refused."""
@@ -160,8 +165,8 @@ class ForeignLoad:
             return
         self._stopped = True
         self._end_tools()
-        self._read()
-        self._written.stopped = dict(self._written.now)
+        self._over = True
+        self._look()
 
     def second(self) -> Second:
         """Appended at the source is acknowledged; at the mirrors, arrived."""
@@ -185,7 +190,11 @@ class ForeignLoad:
     def finish(self, committed: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002 - offsets prove no single loss
         """Counts alone: lost, duplicated, reordered and damaged records cannot be told from offsets."""
         self.stop_sending()
-        self._read()
+        last_error = None
+        try:
+            self._read_patiently()
+        except Unreachable as error:
+            last_error = str(error)  # what was read last stands
         streams = [(place, self._counts(place)) for place in self._places]
         (load,) = self._plan.loads
         return {
@@ -212,20 +221,43 @@ class ForeignLoad:
                 ],
             },
             "latency": {},
-            "last_error": None,
+            "last_error": last_error,
             "read_refused": [],
+            "lost_places": [],
         }
 
     # --- offsets -----------------------------------------------------------------------------------------------------
 
+    def _look(self) -> bool:
+        """Reads the offsets if they are told just now. A cluster in trouble is what the run is there to see: not its
+        end."""
+        try:
+            self._read()
+        except Unreachable as error:
+            self._read_at_ns = self._now_ns()
+            LOG.info("%s", error)
+            return False
+        return True
+
+    def _read_patiently(self) -> None:
+        """Reads the offsets, again and again for a while. Raises Unreachable."""
+        deadline_ns = self._now_ns() + round(TOLD_WITHIN_S * NS_PER_S)
+        while not self._look():
+            if self._now_ns() > deadline_ns:
+                self._read()
+                return
+            gevent.sleep(0.5)
+
     def _read(self) -> None:
-        """Mirrors first: see above."""
+        """Mirrors first: see above. Raises Unreachable."""
         remotes = [(self._remote[topic], partition) for topic, partition in self._places]
         mirrored, written = self._target.read(remotes), self._source.read(self._places)
         self._read_at_ns = self._now_ns()
         if self._start_ns is not None and sum(written.values()) > sum(self._written.now.values()):
             self._last_grown_ns = self._read_at_ns - self._start_ns
         self._written.see(written)
+        if self._over and self._written.stopped is None:
+            self._written.stopped = dict(self._written.now)
         self._mirrored.see({(topic, n): mirrored[self._remote[topic], n] for topic, n in self._places})
 
     def _counts(self, place: Place) -> Counts:

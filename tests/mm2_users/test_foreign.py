@@ -18,7 +18,7 @@ from locust_session.load import Assignment
 from mm2_users.foreign import ForeignLoad
 from mm2_users.foreign_master import ForeignMaster
 from mm2_users.perf_test import config_option, properties_of, shares_of, write_properties
-from scenarios.errors import Mm2gateError, Refused
+from scenarios.errors import Mm2gateError, Refused, Unreachable
 from tests.scenarios.examples import ENVIRONMENT, plan, with_phases
 
 TOOL = Path(__file__).with_name("fake_perf_test.py")
@@ -165,6 +165,53 @@ class TestTheTool:
         until(load, lambda second: second.all_sent)
         target.more = {(topic, 0): 7 for topic in target.topics}
         assert load.finish({})["phases"]["smoke"]["arrived"] == 100
+
+
+class TestAClusterInTrouble:
+    def test_it_does_not_end_the_run_and_what_is_told_afterwards_counts(self, foreign, monkeypatch):
+        load, _, target = foreign()
+        started(load)
+        told = target.read
+
+        def silent(_):
+            raise Unreachable("target cluster: not leader for partition")
+
+        target.read = silent
+        for _ in range(3):
+            monkeypatch.setattr(load, "_read_at_ns", 0)
+            load.step()
+            gevent.sleep(0.02)
+        assert not load.second().all_sent
+        target.read = told
+        until(load, lambda second: second.all_sent)
+        assert load.finish({})["phases"]["smoke"]["arrived"] == 100
+
+    def test_if_it_stays_silent_the_last_that_was_told_stands_and_the_ledger_says_why(self, foreign, monkeypatch):
+        monkeypatch.setattr("mm2_users.foreign.TOLD_WITHIN_S", 0.05)
+        load, _, target = foreign()
+        started(load)
+        until(load, lambda second: second.all_sent)
+
+        def silent(_):
+            raise Unreachable("target cluster: gone")
+
+        target.read = silent
+        account = load.finish({})
+        assert account["phases"]["smoke"]["arrived"] == 100
+        assert account["last_error"] == "target cluster: gone"
+
+    def test_offsets_that_are_not_told_at_the_start_are_no_base_to_count_from(self, foreign, monkeypatch):
+        monkeypatch.setattr("mm2_users.foreign.TOLD_WITHIN_S", 0.05)
+        load, source, _ = foreign()
+        load.prepare(Assignment(run_id="run", index=0, senders=1))
+
+        def silent(_):
+            raise Unreachable("source cluster: gone")
+
+        source.read = silent
+        with pytest.raises(Unreachable, match="gone"):
+            load.start(time.monotonic_ns())
+        assert load.finish({})["phases"]["smoke"]["sent"] == 0
 
 
 class TestOnlyWatching:
