@@ -64,12 +64,15 @@ class Since:
 
 def since(run: Run, criterion: Criterion, measurement: Measurement) -> Since | None:
     """Since when a criterion that is NOGO was so; None where no figure over time shows it."""
+    if criterion.phase is not None:
+        run = run.of_phase(criterion.phase)
     if run.windows is None:
         return None
     if criterion.measure == "backlog.growth":
         return _grown(run, measurement)
     if criterion.measure in EXAMPLES_OF:
-        return _sent(run, EXAMPLES_OF[criterion.measure])
+        # The ledger's examples do not say of which phase they are.
+        return _sent(run, EXAMPLES_OF[criterion.measure]) if criterion.phase is None else None
     if criterion.measure not in TRACK_OF:
         return None
     window = measurement.window or run.windows.gauges
@@ -79,7 +82,7 @@ def since(run: Run, criterion: Criterion, measurement: Measurement) -> Since | N
 
 
 def _refused(run: Run, criterion: Criterion, values: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    planned, unit = run.record.manifest.planned_records, criterion.spec.unit
+    unit, planned = criterion.spec.unit, run.planned_records
     wanted = (criterion.nogo or criterion.go).interval(unit=unit, plan_records=planned)
     holds = np.array([wanted.holds(value) for value in values.tolist()], dtype=bool)
     return (holds if criterion.nogo is not None else ~holds) & ~np.isnan(values)

@@ -12,7 +12,8 @@ from checks.markdown import Md, code, escape
 from checks.measures import Run
 from checks.report.html import html_of
 from checks.report.plot import Band, Curve, Drawn, Limit, Mark, draw
-from checks.report.texts import Texts, elapsed, sayer
+from checks.report.texts import Texts, sayer
+from checks.since_text import elapsed
 from checks.tracks import track
 from checks.windows import last_known_ns
 from checks.words import NS_PER_S, Words
@@ -361,6 +362,11 @@ def _edges(interval: Interval) -> list[float]:
 def _stretch(side: Side, result: Result) -> tuple[float, float]:
     """The stretch of time that a criterion looks at, from 0 at the load's start."""
     window = result.measurement.window
+    phase = result.criterion.phase
+    played = None if phase is None else side.run.record.manifest.phase(phase)
+    if played is not None:
+        end_s = side.end_s if played.end_ns is None else played.end_ns / NS_PER_S
+        return played.start_ns / NS_PER_S - side.zero_s, end_s - side.zero_s
     if result.criterion.between is None or window is None:
         return side.start_s - side.zero_s, side.end_s - side.zero_s
     return window.start_s - side.zero_s, window.end_s - side.zero_s

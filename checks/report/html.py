@@ -89,10 +89,12 @@ def html_of(text: Md) -> Markup:
 
 
 def spaced(html: str, *, before: str, after: str) -> str:
-    """No-break spaces where a language wants them (see checks.markdown), in the text between tags, not in code."""
-    if not before and not after:
-        return html
-    wide = re.compile(f" ([{re.escape(before)}])|([{re.escape(after)}]) ")
+    """No-break spaces where a language wants them (see checks.markdown), in the text between tags, not in code.
+
+    Templates write " :" between a name and its value; a language that wants no space there gets none.
+    """
+    wide = re.compile(f" ([{re.escape(before)}])|([{re.escape(after)}]) ") if before or after else re.compile(r"(?!)")
+    close = ":" not in before
     out, within = [], ""
     for part in re.split(r"(<[^>]*>)", html):
         if part.startswith("<"):
@@ -101,6 +103,7 @@ def spaced(html: str, *, before: str, after: str) -> str:
                 within = "" if part.startswith("</") else name
             out.append(part)
         else:
-            fixed = wide.sub(lambda found: f"\u00a0{found[1]}" if found[1] else f"{found[2]}\u00a0", part)
+            fixed = part.replace(" :", ":") if close else part
+            fixed = wide.sub(lambda found: f"\u00a0{found[1]}" if found[1] else f"{found[2]}\u00a0", fixed)
             out.append(part if within else fixed)
     return "".join(out)

@@ -19,8 +19,8 @@ from checks.measures import Run
 from checks.pages import page_of
 from checks.report.figures import Side, events_of, figures_of
 from checks.report.html import render
-from checks.report.texts import Texts, elapsed, lasting, sayer, texts_of
-from checks.since import Since
+from checks.report.texts import sayer, texts_of
+from checks.since_text import elapsed, since_text
 from checks.verdict import Verdict
 from checks.words import Words
 
@@ -79,7 +79,7 @@ def report(case: Case, *, language: str) -> str:
     page = page_of(scenario)
     context = views.context(page)
     side = Side.of(run, evaluation)
-    rows = criterion_rows(case, side, views, texts, words)
+    rows = criterion_rows(case, side, views, words)
     named = deciding(rows)
     bottleneck = context["optimisation"] or (views._optimisation() if run.windows is not None else {})
     return render(
@@ -88,6 +88,7 @@ def report(case: Case, *, language: str) -> str:
         {
             **context,
             "say": say,
+            "foreign": "" if run.record.manifest.has_envelopes else run.record.manifest.load,
             "sign": SIGNS[evaluation.verdict],
             "load_sign": SIGNS[evaluation.load],
             "signs": {words.verdict(verdict): sign for verdict, sign in SIGNS.items()},
@@ -113,14 +114,14 @@ def report(case: Case, *, language: str) -> str:
     )
 
 
-def criterion_rows(case: Case, side: Side, views: _Views, texts: Texts, words: Words) -> list[CriterionRow]:
+def criterion_rows(case: Case, side: Side, views: _Views, words: Words) -> list[CriterionRow]:
     """Every criterion, in the scenario's order."""
     return [
         CriterionRow(
             view=views._criterion(result),
             key=result.verdict.value,
             sign=SIGNS[result.verdict],
-            since=since_text(side, case.since.get(result.criterion.id), texts, words),
+            since=since_text(case.since.get(result.criterion.id), zero_s=side.zero_s, words=words),
             deciding=result.criterion.id in side.evaluation.deciding,
         )
         for result in side.evaluation.results
@@ -144,22 +145,6 @@ def phase_rows(side: Side, phases: list[dict[str, str]], words: Words) -> list[d
         {**phase, "number": words.number(band.number), "at": elapsed(words, band.start_s)}
         for phase, band in zip(phases, side.bands(), strict=True)
     ]
-
-
-def since_text(side: Side, found: Since | None, texts: Texts, words: Words) -> Md:
-    """Since when, in words; empty where no figure over time shows it."""
-    if found is None:
-        return Md("")
-    lasted_s = found.end_s - found.start_s
-    key = "since_end" if found.lasting else "since_until" if round(lasted_s) else "since_once"
-    text = sayer(texts, words)(
-        key,
-        start=elapsed(words, found.start_s - side.zero_s),
-        end=elapsed(words, found.end_s - side.zero_s),
-        lasted=lasting(words, lasted_s),
-        instant=words.instant(found.start_s),
-    )
-    return sayer(texts, words)("about", text=text) if found.about else text
 
 
 def anomalies(run: Run, words: Words) -> Iterator[Anomaly]:

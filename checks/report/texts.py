@@ -43,19 +43,3 @@ def sayer(texts: Texts, words: Words) -> Callable[..., Md]:
         return words.fill(texts.say[key], params)
 
     return say
-
-
-def elapsed(words: Words, seconds: float) -> str:
-    """An instant of the load: "T0", "T+4 min 10 s", "T−30 s"."""
-    if round(seconds) == 0:
-        return "T0"
-    return f"T{'+' if seconds > 0 else '−'}{lasting(words, abs(seconds))}"
-
-
-def lasting(words: Words, seconds: float) -> str:
-    """A duration in at most two units, to the second: "1 h 30 min", "4 min 10 s", "12 s"."""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
-    told = [words.quantity(count, unit) for count, unit in parts if count][:2]
-    return " ".join(told) or words.quantity(0, "s")

@@ -13,7 +13,7 @@ import pytest
 
 from checks.judge import judge_run
 from checks.metric_profiles import Role
-from checks.report.html import policy, spaced, style
+from checks.report.html import FOLDER, policy, spaced, style
 from checks.report.texts import texts_of
 from checks.verdict import Verdict
 from checks.words import languages
@@ -389,8 +389,13 @@ def luminance(colour):
 class TestWords:
     def test_every_language_of_the_fiche_has_the_words_of_the_report(self):
         french = texts_of("fr").model_dump()
-        for language in languages():
+        translated = [entry.name.removesuffix(".yaml") for entry in FOLDER.iterdir() if entry.name.endswith(".yaml")]
+        assert {*languages(), "en"} <= set(translated)
+        for language in translated:
             assert _shape(texts_of(language).model_dump()) == _shape(french), language
+
+    def test_a_language_without_a_space_before_the_colon_gets_none(self):
+        assert spaced("<p>GO : <code>a : b</code></p>", before="", after="") == "<p>GO: <code>a : b</code></p>"
 
     def test_code_keeps_its_spaces(self):
         html = '<p title="a : b">a : b</p><pre>a : b</pre><code>« c »</code>« d »'
