@@ -1,4 +1,4 @@
-"""A wall clock that is set while a run goes on: latencies, pace and phases do not move, and the record says what it did.
+"""A wall clock that is set while a run goes on: latencies, pace and phases do not move; the record says what it did.
 
 The step is put into the clock's source: `time.time` and `time.time_ns` of the whole process, or the master's own.
 """
