@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from checks import baseline as baselines
 from checks.diagnosis import Finding, diagnose
 from checks.evaluate import Evaluation, evaluate
 from checks.evidence import Evidence
@@ -39,7 +40,13 @@ class Case:
         evidence = Evidence.open(evidence_directory)
         scenario = scenario_of(record.manifest).scenario
         environment = environment_of(record.manifest).environment
-        run = Run(record=record, evidence=evidence, environment=environment, windows=Windows.of(record, environment))
+        run = Run(
+            record=record,
+            evidence=evidence,
+            environment=environment,
+            windows=Windows.of(record, environment),
+            baseline=baselines.load(record.directory, record.manifest, evidence),
+        )
         evaluation = evaluate(run, scenario)
         return cls(
             run=run,

@@ -10,7 +10,8 @@ Beyond the plain comparison of a value with its two conditions, in this order:
 4. A criterion on the load itself is never NOGO: a generator cannot blame the system under test.
 5. If the load was not applied, criteria on performance are INCONCLUSIVE, good or bad. Integrity and state stay.
 
-A run that was aborted is INCONCLUSIVE at best, however far it got; one whose writer died is INCONCLUSIVE.
+A run that was aborted is INCONCLUSIVE at best, however far it got; one whose writer died is INCONCLUSIVE. So is, at best,
+one whose load a criterion ended; but it was drained and watched in full, and leaves with its verdict's exit code.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from checks.measures.load import sent_records
 from checks.reasons import Code, Reason
 from checks.verdict import Verdict, judge_at_least, judge_interval, judge_value, worst
 from checks.windows import last_known_ns
+from run_record.manifest import Cut
 from scenarios.criterion import Criterion
 from scenarios.errors import ExitCode
 from scenarios.measures import MEASURES, Group
@@ -325,6 +327,8 @@ def _overall(run: Run, required: list[Result]) -> tuple[Verdict, Reason]:
         return worst([*verdicts, Verdict.INCONCLUSIVE]), Reason.of(
             Code.ABORTED, how=ending.how, detail=ending.detail, at_ns=ending.at_ns
         )
+    if ending is not None and ending.cut is not None:
+        return worst([*verdicts, Verdict.INCONCLUSIVE]), _cut_reason(ending.cut)
     if not required:
         return Verdict.INCONCLUSIVE, Reason.of(Code.NO_CRITERIA)
     verdict = worst(verdicts)
@@ -332,6 +336,15 @@ def _overall(run: Run, required: list[Result]) -> tuple[Verdict, Reason]:
         return verdict, Reason.of(Code.ALL_GO, count=len(required))
     count = sum(one is verdict for one in verdicts)
     return verdict, Reason.of(Code.DECIDED_BY, count=count, of=len(required))
+
+
+def _cut_reason(cut: Cut) -> Reason:
+    """Which criterion ended the load, when, and how long it had been NOGO."""
+    value = {} if cut.value is None else {"value": cut.value}
+    lasted_s = round((cut.at_ns - cut.nogo_since_ns) / 1e9, 1)
+    return Reason.of(
+        Code.CUT_SHORT, criterion=cut.criterion, at_ns=cut.at_ns, lasted_s=lasted_s, unit=cut.unit, **value
+    )
 
 
 def _crash_reason(run: Run) -> Reason:

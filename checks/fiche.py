@@ -25,6 +25,7 @@ from checks.page_views import PageViews
 from checks.pages import Page, page_of
 from checks.reasons import Code, Reason
 from checks.reservations import reservations
+from checks.stairs_views import StairsViews
 from checks.verdict import Verdict
 from checks.words import TEMPLATES, Words
 from run_record.counts import Counts
@@ -92,13 +93,15 @@ def fiche(run: Run, scenario: Scenario, evaluation: Evaluation, findings: tuple[
     page = page_of(scenario)
     views = _Views(run, scenario, evaluation, findings, words)
     template = page.template if page is not None else "fiche.md.j2"
-    text = _jinja(language).get_template(template).render(**views.context(page))
+    text = jinja_of(language).get_template(template).render(**views.context(page))
     text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
     numbers = words.catalogue.numbers
     return spaced(text, before=numbers.space_before, after=numbers.space_after)
 
 
-def _jinja(language: str) -> Jinja:
+def jinja_of(language: str) -> Jinja:
+    """The templates of a language, and how they print."""
+
     def source(name: str) -> str:
         return (TEMPLATES / language / name).read_text(encoding="utf-8")
 
@@ -210,7 +213,7 @@ class _Views:
 
     def _criterion(self, result: Result) -> CriterionView:
         criterion, measurement, words = result.criterion, result.measurement, self._words
-        planned = self._manifest.planned_records
+        planned = self._planned(criterion)
         window = measurement.window
         beside = criterion.beside
         return CriterionView(
@@ -235,8 +238,15 @@ class _Views:
             warnings=measurement.warnings,
         )
 
+    def _planned(self, criterion: Criterion) -> int:
+        """The records that `plan` stands for in its conditions."""
+        run = self._run if criterion.phase is None else self._run.of_phase(criterion.phase)
+        return run.planned_records
+
     def _title(self, criterion: Criterion) -> str:
         title = self._words.of("measures", criterion.measure)
+        if criterion.phase is not None:
+            return str(self._words.phrase("in_phase", title=Md(title), phase=criterion.phase))
         if criterion.between is None:
             return title
         start, end = (edge_s / 60 for edge_s in criterion.between)
@@ -266,7 +276,7 @@ class _Views:
         return self._words.phrase("grew", growth=measurement.value, base=base, end=end)
 
     def _reason(self, result: Result) -> Md:
-        criterion, planned = result.criterion, self._manifest.planned_records
+        criterion, planned = result.criterion, self._planned(result.criterion)
         conditions = {"go": self._words.condition(criterion.go, planned=planned)}
         if criterion.nogo is not None:
             conditions["nogo"] = self._words.condition(criterion.nogo, planned=planned)
@@ -357,7 +367,9 @@ class _Views:
 
     def _optimisation(self) -> dict[str, list[BottleneckView]]:
         """The three rows of the optimisation section, and those of them that fit."""
-        rows = [self._bottleneck(row) for row in bottlenecks(self._run)]
+        step = self._stairs({}).stopped_by() if self._scenario.staircase is not None else None
+        run = self._run if step is None else self._run.of_phase(step)
+        rows = [self._bottleneck(row) for row in bottlenecks(run)]
         return {"rows": rows, "fitting": [row for row in rows if row.fits]}
 
     def _bottleneck(self, found: Bottleneck) -> BottleneckView:
@@ -398,10 +410,21 @@ class _Views:
         ]
         return {"workers": workers, "streams": streams}
 
+    def _stairs(self, by_id: dict[str, CriterionView]) -> StairsViews:
+        return StairsViews(
+            run=self._run,
+            scenario=self._scenario,
+            evaluation=self._evaluation,
+            words=self._words,
+            criteria=by_id,
+        )
+
     def _page(self, page: Page, by_id: dict[str, CriterionView]) -> dict[str, Any]:
         """What the runbook's page shows beyond the criteria."""
         views = PageViews(run=self._run, scenario=self._scenario, evaluation=self._evaluation, words=self._words)
         context = views.context(page)
+        if self._scenario.staircase is not None:
+            context |= self._stairs(by_id).context()
         for finding in self._diagnosis()["page"]:
             context["cells"][f"diagnosis_{finding.row}"] = finding.answer
         for name in ("latency_avg", "latency_max", "in_flight"):

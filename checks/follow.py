@@ -1,5 +1,7 @@
 """`mm2gate judge RUN --follow`: looks on while a run goes on, and keeps live/verdict.json and live/fiche.md up to date.
 
+When a criterion marked `stop` has been NOGO for its time, it also writes live/stop-request.json, once.
+
 A process of its own, at a low priority, that never asks more of the machine than a twentieth of one processor; it
 reads what the run writes, and writes only in live/, each file whole or not at all. It ends when the record is sealed,
 when its parent dies, or on SIGTERM. Its figures from Prometheus are read and thrown away: evidence is collected once,
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from checks.early_stop import FILE, StopWatch
 from checks.evidence import Evidence
 from checks.live import LiveRecord, LiveRun, Timeline, evaluate_live, live_content, no_evidence, windows_until
 from checks.live_fiche import live_fiche
@@ -80,6 +83,7 @@ class Follower:
     _evidence: Evidence = field(init=False)
     _looked_s: float | None = None
     _look_again_s: float = 0.0
+    _stop_watch: StopWatch = field(default_factory=StopWatch)
 
     def __post_init__(self) -> None:
         self._timeline = Timeline(self.directory / "record" / "timeline.jsonl")
@@ -103,7 +107,10 @@ class Follower:
         )
         evaluation = evaluate_live(run, scenario)
         live = self.directory / "live"
-        write_json(live / "verdict.json", live_content(run, evaluation))
+        write_json(live / "verdict.json", live_content(run, scenario, evaluation))
+        request = self._stop_watch.look(record, evaluation.results)
+        if request is not None and not (live / FILE).exists():
+            write_json(live / FILE, request)
         write_text(live / "fiche.md", live_fiche(run, scenario, evaluation, language=self.language))
 
     def _look(self, record: RunRecord, environment: Environment, windows: Windows | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from checks.evaluate import Evaluation
-from checks.fiche import LEDGER_COLUMNS, _jinja, _Views
+from checks.fiche import LEDGER_COLUMNS, _Views, jinja_of
 from checks.markdown import spaced
 from checks.measures import Run
 from checks.verdict import Verdict
@@ -22,7 +22,7 @@ def job_summary(run: Run, scenario: Scenario, evaluation: Evaluation, *, languag
     words = Words.load(language)
     context = _context(_Views(run, scenario, evaluation, (), words), run, scenario, evaluation, words)
     numbers = words.catalogue.numbers
-    text = _jinja(language).get_template("summary.md.j2").render(**context)
+    text = jinja_of(language).get_template("summary.md.j2").render(**context)
     return _cut(spaced(text.strip() + "\n", before=numbers.space_before, after=numbers.space_after))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from checks import baseline as baselines
 from checks.case import Case
 from checks.diagnosis import Finding
 from checks.evaluate import Evaluation
@@ -36,13 +37,18 @@ class Judgement:
         return self.evaluation.exit_code
 
 
-def judge_run(directory: Path, *, refresh: bool = False, language: str = "fr") -> Judgement:
+def judge_run(
+    directory: Path, *, refresh: bool = False, language: str = "fr", baseline: Path | None = None
+) -> Judgement:
     """Judges a run directory and writes verdict.json, junit.xml, fiche.md, summary.md and report.html into it.
 
     Asks Prometheus and Connect only when no sealed evidence is there yet, or on `refresh`. Raises RunRecordError when
     the record or its evidence cannot be read or trusted, SpecError when its scenario is not of this version.
+    `baseline` is another run's directory; what it measured is kept beside this one.
     """
     record = RunRecord.open(directory)
+    if baseline is not None:
+        baselines.keep(directory, baseline)
     case = Case.of(record, _evidence_of(record, refresh=refresh))
     run, scenario, evaluation, findings = case.run, case.scenario, case.evaluation, case.findings
     verdict_file, fiche_file = directory / "verdict.json", directory / "fiche.md"

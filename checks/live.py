@@ -5,7 +5,7 @@ A live verdict is provisional, and never better than what was measured:
 - what is a level or a rate (a latency, a state, duplicates among what arrived) is judged on what there is *so far*;
 - what only grows (acknowledged, arrived, polled, written) is a lower bound: it is GO once nothing can undo it, NOGO
   once nothing can mend it, and NOT_RUN in between;
-- what is known of a part of the load (a criterion's `between`) is judged when that part is over;
+- what is known of a part of the load (a criterion's `between` or `phase`) is judged when that part is over;
 - everything else, and every measure that this module does not know, is NOT_RUN until the end.
 
 The run as a whole is NOGO when a required criterion is, else NOT_RUN: nobody decides before the end.
@@ -13,7 +13,6 @@ The run as a whole is NOGO when a required criterion is, else NOT_RUN: nobody de
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -82,6 +81,8 @@ WAITING = frozenset(
 SOURCE = "record/timeline.jsonl: {}"
 #: What was due so many seconds ago should have been sent, and reported, by now.
 SENT_WITHIN_S = 3
+#: What Prometheus must have seen after a step before the step is judged: MM2's counters and gauges follow its load.
+SETTLES_S = 20
 #: A record that is still missing after so many seconds is missing; one that was sent just now is on its way.
 STANDING_S = 10
 
@@ -91,11 +92,12 @@ class LiveRecord(RunRecord):
     """A record that is being written, with a ledger made of the timeline's last second."""
 
     rows: tuple[TimelineRow, ...] = ()
-    histograms: Mapping[str, LatencyHistogram] = field(default_factory=dict)
+    histograms: Mapping[str, Mapping[str, LatencyHistogram]] = field(default_factory=dict)
+    """By the phase that went on when they were kept: a step's last ones come in its rest."""
 
     @classmethod
     def of(
-        cls, record: RunRecord, rows: tuple[TimelineRow, ...], histograms: Mapping[str, LatencyHistogram]
+        cls, record: RunRecord, rows: tuple[TimelineRow, ...], histograms: Mapping[str, Mapping[str, LatencyHistogram]]
     ) -> LiveRecord:
         return cls(
             directory=record.directory,
@@ -115,7 +117,7 @@ class LiveRecord(RunRecord):
     def ledger(self) -> dict[str, Any] | None:
         lost = [event for event in self.events if event["event"] == "worker_lost"]
         return {
-            "totals": self._counts().to_json(),
+            "totals": self._counts(self.rows).to_json(),
             "canary": {"sent": 0, "acked": 0, "arrived": 0, "missing": []},
             "phases": {},
             "streams": [],
@@ -125,29 +127,51 @@ class LiveRecord(RunRecord):
 
     @cached_property
     def latency(self) -> dict[str, dict[str, LatencyHistogram]]:
-        return {"so far": dict(self.histograms)}
+        found: dict[str, dict[str, LatencyHistogram]] = {}
+        load = ""
+        for phase in self.manifest.phases:
+            load = phase.name if phase.kind == "load" else load
+            for kind, histogram in self.histograms.get(phase.name, {}).items():
+                found.setdefault(load, {}).setdefault(kind, LatencyHistogram()).merge(histogram)
+        return found
+
+    def counts(self, phase: str | None = None) -> Counts | None:
+        """As far as they are known; of a load phase, by what the seconds before it had counted."""
+        if phase is None:
+            return self._counts(self.rows)
+        after = [one.start_ns for one in self.manifest.of_kind("load")]
+        played = self.manifest.phase(phase)
+        if played is None:
+            return None
+        end_ns = min((start_ns for start_ns in after if start_ns > played.start_ns), default=None)
+        own = tuple(r for r in self.rows if r.at_ns > played.start_ns and (end_ns is None or r.at_ns <= end_ns))
+        before = [row for row in self.rows if row.at_ns <= played.start_ns]
+        return self._counts(own, before[-1] if before else None)
 
     @property
     def phase(self) -> PhasePlayed | None:
         """The phase that goes on."""
         return self.manifest.phases[-1] if self.manifest.phases else None
 
-    def _counts(self) -> Counts:
+    @staticmethod
+    def _counts(rows: tuple[TimelineRow, ...], before: TimelineRow | None = None) -> Counts:
         """What has an answer by now. Missing is what has been so for a while, not what is on its way."""
-        if not self.rows:
+        if not rows:
             return Counts()
-        row = self.rows[-1]
-        standing = (
-            min((one.backlog for one in self.rows[-STANDING_S:]), default=0) if len(self.rows) >= STANDING_S else 0
+        acked, failed, unknown, duplicated = (
+            getattr(rows[-1], name) - (0 if before is None else getattr(before, name))
+            for name in ("acked", "failed", "unknown", "duplicated")
         )
+        standing = min((row.backlog for row in rows[-STANDING_S:]), default=0) if len(rows) >= STANDING_S else 0
+        standing = min(standing, acked)
         return Counts(
-            sent=row.acked + row.failed + row.unknown,
-            acked=row.acked,
-            failed=row.failed,
-            unknown=row.unknown,
-            arrived=row.acked - standing,
+            sent=acked + failed + unknown,
+            acked=acked,
+            failed=failed,
+            unknown=unknown,
+            arrived=acked - standing,
             late=standing,
-            duplicated=row.duplicated,
+            duplicated=duplicated,
         )
 
 
@@ -163,12 +187,31 @@ class LiveRun(Run):
     def crashed(self) -> bool:
         return False
 
+    def of_phase(self, phase: str) -> Run:
+        """Like a run's, as far as Prometheus knows of the phase by now."""
+        windows = Windows.of_phase(self.record, self.environment, phase)
+        known_s = None if self.windows is None else self.windows.watched_s
+        return replace(self, phase=phase, windows=windows_until(windows, known_s))
+
+    def settled(self, phase: str, *, rest_s: float) -> bool:
+        """Whether all that will ever be known of a step is known: it is over, Prometheus has seen the time after it,
+        and its backlog is gone, or its rest."""
+        played, windows = self.record.manifest.phase(phase), self.of_phase(phase).windows
+        if played is None or played.end_ns is None or windows is None or self.windows is None:
+            return False
+        known_s, ended_s = self.windows.watched_s, played.end_ns / NS_PER_S
+        if known_s < ended_s + SETTLES_S:
+            return False
+        recovery = measure("backlog.recovery", self.of_phase(phase))
+        return known_s >= ended_s + rest_s or (recovery.value is not None and not recovery.at_least)
+
 
 def windows_until(windows: Windows | None, at_s: float | None) -> Windows | None:
     """The windows of a run that goes on, closed at an instant of which Prometheus already knows all."""
     if windows is None or at_s is None or at_s <= windows.start_s:
         return windows
-    return replace(windows, load_end_s=min(windows.load_end_s, at_s), watched_s=at_s, counters_end_s=at_s)
+    names = ("load_end_s", "drained_s", "watched_s", "counters_end_s")
+    return replace(windows, **{name: min(getattr(windows, name), at_s) for name in names})
 
 
 def no_evidence(directory: Path, profile: str) -> Evidence:
@@ -191,14 +234,21 @@ def evaluate_live(run: LiveRun, scenario: Scenario) -> Evaluation:
     )
 
 
-def live_content(run: LiveRun, evaluation: Evaluation) -> dict[str, Any]:
-    """live/verdict.json: the form of verdict.json, with what it is a picture of, and no exit code."""
+def live_content(run: LiveRun, scenario: Scenario, evaluation: Evaluation) -> dict[str, Any]:
+    """live/verdict.json: the form of verdict.json, with what it is a picture of, the steps that are over, and no exit
+    code."""
     record = run.record
     phase = record.manifest.phases[-1].name if record.manifest.phases else "prepare"
     row = record.timeline[-1] if record.timeline else None
     at_ns = record.manifest.started_at_ns if row is None else row.at_ns
     content = verdict_content(evaluation, record.manifest, "")
-    return content | {"live": True, "phase": phase, "as_of": instant(at_ns / NS_PER_S), "exit_code": None}
+    steps = {
+        name: verdict.value
+        for name, verdict in evaluation.steps.items()
+        if run.settled(name, rest_s=scenario.staircase.rest if scenario.staircase is not None else 0.0)
+    }
+    as_of = instant(at_ns / NS_PER_S)
+    return content | {"live": True, "steps": steps, "phase": phase, "as_of": as_of, "exit_code": None}
 
 
 def _waiting(result: Result) -> Result:
@@ -212,9 +262,10 @@ def _waiting(result: Result) -> Result:
 
 
 def _measure(name: str, run: Run) -> Measurement:
-    if name.startswith(ASKED) and not run.evidence.index["answers"]:
+    unknown_yet = name.startswith(ASKED) and not run.evidence.index["answers"]
+    if unknown_yet or (run.phase is not None and not _is_over(run)):
         return Measurement.missing(Code.NOT_YET, unit=MEASURES[name].unit, source=name)
-    if run.stretch is not None or name in SO_FAR:
+    if run.stretch is not None or run.phase is not None or name in SO_FAR:
         return measure(name, run)
     if not run.record.timeline or run.windows is None:
         return Measurement.missing(Code.LOAD_NOT_STARTED, unit=MEASURES[name].unit, source=name)
@@ -223,6 +274,14 @@ def _measure(name: str, run: Run) -> Measurement:
     if name in ONLY_GROWS:
         return _lower_bound(measure(name, run))
     return Measurement.missing(Code.NOT_YET, unit=MEASURES[name].unit, source=name)
+
+
+def _is_over(run: Run) -> bool:
+    """Whether the phase looked at is over, and Prometheus knows of it to its end."""
+    played = run.record.manifest.phase(run.phase or "")
+    if played is None or played.end_ns is None or run.windows is None:
+        return False
+    return run.windows.watched_s >= played.end_ns / NS_PER_S
 
 
 def _lower_bound(measurement: Measurement) -> Measurement:
@@ -288,7 +347,7 @@ class Timeline:
 
     path: Path
     rows: list[TimelineRow] = field(default_factory=list)
-    histograms: dict[str, LatencyHistogram] = field(default_factory=dict)
+    histograms: dict[str, dict[str, LatencyHistogram]] = field(default_factory=dict)
     _read: int = 0
 
     def read(self) -> None:
@@ -300,7 +359,8 @@ class Timeline:
             whole, newline, _ = stream.read().rpartition(b"\n")
         self._read += len(whole) + len(newline)
         for line in whole.splitlines():
-            row = TimelineRow.model_validate(json.loads(line))
+            row = TimelineRow.from_line(line)
             for kind, content in (row.histograms or {}).items():
-                self.histograms.setdefault(kind, LatencyHistogram()).merge(LatencyHistogram.from_json(content))
-            self.rows.append(row.model_copy(update={"histograms": None}))
+                kept = self.histograms.setdefault(row.phase, {})
+                kept.setdefault(kind, LatencyHistogram()).merge(LatencyHistogram.from_json(content))
+            self.rows.append(row.without_histograms())

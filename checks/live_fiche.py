@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from checks.evaluate import Evaluation
-from checks.fiche import _jinja, _Views
+from checks.fiche import _Views, jinja_of
 from checks.live import LiveRun
 from checks.markdown import spaced
 from checks.words import NS_PER_S, Words
@@ -17,7 +17,7 @@ COLUMNS = ("wanted", "sent", "acked", "arrived", "duplicated", "backlog")
 def live_fiche(run: LiveRun, scenario: Scenario, evaluation: Evaluation, *, language: str) -> str:
     """Its text."""
     words = Words.load(language)
-    text = _jinja(language).get_template("live.md.j2").render(**_context(run, scenario, evaluation, words))
+    text = jinja_of(language).get_template("live.md.j2").render(**_context(run, scenario, evaluation, words))
     numbers = words.catalogue.numbers
     return spaced(text.strip() + "\n", before=numbers.space_before, after=numbers.space_after)
 

@@ -69,7 +69,7 @@ def unfilled_lines(scenario: str, text: str) -> list[str]:
     """Lines of a scenario's page that a fiche lacks, or shows with an empty cell, a blank to fill or a leftover."""
     entry = TEMPLATES / "pages" / f"{scenario}.yaml"
     page = parse(entry.read_text(encoding="utf-8"), Page, file=entry.name)
-    rows = text.replace("\u00a0", " ").split("\n")
+    rows = text.replace("\u00a0", " ").replace("\u202f", " ").split("\n")
     return [line.page for line in page.lines if not any(line.find in row and _filled(row) for row in rows)]
 
 

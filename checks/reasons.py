@@ -89,6 +89,7 @@ class Code(StrEnum):
     ALL_GO = "all_go"
     DECIDED_BY = "decided_by"
     ABORTED = "aborted"
+    CUT_SHORT = "cut_short"
     CRASHED = "crashed"
     NO_CRITERIA = "no_criteria"
 

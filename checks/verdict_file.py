@@ -36,6 +36,7 @@ def verdict_content(
         "reason": _reason(evaluation.reason),
         "deciding": list(evaluation.deciding),
         "evidence": evidence,
+        "steps": {name: verdict.value for name, verdict in evaluation.steps.items()},
         "criteria": [_criterion(result, (since or {}).get(result.criterion.id)) for result in evaluation.results],
     }
 
@@ -58,6 +59,7 @@ def _criterion(result: Result, since: Since | None) -> dict[str, Any]:
         "advisory": criterion.advisory,
         "at_least": measurement.at_least,
         "interval": None if measurement.interval is None else [number(edge) for edge in measurement.interval],
+        "phase": criterion.phase,
         "between_s": None if criterion.between is None else [number(edge) for edge in criterion.between],
         "series": measurement.series,
         "coverage": number(measurement.coverage),

@@ -131,6 +131,10 @@ class Words:
         """A condition in words, `plan` as the number that it stands for."""
         number = float(planned) if condition.number is None else condition.number
         form = self.catalogue.operators[condition.op]
+        if condition.slack is not None:
+            slack = condition.slack
+            least = self.quantity(slack.least, slack.unit)
+            return form.format(low=self.phrase("baseline_limit", percent=slack.percent, least=Md(least)))
         if condition.op == "..":
             return form.format(low=self.number(number), high=self.measured(condition.high, condition.unit))
         return form.format(low=self.measured(number, condition.unit))

@@ -10,7 +10,8 @@ counted and sealed; only SIGKILL leaves a record open, and that one is readable 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,19 +25,22 @@ from locust_session.load import MasterLoad
 from locust_session.moments import MasterClock
 from locust_session.progress import Progress, least_left_s
 from locust_session.run_manifest import RunFacts, manifest_of
+from locust_session.staircase import UNJUDGED, VERDICT_WITHIN_S, Staircase
 from locust_session.timeline import NodeStates, row_of
 from locust_session.wire import ToNodes
 from run_record.account import merge
-from run_record.manifest import Ending, PhaseKind, PhasePlayed
+from run_record.manifest import Cut, Ending, PhaseKind, PhasePlayed
 from run_record.store import RunWriter
 from scenarios.errors import ExitCode, Mm2gateError
-from scenarios.plan import NS_PER_S, RunPlan
+from scenarios.phases import Step
+from scenarios.plan import NS_PER_S, PlannedLoad, RunPlan
 
 LOG = logging.getLogger("mm2gate.session")
 
-How = Literal["completed", "stopped", "sigterm", "sigint", "run_time", "worker_lost", "failed"]
+How = Literal["completed", "criterion", "stopped", "sigterm", "sigint", "run_time", "worker_lost", "failed"]
 
 LOOK_EVERY_S = 0.05
+VERDICT_LOOK_S = 0.5
 READY_WITHIN_S = 30.0
 PREPARED_WITHIN_S = 60.0
 ACCOUNT_WITHIN_S = 30.0
@@ -44,6 +48,8 @@ ACCOUNT_WITHIN_S = 30.0
 START_AHEAD_NS = 500_000_000
 #: A generator that is this far behind at the end of the plan stops; what it did not send is load that was not applied.
 OVERTIME_S = 30.0
+#: Kinds of phase in which the load can be ended.
+_LOADED = ("load", "rest")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,8 +75,11 @@ class Conductor:
     _start_ns: int | None = None
     _load_ended_ns: int | None = None
     """When the last record was sent, if the whole plan was; otherwise the load ends when the drain begins."""
+    _staircase: Staircase | None = None
+    """Of a load whose steps are decided on one by one."""
     _sent_before: int = 0
     _opened_ns: int = 0
+    _cut: Cut | None = None
 
     # --- what others tell it -------------------------------------------------------------------------------------
 
@@ -105,6 +114,28 @@ class Conductor:
             if self._start_ns is not None or how != "failed":
                 self.progress.say(f"ending early ({how}{': ' + detail if detail else ''}); draining what was sent")
             self._ending.set()
+
+    def end_load(self, request: Mapping[str, Any]) -> None:
+        """A criterion that is NOGO asks for the load's end. Drain and watch go on in full: the rest is judged as ever.
+
+        `request`: criterion, value, unit, go, nogo_since_ns, seen_at_ns. Counts once, and only while the load goes on.
+        """
+        if self._cut is not None or self._ending.is_set() or not self._phases or self._phases[-1].kind not in _LOADED:
+            return
+        self._cut = Cut(
+            criterion=request["criterion"],
+            value=request["value"],
+            unit=request["unit"],
+            nogo_since_ns=request["nogo_since_ns"],
+            at_ns=self.clock.now_ns(),
+        )
+        self._event("load_cut_short", **self._cut.model_dump(exclude={"at_ns", "due_records"}))
+        lasted_s = (self._cut.at_ns - self._cut.nogo_since_ns) / NS_PER_S
+        self.progress.say(f"ending the load: {self._cut.criterion} has been NOGO for {lasted_s:.0f} s")
+
+    @property
+    def _load_must_end(self) -> bool:
+        return self._cut is not None or self.ending
 
     def is_about(self, run_id: str) -> bool:
         """Whether a message of that run is for this one. A node that knows of no run yet means the one that goes on."""
@@ -224,10 +255,13 @@ class Conductor:
         start_ns = self._start_ns = self.clock.now_ns() + START_AHEAD_NS
         # On the nodes' wall clocks as they are now: one that was set since the run began must not bend the start.
         self.crew.tell_all(ToNodes.START, {"start_unix_ns": start_ns + self.clock.wall_step_ns()})
+        if self.plan.ladder:
+            self._climb(start_ns)
+            return
         for load in self.plan.loads:
             at_ns = start_ns + round(load.start_s * NS_PER_S)
             self._until(lambda at_ns=at_ns: self.clock.now_ns() >= at_ns, None)  # type: ignore[misc]
-            if self._ending.is_set():
+            if self._load_must_end:
                 return
             self._phase(
                 load.name,
@@ -241,8 +275,53 @@ class Conductor:
         if self._until(lambda: self._states.all("all_sent"), OVERTIME_S):
             # Nodes report once a second: the load ended when they sent the last record, not when they said so.
             self._load_ended_ns = max(end_ns, start_ns + self._states.largest("last_sent_ns"))
-        elif not self._ending.is_set():
+        elif not self._load_must_end:
             self._event("load_incomplete", planned=self.plan.record_count, sent=self._states.total("sent"))
+
+    def _climb(self, start_ns: int) -> None:
+        """A staircase: a step, a rest in which it is judged, and the step to which its verdict leads."""
+        staircase = self._staircase = Staircase(plan=self.plan, directory=self._open_writer().directory)
+        start_s = 0.0
+        while not self._load_must_end and (step := staircase.next_step()) is not None:
+            number, load = staircase.begin(step, start_s)
+            self.crew.tell_all(ToNodes.PLAY, {"phase": number, "start_s": start_s})
+            at_ns = start_ns + round(start_s * NS_PER_S)
+            self._until(lambda at_ns=at_ns: self.clock.now_ns() >= at_ns, None)  # type: ignore[misc]
+            if self._load_must_end or not self._play_step(load, at_ns):
+                return
+            staircase.verdicts[step.name] = self._rest(staircase, step)
+            start_s = (self.clock.now_ns() + START_AHEAD_NS - start_ns) / NS_PER_S
+
+    def _play_step(self, load: PlannedLoad, at_ns: int) -> bool:
+        """Whether all of the step was sent, and in time."""
+        self._phase(
+            load.name, "load", records=load.profile.record_count, planned_s=load.profile.duration_s, at_ns=at_ns
+        )
+        end_ns = at_ns + round(load.profile.duration_s * NS_PER_S)
+        self._until(lambda: self.clock.now_ns() >= end_ns, None)
+        self._states.mark()
+        if self._until(lambda: self._states.heard_twice and self._states.all("all_sent"), OVERTIME_S):
+            self._load_ended_ns = max(end_ns, (self._start_ns or 0) + self._states.largest("last_sent_ns"))
+            return True
+        if not self._load_must_end:
+            self._event("load_incomplete", planned=load.profile.record_count, sent=self._states.total("sent"))
+        return False
+
+    def _rest(self, staircase: Staircase, step: Step) -> str:
+        """Nothing is sent, and the judge looks on; its verdict on the step."""
+        rest_s = self.plan.rest_s
+        self._phase(f"{step.name}_rest", "rest", planned_s=rest_s, at_ns=self._load_ended_ns)
+        rested_ns = (self._load_ended_ns or self.clock.now_ns()) + round(rest_s * NS_PER_S)
+        self._load_ended_ns = None
+        self._until(lambda: self.clock.now_ns() >= rested_ns, None)
+        deadline_ns = rested_ns + round(VERDICT_WITHIN_S * NS_PER_S)
+        while (verdict := staircase.verdict_on(step)) is None:
+            if self._load_must_end or self.clock.now_ns() >= deadline_ns:
+                break
+            gevent.sleep(VERDICT_LOOK_S)
+        self._event("step_judged", phase=step.name, verdict=verdict or UNJUDGED, judged=verdict is not None)
+        self.progress.say(f"{step.name}: {verdict or 'not judged in time, which ends the ramp'}")
+        return verdict or UNJUDGED
 
     def _drain(self) -> None:
         settings = self.plan.scenario.drain
@@ -277,9 +356,24 @@ class Conductor:
             writer.latency(latency)
         at_ns = self.clock.now_ns()
         self._end_phase(at_ns)
+        if self.how == "completed" and self._cut:
+            self.how, self.detail = "criterion", self._cut.criterion
         self._event("run_ended", how=self.how, detail=self.detail)
-        self._write_manifest(Ending(how=self.how, aborted=self.how != "completed", at_ns=at_ns, detail=self.detail))
+        aborted = self.how not in ("completed", "criterion")
+        self._write_manifest(
+            Ending(how=self.how, aborted=aborted, at_ns=at_ns, detail=self.detail, cut=self._settled_cut())
+        )
         writer.seal()
+
+    def _settled_cut(self) -> Cut | None:
+        """What was due when the load was ended: up to the last record of the node that stopped first, since the order
+        to stop reaches each at an instant of its own."""
+        if self._cut is None:
+            return None
+        stopped_s = self._states.smallest("last_sent_ns") / NS_PER_S
+        loads = self.plan.loads if self._staircase is None else self._staircase.played
+        due = math.floor(self.plan.records_by(stopped_s, loads))
+        return self._cut.model_copy(update={"due_records": due})
 
     def _committed(self) -> dict[str, int]:
         if self._start_ns is None:
@@ -310,10 +404,11 @@ class Conductor:
         self._until(lambda: False, seconds)
 
     def _until(self, condition: Callable[[], object], within_s: float | None) -> bool:
-        """Waits for the condition; False when time ran out, or the run was asked to end first."""
+        """Waits for the condition; False when time ran out, or the run, or the load that goes on, was to end first."""
         deadline_ns = None if within_s is None else self.clock.now_ns() + round(within_s * NS_PER_S)
         while not condition():
-            if self._ending.is_set() or (deadline_ns is not None and self.clock.now_ns() >= deadline_ns):
+            ends = self._load_must_end if self._phases and self._phases[-1].kind in _LOADED else self._ending.is_set()
+            if ends or (deadline_ns is not None and self.clock.now_ns() >= deadline_ns):
                 return False
             gevent.sleep(LOOK_EVERY_S)
         return True
@@ -358,6 +453,7 @@ class Conductor:
             phase="prepare" if phase is None else phase.name,
             start_ns=self._start_ns,
             wall_step_ns=self.clock.wall_step_ns(),
+            loads=None if self._staircase is None else self._staircase.played,
         )
         self._open_writer().timeline(row)
         left_s = None if phase is None else least_left_s(self.plan, phase, start_ns=self._start_ns, now_ns=now_ns)

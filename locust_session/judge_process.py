@@ -3,9 +3,11 @@ program, with an exit code."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from gevent import subprocess
 
@@ -46,6 +48,15 @@ def follow(run_directory: Path) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
         )
+
+
+def stop_request(run_directory: Path) -> dict[str, Any] | None:
+    """What the judge that looks on asks for: that the load end, and for which criterion. None while it does not."""
+    try:
+        content: dict[str, Any] = json.loads((run_directory / "live" / "stop-request.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return content
 
 
 def end(follower: subprocess.Popen[bytes]) -> None:

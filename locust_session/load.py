@@ -74,6 +74,9 @@ class NodeLoad(Protocol):
     def start(self, start_ns: int) -> None:
         """Second 0 of the load is at `start_ns`."""
 
+    def play(self, phase: int, start_s: float) -> None:
+        """Plays one more load of the plan, from this instant of the load's clock on: a staircase's next step."""
+
     def stop_sending(self) -> None:
         """Nothing more is sent; what was sent is still followed."""
 

@@ -42,6 +42,7 @@ class NodeSession:
             (ToNodes.PREPARE, self._prepare),
             (ToNodes.CANARIES, self._canaries),
             (ToNodes.START, self._start),
+            (ToNodes.PLAY, self._play),
             (ToNodes.STOP_SENDING, self._stop_sending),
             (ToNodes.PULSE, self._pulse),
             (ToNodes.FINISH, self._finish),
@@ -60,7 +61,9 @@ class NodeSession:
         if self._load is None:
             chosen = options.of(self._environment.parsed_options)
             try:
-                self._plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"])
+                self._plan = load_plan(
+                    chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"], settings=chosen["set"]
+                )
                 self._load = self._make_load(self._plan, self._environment)
             except Mm2gateError as error:
                 self._trouble(error, "")
@@ -130,6 +133,9 @@ class NodeSession:
     def _start(self, _: str, data: dict[str, Any]) -> None:
         # The master's instant on this node's wall clock, carried over to its monotonic clock at once.
         self._require_load()[0].start(time.monotonic_ns() + data["start_unix_ns"] - time.time_ns())
+
+    def _play(self, _: str, data: dict[str, Any]) -> None:
+        self._require_load()[0].play(data["phase"], data["start_s"])
 
     def _pulse(self, _: str, __: dict[str, Any]) -> None:
         self._heard_s = time.monotonic()

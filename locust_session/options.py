@@ -25,6 +25,13 @@ def add(parser: LocustArgumentParser) -> None:
         include_in_web_ui=False,
     )
     parser.add_argument(
+        "--set",
+        default="",
+        help="values for the scenario's variables, as in capacity=7000/s,size=1KB",
+        env_var="MM2GATE_SET",
+        include_in_web_ui=False,
+    )
+    parser.add_argument(
         "--load",
         default="own",
         choices=LOADS,
@@ -56,5 +63,5 @@ def of(parsed_options: Any) -> dict[str, str]:
     """Our options as text."""
     return {
         name: str(getattr(parsed_options, name))
-        for name in ("scenario", "env", "rehearsal", "runs_dir", "confirm", "load")
+        for name in ("scenario", "env", "rehearsal", "runs_dir", "confirm", "load", "set")
     }

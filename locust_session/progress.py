@@ -76,9 +76,9 @@ class Progress:
 def least_left_s(plan: RunPlan, phase: PhasePlayed, *, start_ns: int | None, now_ns: int) -> float:
     """The least time to the run's end: the plan's own durations, with a canary and a drain that take none."""
     scenario = plan.scenario
-    after = {"canary": 3, "silence": 2, "load": 1, "drain": 0, "watch": -1}[phase.kind]
+    after = {"canary": 3, "silence": 2, "load": 1, "rest": 1, "drain": 0, "watch": -1}[phase.kind]
     spans_s = (scenario.watch_s, 0.0, plan.load_duration_s, scenario.silence_s)
-    if phase.kind == "load" and start_ns is not None:
+    if phase.kind in ("load", "rest") and start_ns is not None:
         current_s = plan.load_duration_s - (now_ns - start_ns) / NS_PER_S
         return max(current_s, 0.0) + scenario.watch_s
     planned_s = phase.planned_s if phase.kind in ("silence", "watch") and phase.planned_s else 0.0

@@ -44,6 +44,7 @@ def manifest_of(
     ending: Ending | None,
 ) -> Manifest:
     """The manifest as things stand; with its `ending` it is complete."""
+    phases = tuple(phases)
     plan, environment = facts.plan, facts.plan.environment
     return Manifest(
         run_id=run_id,
@@ -64,14 +65,14 @@ def manifest_of(
         ),
         rehearsal=facts.rehearsal,
         load=facts.load,
-        planned_records=plan.record_count,
+        planned_records=_planned_records(plan, phases),
         record_bytes=plan.scenario.payload.bytes,
         topics=tuple(TopicPlayed(source=t.source, remote=t.remote, partitions=t.partitions) for t in plan.topics),
         versions=dict(facts.versions),
         workers=tuple(
             Worker(index=index, id=node.id, host=node.host, pid=node.pid) for index, node in enumerate(nodes)
         ),
-        phases=tuple(phases),
+        phases=phases,
         clock=None
         if ending is None
         else ClockCheck(
@@ -81,3 +82,9 @@ def manifest_of(
         ),
         ending=ending,
     )
+
+
+def _planned_records(plan: RunPlan, phases: tuple[PhasePlayed, ...]) -> int:
+    """Of a staircase, the records of the steps that the run has come to; what was never tried was not planned."""
+    loads = [phase for phase in phases if phase.kind == "load"]
+    return sum(phase.records for phase in loads) if plan.ladder and loads else plan.record_count

@@ -24,7 +24,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from locust_session import options
 from locust_session.conductor import Conductor, How
 from locust_session.crew import Crew
-from locust_session.judge_process import end, follow, judge
+from locust_session.judge_process import end, follow, judge, stop_request
 from locust_session.load import MasterLoad, Second
 from locust_session.node import MakeLoad, NodeSession
 from locust_session.run_manifest import RunFacts
@@ -47,6 +47,7 @@ SESSION, NODE = "mm2gate_session", "mm2gate_node"
 #: What an abnormal end may take: the hurried drain, the accounts, the seal.
 BARRIER_S = 20.0
 FOLLOW_LOOK_S = 0.05
+STOP_LOOK_S = 0.5
 
 
 class MasterSession:
@@ -89,7 +90,9 @@ class MasterSession:
         `wanted` are options that take the place of the command line's: what the web UI's form asks for.
         """
         chosen = {**options.of(self._environment.parsed_options), **(wanted or {})}
-        plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"])
+        plan = load_plan(
+            chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"], settings=chosen["set"]
+        )
         if plan.environment.production and not (
             _headless(self._environment) and chosen["confirm"] == plan.environment.name
         ):
@@ -268,7 +271,10 @@ class MasterSession:
         except OSError as error:
             LOG.warning("no live verdicts: %s", error)
             return
-        conductor.over.wait()
+        while not conductor.over.wait(STOP_LOOK_S):
+            request = stop_request(conductor.directory)
+            if request is not None:
+                conductor.end_load(request)
         end(follower)
 
     def _listener(self, handler: Callable[[Conductor, str, dict[str, Any]], None]) -> Callable[..., None]:

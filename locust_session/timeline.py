@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from locust_session.load import Second
 from run_record.histogram import LatencyHistogram
 from run_record.timeline import LatencySummary, TimelineRow
-from scenarios.plan import NS_PER_S, RunPlan
+from scenarios.plan import NS_PER_S, PlannedLoad, RunPlan
 
 HISTOGRAMS_EVERY_S = 10
 HISTOGRAMS_EVERY_S_LATER = 60
@@ -50,6 +51,10 @@ class NodeStates:
         """The largest of a number over the nodes; 0 while there is none."""
         return max((getattr(second, name) for second in self.latest.values()), default=0)
 
+    def smallest(self, name: str) -> int:
+        """The smallest of a number over the nodes that are there; 0 while there is none."""
+        return min((getattr(self.latest[node], name) for node in self._here), default=0)
+
     @property
     def progress(self) -> tuple[int, ...]:
         """Changes whenever anything moves: what a drain without progress is judged by."""
@@ -60,16 +65,19 @@ class NodeStates:
         return bool(self.latest) and all(getattr(self.latest[node], name) for node in self._here)
 
     def mark(self) -> None:
-        """From here on, `settled` believes only what is reported later."""
+        """From here on, `heard_twice` and `settled` believe only what is reported later."""
         self._since_mark.clear()
 
     @property
-    def settled(self) -> bool:
-        """Whether every node has sent all it will, and all of it is answered and arrived.
+    def heard_twice(self) -> bool:
+        """Whether every node has reported since the mark. The first report after it may have been under way when it was
+        set, so it takes the second."""
+        return all(self._since_mark[node] >= 2 for node in self._here)
 
-        The first report after the mark may have been under way when it was set, so it takes the second.
-        """
-        heard = all(self._since_mark[node] >= 2 for node in self._here)
+    @property
+    def settled(self) -> bool:
+        """Whether every node has sent all it will, and all of it is answered and arrived, as heard since the mark."""
+        heard = self.heard_twice
         open_ = any(self.latest[node].pending or self.latest[node].missing for node in self._here)
         return heard and self.all("quiet") and not open_
 
@@ -89,16 +97,26 @@ class NodeStates:
 
 
 def row_of(
-    plan: RunPlan, states: NodeStates, *, at_ns: int, phase: str, start_ns: int | None, wall_step_ns: int
+    plan: RunPlan,
+    states: NodeStates,
+    *,
+    at_ns: int,
+    phase: str,
+    start_ns: int | None,
+    wall_step_ns: int,
+    loads: Sequence[PlannedLoad] | None = None,
 ) -> TimelineRow:
-    """The row of this second. `start_ns`: second 0 of the load, once it is known. Takes the fresh histograms away."""
+    """The row of this second. `start_ns`: second 0 of the load, once it is known. `loads`: those that are played, where
+    the plan leaves that open. Takes the fresh histograms away."""
+    loads = plan.loads if loads is None else loads
+    records = sum(load.profile.record_count for load in loads)
     at_s = None if start_ns is None else (at_ns - start_ns) / NS_PER_S
     summaries = states.summaries()
     return TimelineRow(
         at_ns=at_ns,
         phase=phase,
-        wanted_per_s=0.0 if at_s is None else plan.records_per_s(at_s),
-        wanted=0 if at_s is None else min(round(plan.records_by(at_s)), plan.record_count),
+        wanted_per_s=0.0 if at_s is None else plan.records_per_s(at_s, loads),
+        wanted=0 if at_s is None else min(round(plan.records_by(at_s, loads)), records),
         due=states.total("due"),
         **{name: states.total(name) for name in ("sent", "acked", "failed", "unknown", "arrived", "duplicated")},
         backlog=states.total("missing"),

@@ -17,6 +17,7 @@ class ToNodes(StrEnum):
     PREPARE = "mm2gate.prepare"  # index, senders, scenario_sha256
     CANARIES = "mm2gate.canaries"
     START = "mm2gate.start"  # start_unix_ns: second 0 of the load
+    PLAY = "mm2gate.play"  # phase, start_s: a load that the run has decided on, and when it starts on the load's clock
     STOP_SENDING = "mm2gate.stop_sending"
     PULSE = "mm2gate.pulse"  # the master lives; a node that misses it for five seconds sends nothing more
     FINISH = "mm2gate.finish"  # committed

@@ -183,6 +183,9 @@ class Engine:
         self._start_ns = start_ns
         self._sending = self._started = True
 
+    def play(self, phase: int, start_s: float) -> None:
+        self._pacer.play(phase, start_s)
+
     def stop_sending(self) -> None:
         self._sending = False
 

@@ -37,6 +37,7 @@ class KafkaMaster:
         except (ConnectFailure, MetricsUnavailable) as error:
             key = "connect.urls" if isinstance(error, ConnectFailure) else "prometheus.url"
             raise Unreachable(f"{error}; start it, or correct {key} in {environment.file}") from None
+        self._require_tasks_max()
         existing = off_hub(Admin(plan.environment.source, environment).partitions)
         for topic in plan.topics:
             found = existing.get(topic.source, topic.partitions)
@@ -46,6 +47,19 @@ class KafkaMaster:
                     f"{topic.partitions}; delete it, or change topics.partitions in a copy of the scenario"
                 )
         return seen[0], seen[1]
+
+    def _require_tasks_max(self) -> None:
+        """What the scenario wants of the connector; to change it is no business of the load's."""
+        wanted, environment = self._plan.scenario.connector.tasks_max, self._plan.loaded_environment
+        if wanted is None:
+            return
+        name = self._plan.environment.connect.connectors.source
+        found = Connect.of(environment).config(name).get("tasks.max", "1")
+        if found != str(wanted):
+            raise Refused(
+                f"{name}: the scenario wants tasks.max = {wanted}, and it is {found}; "
+                "`mm2gate run` sets it and puts it back, Locust alone does not"
+            )
 
     def create(self) -> list[str]:
         """Creates the source topics that are missing, as the load's user, inside the prefix."""

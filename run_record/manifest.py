@@ -84,13 +84,26 @@ class ClockCheck(StrictModel):
     largest_step_ns: int
 
 
-class Ending(StrictModel):
-    """How the run ended. `aborted` when someone or something ended it before its plan did."""
+class Cut(StrictModel):
+    """The criterion that ended the load early, by having been NOGO long enough."""
 
-    how: Literal["completed", "stopped", "sigterm", "sigint", "run_time", "worker_lost", "failed"]
+    criterion: str
+    value: float | None
+    unit: str
+    nogo_since_ns: int
+    at_ns: int
+    due_records: int = Field(0, description="records that the plan wanted by then: what the generator is measured by")
+
+
+class Ending(StrictModel):
+    """How the run ended. `aborted` when someone or something ended it before its plan did; a load that a criterion
+    ended (`cut`) is none: it was drained in full, and is judged."""
+
+    how: Literal["completed", "criterion", "stopped", "sigterm", "sigint", "run_time", "worker_lost", "failed"]
     aborted: bool
     at_ns: int
     detail: str = ""
+    cut: Cut | None = None
 
 
 class Manifest(StrictModel):

@@ -97,7 +97,7 @@ class RunWriter:
 
     def timeline(self, row: TimelineRow) -> None:
         """Appends a second."""
-        self._append("timeline.jsonl", row.model_dump(mode="json", exclude_none=True))
+        self._append("timeline.jsonl", row.to_json())
 
     def manifest(self, manifest: Manifest) -> None:
         """Writes the manifest, whole."""
@@ -235,8 +235,7 @@ class RunRecord:
 
     @cached_property
     def timeline(self) -> tuple[TimelineRow, ...]:
-        rows, _ = read_lines(self.directory / "record" / "timeline.jsonl")
-        return tuple(TimelineRow.model_validate(row) for row in rows)
+        return tuple(TimelineRow.from_line(line) for line in whole_lines(self.directory / "record" / "timeline.jsonl"))
 
     @cached_property
     def ledger(self) -> dict[str, Any] | None:
@@ -275,6 +274,16 @@ def read_lines(path: Path) -> tuple[list[dict[str, Any]], bool]:
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     torn = bool(lines[-1])
     return [json.loads(line) for line in lines[:-1] if line], torn
+
+
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a JSONL file, one at a time; a torn last one is left out, a missing file has none."""
+    if not path.is_file():
+        return
+    with path.open("rb") as stream:
+        for line in stream:
+            if line.endswith(b"\n") and line != b"\n":
+                yield line
 
 
 def _phases_of(events: Iterable[dict[str, Any]]) -> tuple[PhasePlayed, ...]:

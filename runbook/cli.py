@@ -21,6 +21,15 @@ env_option = click.option("--env", required=True, help="environment: a path, or 
 rehearsal_option = click.option("--rehearsal", default="1", show_default=True, help="factor on the load's durations")
 
 
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="a variable of the scenario: capacity=7000/s, or capacity=@RUN of a phase 4",
+)
+
+
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mm2gate")
 def cli() -> None:
@@ -40,34 +49,63 @@ def cli() -> None:
     show_default=True,
     help="who sends: ours, Kafka's producer tool, or whoever does anyway (then only watched)",
 )
-def run(scenario: str, env: str, rehearsal: str, runs_dir: str, confirm: str, load: str) -> None:
+@set_option
+@click.option("--baseline", default="", metavar="RUN", help="a run whose figures criteria may be compared with")
+def run(
+    scenario: str,
+    env: str,
+    rehearsal: str,
+    runs_dir: str,
+    confirm: str,
+    load: str,
+    settings: tuple[str, ...],
+    baseline: str,
+) -> NoReturn:
     """Play SCENARIO against an environment, and judge it.
 
-    The same run as `locust -f "$(mm2gate locustfile mm2)" --headless --scenario SCENARIO --env ENV`.
+    The same run as `locust -f "$(mm2gate locustfile mm2)" --headless --scenario SCENARIO --env ENV`; but variants of a
+    scenario are played one after the other, and a tasks.max that it wants is set before and restored after.
     """
-    from runbook.run import ask_to_confirm, exec_locust
+    from runbook.run import Wanted, ask_to_confirm, play
 
-    confirm = confirm or ask_to_confirm(env)
-    exec_locust(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir, confirm=confirm, load=load)
+    wanted = Wanted(
+        scenario=scenario,
+        env=env,
+        rehearsal=rehearsal,
+        runs_dir=runs_dir,
+        confirm=confirm or ask_to_confirm(env),
+        load=load,
+        settings=",".join(settings),
+        baseline=baseline,
+    )
+    sys.exit(play(wanted))
 
 
 @cli.command()
 @scenario_argument
 @env_option
 @rehearsal_option
-def plan(scenario: str, env: str, rehearsal: str) -> None:
+@set_option
+def plan(scenario: str, env: str, rehearsal: str, settings: tuple[str, ...]) -> None:
     """Say what SCENARIO would do there: records, bytes, minutes, rights. Touches nothing."""
     from runbook.plan_text import plan_text
     from scenarios.plan import load_plan
 
-    click.echo(plan_text(load_plan(scenario, env, rehearsal=rehearsal)))
+    click.echo(plan_text(load_plan(scenario, env, rehearsal=rehearsal, settings=",".join(settings))))
 
 
 @cli.command(epilog=EXIT_CODES)
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--refresh", is_flag=True, help="collect new evidence from Prometheus and Connect, beside the old")
 @click.option("--follow", is_flag=True, help="while the run goes on, keep its live/ files up to date")
-def judge(run_directory: Path, refresh: bool, follow: bool) -> NoReturn:
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    envvar="MM2GATE_BASELINE",
+    help="a judged run whose figures criteria may be compared with; its values are kept beside this run",
+)
+def judge(run_directory: Path, refresh: bool, follow: bool, baseline: Path | None) -> NoReturn:
     """Judge a run from its record: writes verdict.json and fiche.md. Once evidence is there, opens no socket.
 
     Writes junit.xml and summary.md too, and says more where GITHUB_ACTIONS or GITLAB_CI is set: docs/ci.md.
@@ -83,7 +121,7 @@ def judge(run_directory: Path, refresh: bool, follow: bool) -> NoReturn:
     from runbook.ci import for_ci
     from runbook.verdict_text import verdict_text
 
-    judgement = judge_run(run_directory, refresh=refresh)
+    judgement = judge_run(run_directory, refresh=refresh, baseline=baseline)
     click.echo(verdict_text(judgement.verdict_file, judgement.fiche_file))
     for_ci(judgement.verdict_file, say=click.echo)
     sys.exit(judgement.exit_code)

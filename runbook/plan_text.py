@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scenarios.plan import RunPlan
 from scenarios.phases import LoadPhase, Steps
+from scenarios.plan import RunPlan
 
 MIB = 1024**2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import NoReturn
@@ -12,7 +13,11 @@ from typing import NoReturn
 import click
 
 from scenarios import environment as environments
-from scenarios.errors import SpecError
+from scenarios import scenario as scenarios
+from scenarios.errors import Problem, Refused, SpecError
+from scenarios.plan import load_plan, parse_rehearsal
+from scenarios.scenario import LoadedScenario
+from scenarios.variables import parse_settings, resolved
 
 
 def locustfile_path(name: str) -> Path:
@@ -35,10 +40,78 @@ def ask_to_confirm(env: str) -> str:
     return answer
 
 
-def locust_command(
-    scenario: str, env: str, *, rehearsal: str, runs_dir: str, confirm: str = "", load: str = "own"
-) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What `mm2gate run` was asked for. `settings` as in "capacity=7000/s"; `baseline` is a run directory."""
+
+    scenario: str
+    env: str
+    rehearsal: str = "1"
+    runs_dir: str = "runs"
+    confirm: str = ""
+    load: str = "own"
+    settings: str = ""
+    baseline: str = ""
+
+
+def play(wanted: Wanted) -> int:  # noqa: RET503 - Locust takes this process over
+    """Plays it: as Locust, in the place of this process; or, where something must be done after it, as a child.
+
+    What is wrong with the files is said by the session, all at once, whichever way it is played.
+    """
+    if wanted.baseline:
+        if not (Path(wanted.baseline) / "verdict.json").is_file():
+            message = f"{wanted.baseline} is no judged run; give the directory of one"
+            raise SpecError([Problem(file="--baseline", key="", message=message)])
+        # The judge is a process of its own, some way down: it finds the baseline here.
+        os.environ["MM2GATE_BASELINE"] = str(Path(wanted.baseline).resolve())
+    values = resolved(parse_settings(wanted.settings), rehearsed=parse_rehearsal(wanted.rehearsal) != 1)
+    wanted = replace(wanted, settings=",".join(f"{name}={value}" for name, value in values.items()))
+    try:
+        loaded = scenarios.load(wanted.scenario, settings=values)
+    except SpecError:
+        exec_locust(wanted)
+    if loaded.scenario.variants and loaded.unset:
+        return _play_variants(wanted, loaded)
+    if loaded.scenario.connector.tasks_max is not None:
+        return _play_with_tasks(wanted, loaded.scenario.connector.tasks_max)
+    exec_locust(wanted)
+
+
+def _play_variants(wanted: Wanted, loaded: LoadedScenario) -> int:
+    from runbook.series import Series
+
+    arguments = (wanted.scenario, "--env", wanted.env, "--rehearsal", wanted.rehearsal, "--load", wanted.load)
+    series = Series(
+        loaded=loaded,
+        arguments=(*arguments, "--confirm", wanted.confirm),
+        runs_directory=Path(wanted.runs_dir),
+    )
+    return series.play()
+
+
+def _play_with_tasks(wanted: Wanted, tasks: int) -> int:
+    from runbook.child import run_child
+    from runbook.connector import tasks_max
+
+    plan = load_plan(wanted.scenario, wanted.env, rehearsal=wanted.rehearsal, settings=wanted.settings)
+    if plan.environment.production and wanted.confirm != plan.environment.name:
+        raise Refused(f"{plan.environment.name} is a production environment; confirm with its name")
+    with tasks_max(plan.loaded_environment, tasks, Path(wanted.runs_dir)):
+        return run_child(locust_command(wanted))
+
+
+def locust_command(wanted: Wanted) -> list[str]:
     """The headless Locust command of a run. Locust's own log is kept to warnings: the session says what matters."""
+    options = {
+        "--scenario": wanted.scenario,
+        "--env": wanted.env,
+        "--rehearsal": wanted.rehearsal,
+        "--runs-dir": wanted.runs_dir,
+        "--confirm": wanted.confirm,
+        "--load": wanted.load,
+        "--set": wanted.settings,
+    }
     return [
         sys.executable,
         "-P",
@@ -49,31 +122,18 @@ def locust_command(
         "--headless",
         "--loglevel",
         "WARNING",
-        "--scenario",
-        scenario,
-        "--env",
-        env,
-        "--rehearsal",
-        rehearsal,
-        "--runs-dir",
-        runs_dir,
-        "--confirm",
-        confirm,
-        "--load",
-        load,
+        *(part for option in options.items() for part in option),
     ]
 
 
-def exec_locust(
-    scenario: str, env: str, *, rehearsal: str, runs_dir: str, confirm: str = "", load: str = "own"
-) -> NoReturn:
+def exec_locust(wanted: Wanted) -> NoReturn:
     """Replaces this process by the run.
 
     SIGTERM and Ctrl-C wait, through exec, until the session has its handlers (`locust_session.session`): during the
     second that Python and Locust take to start they would kill the process without a word.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    command = locust_command(scenario, env, rehearsal=rehearsal, runs_dir=runs_dir, confirm=confirm, load=load)
+    command = locust_command(wanted)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)  # noqa: S606 - this interpreter, no shell

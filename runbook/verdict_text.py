@@ -27,4 +27,3 @@ def _lines(content: dict[str, Any], fiche_file: Path) -> Iterator[str]:
     if len(against) > MOST_LINES:
         yield f"  and {len(against) - MOST_LINES} more"
     yield f"fiche: {fiche_file}"
-

@@ -20,7 +20,7 @@ from scenarios.errors import Problem, Refused, SpecError
 from scenarios.phases import LoadPhase, Step
 from scenarios.profile import Profile
 from scenarios.scenario import LoadedScenario, Scenario
-from scenarios.variables import OPTION, parse_settings
+from scenarios.variables import OPTION, parse_settings, resolved
 
 NS_PER_S = 1_000_000_000
 #: MM2 needs one refresh to find a new topic and up to another to start on it.
@@ -186,14 +186,14 @@ def load_plan(scenario: str, environment: str, *, rehearsal: str = "1", settings
     """
     problems: list[Problem] = []
     values: dict[str, str] = {}
-    try:
-        values = parse_settings(settings)
-    except SpecError as error:
-        problems += error.problems
     loaded_environment: LoadedEnvironment | None = None
     factor = Fraction(1)
     try:
         factor = parse_rehearsal(rehearsal)
+    except SpecError as error:
+        problems += error.problems
+    try:
+        values = resolved(parse_settings(settings), rehearsed=factor != 1)
     except SpecError as error:
         problems += error.problems
     try:

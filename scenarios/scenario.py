@@ -299,7 +299,7 @@ def parse_scenario(
     unset = left_open(played)
     examples: dict[str, str] = {}
     if unset or settings:
-        declared = parse(text, _Declared, file=file).variables
+        declared = parse(filled(text, dict.fromkeys(left_open(text), "0")), _Declared, file=file).variables
         problems = [
             Problem(file=file, key="", message=f"${{{name}}} is not among its variables; declare it, with an example")
             for name in unset

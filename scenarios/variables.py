@@ -1,13 +1,16 @@
 """Values that a scenario leaves open, such as the capacity that an earlier run found: `${capacity}` in its text.
 
 They are put into the text before it is read, so that a run record's scenario says what was played, whole. Until a
-variable is set, its example stands in its place, so that the file can be read and listed; a plan refuses it.
+variable is set, its example stands in its place, so that the file can be read and listed; a plan refuses it. A value
+`@RUN` is the capacity that a run of phase 4 confirmed, read from its verdict.json.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import Field
 
@@ -16,7 +19,7 @@ from scenarios.yaml_file import StrictModel
 
 _PLACE = re.compile(r"\$\{([^}]*)\}")
 #: What a value may hold: a quantity or a name, nothing that could mean something else in YAML.
-_VALUE = re.compile(r"[A-Za-z0-9_.%/µ -]+")
+_VALUE = re.compile(r"[A-Za-z0-9_.%/µ -]+|@.+")
 OPTION = "--set"
 
 
@@ -46,6 +49,41 @@ def parse_settings(text: str) -> dict[str, str]:
     if problems:
         raise SpecError(problems)
     return settings
+
+
+def resolved(settings: Mapping[str, str], *, rehearsed: bool) -> dict[str, str]:
+    """The settings with `@RUN` replaced by what that run confirmed. SpecError when it confirmed nothing, or was a
+    rehearsal while this run is none: what was tried for seconds must not be held for a day."""
+    values, problems = dict(settings), []
+    for name, value in settings.items():
+        if not value.startswith("@"):
+            continue
+        try:
+            values[name] = _capacity_of(Path(value[1:]), rehearsed=rehearsed)
+        except ValueError as error:
+            problems.append(Problem(file=OPTION, key=name, message=f"{value[1:]}: {error}"))
+    if problems:
+        raise SpecError(problems)
+    return values
+
+
+def _capacity_of(path: Path, *, rehearsed: bool) -> str:
+    file = path / "verdict.json" if path.is_dir() else path
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        criteria = [one for one in content["criteria"] if one["measure"] == "capacity.confirmed"]
+        found = next(((one["verdict"], one["value"]) for one in criteria), None)
+        aborted, rehearsal = bool(content["aborted"]), bool(content["rehearsal"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError("is no judged run; give the directory of a run of phase 4") from None
+    if found is None:
+        raise ValueError("has no capacity; give a run of phase4_ramp")
+    verdict, value = found
+    if aborted or not value or verdict not in ("GO", "GREY"):
+        raise ValueError(f"confirmed no capacity to go by (its capacity is {verdict}, {value or 0:g} records/s)")
+    if rehearsal and not rehearsed:
+        raise ValueError("was a rehearsal, and this run is none; play phase 4 in full, or give a number")
+    return f"{value:g}/s"
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

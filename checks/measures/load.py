@@ -25,6 +25,11 @@ def achieved(run: Run, spec: MeasureSpec) -> Measurement:
     if run.phase is not None:
         source = f"record/ledger.json: phases.{run.phase}.sent ÷ record/manifest.json: phases, records"
     sent, planned = sent_records(run), run.planned_records
+    ending = run.record.manifest.ending
+    if ending is not None and ending.cut is not None and run.phase is None and sent is not None:
+        source = "record/ledger.json: totals.sent ÷ record/manifest.json: ending.cut.due_records"
+        planned = ending.cut.due_records
+        sent = min(sent, planned)  # what was sent while the order to stop was under way
     if sent is None or planned == 0:
         return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
     return Measurement(

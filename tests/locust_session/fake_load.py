@@ -45,6 +45,10 @@ class Load:
     def start(self, start_ns: int) -> None:
         self._start_ns, self._sending = start_ns, True
 
+    def play(self, phase: int, start_s: float) -> None:
+        assert self._pacer is not None
+        self._pacer.play(phase, start_s)
+
     def stop_sending(self) -> None:
         self._sending = False
 

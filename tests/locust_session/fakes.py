@@ -131,6 +131,7 @@ class FakeNode:
             ToNodes.PREPARE: self._prepare,
             ToNodes.CANARIES: self._cross,
             ToNodes.START: self._start,
+            ToNodes.PLAY: self._play,
             ToNodes.STOP_SENDING: self._stop,
             ToNodes.PULSE: lambda _: None,
             ToNodes.FINISH: self._finish,
@@ -158,8 +159,21 @@ class FakeNode:
         if "trouble_sending" in self.faults:
             self.conductor.node_trouble(self.id, "the load failed: boom", 70)
             return
+        if self.conductor.plan.ladder:
+            self.share = 0  # steps come one by one
+            return
         while self._sending and self._sent < self.share // (2 if "slow" in self.faults else 1):
             gevent.sleep(0.004)
+            self._sent += 1
+            self._last_sent_ns = time.monotonic_ns() - self._start_ns
+
+    def _play(self, data: dict[str, Any]) -> None:
+        self.share += self.conductor.plan.loads[data["phase"]].profile.record_count
+        due_ns = self._start_ns + round(data["start_s"] * 1e9)
+        while time.monotonic_ns() < due_ns:
+            gevent.sleep(0.002)
+        while self._sending and self._sent < self.share - (1 if "slow" in self.faults else 0):
+            gevent.sleep(0.002)
             self._sent += 1
             self._last_sent_ns = time.monotonic_ns() - self._start_ns
 

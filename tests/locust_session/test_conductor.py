@@ -262,6 +262,47 @@ def test_an_ended_run_waits_only_a_little_for_what_does_not_come(stage):
     assert record.manifest.phase("drain").duration_s < 0.45
 
 
+REQUEST = {"criterion": "p99", "value": 250, "unit": "ms", "go": "< 100 ms", "nogo_since_ns": 1, "seen_at_ns": 2}
+
+
+def test_a_load_that_a_criterion_ended_is_drained_and_watched_in_full(stage):
+    played = stage("loses", nodes=2, made=quick_plan(watch=True, load_s=2))
+    record = played.play(played.when("one", lambda: played.conductor.end_load(REQUEST)))
+    ending = record.manifest.ending
+    assert (ending.how, ending.aborted, ending.detail) == ("criterion", False, "p99")
+    assert (ending.cut.criterion, ending.cut.value, ending.cut.nogo_since_ns) == ("p99", 250, 1)
+    assert phases(record) == ["canary", "one", "drain", "watch"]
+    assert record.manifest.phase("drain").duration_s >= 0.3  # its own patience, for the one that never arrives
+    assert record.manifest.phase("watch").duration_s >= 0.2
+    assert "load_cut_short" in played.events(record)
+    assert played.conductor.exit_code is None
+    assert "p99 has been NOGO" in played.screen.getvalue()
+    # Nodes stop at instants of their own: what counts as due is what all of them had been asked for.
+    assert 0 < ending.cut.due_records <= record.counts().sent + 2
+    assert record.counts().sent < 400
+
+
+@pytest.mark.parametrize("phase", ["canary", "silence", "drain", "watch"])
+def test_outside_of_the_load_nothing_is_ended(stage, phase):
+    played = stage(made=quick_plan(watch=True, silence=True))
+    record = played.play(played.when(phase, lambda: played.conductor.end_load(REQUEST)))
+    assert record.manifest.ending.how == "completed"
+    assert record.manifest.ending.cut is None
+
+
+def test_stop_after_a_criterion_ended_the_load_hurries_the_drain_and_is_what_the_record_says(stage):
+    played = stage("arriving_for_ever", made=quick_plan(load_s=2))
+
+    def both() -> None:
+        played.conductor.end_load(REQUEST)
+        time.sleep(0.05)
+        played.conductor.end_early("stopped")
+
+    record = played.play(played.when("one", both))
+    assert (record.manifest.ending.how, record.manifest.ending.aborted) == ("stopped", True)
+    assert record.manifest.phase("drain").duration_s < 0.8
+
+
 # --- lost nodes ------------------------------------------------------------------------------------------------------
 
 

@@ -14,12 +14,13 @@ from locust.runners import STATE_MISSING, STATE_RUNNING, MasterRunner, WorkerNod
 
 from locust_session import conductor as conductor_module
 from locust_session import session as session_module
+from locust_session.conductor import Conductor
 from locust_session.crew import Node
 from locust_session.load import Second
 from locust_session.node import NodeSession
 from locust_session.wire import ToMaster, ToNodes, pack, unpack
 from mm2_users.replication_user import ReplicationUser
-from run_record.store import RunRecord
+from run_record.store import RunRecord, write_json
 from scenarios.errors import ExitCode, Mm2gateError, Refused
 from tests.locust_session.fakes import FakeMaster, NoJudge
 from tests.scenarios.examples import ENVIRONMENT, SCENARIO, plan
@@ -177,8 +178,9 @@ def test_workers_that_left_or_went_missing_are_told_to_the_run(ui):
 def test_what_a_node_of_the_run_before_still_has_to_say_is_not_taken_for_this_ones(ui):
     start(ui)
     session = session_of(ui)
-    while session.conductor is None or session.conductor.directory is None:
-        gevent.sleep(0.001)
+    with gevent.Timeout(3):
+        while session.conductor is None or session.conductor.directory is None:
+            gevent.sleep(0.001)
     crew, name = session.conductor.crew, session.conductor.directory.name
     crew.by_id["n"] = Node("n", "host", 1)
 
@@ -196,6 +198,25 @@ def test_what_a_node_of_the_run_before_still_has_to_say_is_not_taken_for_this_on
     say(ToMaster.ACCOUNT, name, {"phases": {}})
     assert crew.states.total("sent") == 5
     assert crew.by_id["n"].account == {"phases": {}}
+    session._judged.wait(3)
+
+
+def test_the_judge_that_looks_on_may_ask_for_the_loads_end(ui, monkeypatch):
+    asked = []
+    monkeypatch.setattr(session_module, "STOP_LOOK_S", 0.01)
+    monkeypatch.setattr(Conductor, "end_load", lambda _, request: asked.append(request["criterion"]))
+    monkeypatch.setattr(conductor_module, "READY_WITHIN_S", 0.5)
+    start(ui)
+    session = session_of(ui)
+    with gevent.Timeout(3):
+        while session.conductor is None or session.conductor.directory is None:
+            gevent.sleep(0.001)
+    gevent.sleep(0.05)
+    assert asked == []
+    (session.conductor.directory / "live").mkdir()
+    write_json(session.conductor.directory / "live" / "stop-request.json", {"criterion": "p99"})
+    gevent.sleep(0.1)
+    assert set(asked) == {"p99"}
     session._judged.wait(3)
 
 
@@ -222,6 +243,8 @@ class Load:
     def send_canaries(self) -> None: ...
 
     def start(self, start_ns: int) -> None: ...
+
+    def play(self, phase: int, start_s: float) -> None: ...
 
     def stop_sending(self) -> None:
         self.stopped = True

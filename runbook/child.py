@@ -1,0 +1,44 @@
+"""A run as a child of ours, where something must be done after it: signals reach it once, and it is waited for."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from scenarios.errors import ExitCode
+
+FORWARDED = (signal.SIGINT, signal.SIGTERM)
+
+
+def run_child(command: Sequence[str]) -> int:
+    """Runs it to its end, and gives its exit code.
+
+    It is a process group of its own, so that a Ctrl-C of the terminal does not reach it twice: ours hands it on.
+    """
+    with _waiting_signals():
+        child = subprocess.Popen(command, process_group=0)
+
+        def forward(number: int, _: FrameType | None) -> None:
+            if child.poll() is None:
+                child.send_signal(number)
+
+        before = {number: signal.signal(number, forward) for number in FORWARDED}
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code in set(ExitCode) else int(ExitCode.ABORTED if code < 0 else ExitCode.INTERNAL)
+
+
+@contextmanager
+def _waiting_signals() -> Iterator[None]:
+    """A signal that comes before there is anyone to hand it on to waits until there is."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
