@@ -15,9 +15,10 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, overload
 
 from confluent_kafka import KafkaError, Message
+from gevent import GreenletExit
 from gevent.event import Event
 
-from clients.kafka_shared import Headers, Record, RequestFailed, SharedConsumer, Start
+from clients.kafka_shared import Headers, Record, RequestFailed, SharedConsumer, SharedProducer, Start
 from mm2_users.shared_clients import SharedClients, Side
 from scenarios.errors import Mm2gateError, Refused
 from scenarios.scenario import ProducerSettings
@@ -75,6 +76,7 @@ class Delivery(Outcome):
         self.partition: int | None = None
         self.offset: int | None = None
         self._answered = Event()
+        self._abandoned = False  # by a user who was stopped while it waited
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Waits for the broker's answer, or its absence for certain; whether there is one."""
@@ -133,7 +135,9 @@ class KafkaClient:
         self._fire = fire
         self._refuse = refuse
         self._context = context
+        self._producer: SharedProducer | None = None
         self._readers: dict[str, SharedConsumer] = {}
+        self._allowed: dict[tuple[str, bool], str] = {}
 
     # --- topics ------------------------------------------------------------------------------------------------------
 
@@ -171,7 +175,9 @@ class KafkaClient:
         if catch_response and not wait:
             raise TypeError("catch_response=True judges the broker's answer, which wait=False does not wait for")
         topic = self._inside(topic, to_write=True)
-        producer = self._guarded(self._shared.producer, self._side, self._settings, self._answer_within_s)
+        if self._producer is None:
+            self._producer = self._guarded(self._shared.producer, self._side, self._settings, self._answer_within_s)
+        producer = self._producer
         delivery = Delivery(topic)
         started_s, started_at_s = time.perf_counter(), time.time()
         size_bytes = len(value.encode() if isinstance(value, str) else value or b"")
@@ -187,8 +193,8 @@ class KafkaClient:
         def answered(error: KafkaError | None, message: Message) -> None:
             last = producer.errors.last if error is not None and error.code() in _CONNECTION else None
             delivery._answer(None if error is None else RequestFailed.by(error, last=last), message)
-            if not wait:
-                report("ACK", delivery.error, time.perf_counter())
+            if not wait or delivery._abandoned:
+                report("PRODUCE" if wait else "ACK", delivery.error, time.perf_counter())
 
         try:
             producer.produce(
@@ -204,7 +210,15 @@ class KafkaClient:
             delivery._answer(error, None)
         else:
             if wait:
-                delivery.wait()  # librdkafka always answers, if only after delivery.timeout.ms
+                try:
+                    delivery.wait()  # librdkafka always answers, if only after delivery.timeout.ms
+                except GreenletExit:
+                    # Locust stops users in the midst of a task, with --stop-timeout too when their pause has just
+                    # ended. Their record is on its way, so it is counted all the same: now, or when its answer comes.
+                    delivery._abandoned = True
+                    if delivery._answered.is_set():
+                        report("PRODUCE", delivery.error, time.perf_counter())
+                    raise
         ended_s = time.perf_counter()
         if catch_response:
             delivery._report = lambda error: report("PRODUCE", error, ended_s)
@@ -319,10 +333,13 @@ class KafkaClient:
         }
 
     def _inside(self, topic: str, *, to_write: bool) -> str:
-        topic = self.topic(topic)
-        if self._stay_inside:
-            self._guarded(self._shared.require_inside, self._side, topic, to_write=to_write)
-        return topic
+        allowed = self._allowed.get((topic, to_write))
+        if allowed is None:
+            allowed = self.topic(topic)
+            if self._stay_inside:
+                self._guarded(self._shared.require_inside, self._side, allowed, to_write=to_write)
+            self._allowed[topic, to_write] = allowed
+        return allowed
 
     def _guarded(self, call: Callable[..., T], *arguments: Any, **more: Any) -> T:
         try:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import click
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, RootModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
@@ -155,6 +155,8 @@ def test_architecture_names_every_room():
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
     """The models of an annotation: none for a scalar, several for a union of profiles."""
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return models_in(annotation.model_fields["root"].annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in (Annotated, tuple, Union, types.UnionType):

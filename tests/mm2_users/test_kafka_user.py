@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from locust import constant, task
 from locust.exception import StopUser
 
+from clients.kafka_admin import Admin
+from locustfiles import custom_example
 from mm2_users.kafka_user import SHARED, KafkaUser
 from mm2_users.keys import partition_of
 from scenarios.errors import ExitCode, Refused
-from tests.mm2_users.copier import Mock
+from tests.mm2_users.copier import QUICK, Mock
 from tests.mm2_users.kafka_users import PREFIX, content_of, environment_file, playing, until, write
 
 _numbers = count(1)
@@ -168,8 +172,7 @@ def test_no_room_for_a_record_waits_and_then_fails(file, topic):
         for _ in range(3):
             client.produce(topic, b"x", wait=False)
         assert [event["exception"] for event in counted.of("PRODUCE")] == [None] * 3
-        client._answer_within_s, producer = 0.2, client._shared.producer
-        client._shared.producer = lambda *_: producer("source", client._settings, 1.0)
+        client._answer_within_s = 0.2
         client.produce(topic, b"x", wait=False)
         assert str(counted.of("PRODUCE")[-1]["exception"]).startswith("_QUEUE_FULL: ")
 
@@ -410,6 +413,54 @@ def test_no_process_goes_beyond_the_environments_rate(source, target, tmp_path, 
         for _ in range(101):
             client.produce(topic, b"x", wait=False)
         assert time.monotonic() - started_s > 1
+
+
+# --- the example -----------------------------------------------------------------------------------------------------
+
+
+def test_the_documentation_shows_the_example_that_is_tested():
+    root = Path(__file__).resolve().parents[2]
+    (shown,) = re.findall(
+        r"^```python\n(.*?)^```", (root / "docs" / "custom-users.md").read_text(), flags=re.DOTALL | re.MULTILINE
+    )
+    written = Path(custom_example.__file__).read_text()
+    assert shown.partition("ORDERS = ")[2] == written.partition("ORDERS = ")[2]
+
+
+def test_the_example_runs_on_mock_clusters(file, source, target, monkeypatch):
+    # The mock creates topics when they are asked for, but does not know the request to create one.
+    monkeypatch.setattr(Admin, "create_topics", lambda self, topics, config: source.create(dict(topics).popitem()[0]))
+    topic = f"{PREFIX}orders"
+    source.create(topic)
+    target.create(f"source.{topic}")
+    with playing(file, custom_example.Shop, custom_example.Accounting) as (environment, counted):
+        copying = gevent.spawn(copy, source, target, topic)
+        environment.runner.start(5, spawn_rate=5)
+        gevent.sleep(4)
+        environment.runner.stop()
+        copying.kill()
+        assert not environment.stats.errors
+        assert {event["request_type"] for event in counted.events} == {"PRODUCE", "ACK", "CONSUME"}
+        assert len(counted.of("ACK")) >= 100
+        produced = len(counted.of("PRODUCE"))
+    orders = content_of(source, topic)
+    assert len(orders) == produced
+    assert all(order.partition() == partition_of(order.key(), 4) for order in orders)
+    (taken,) = {sum(len(event["response"]) for event in counted.of("CONSUME"))}
+    assert 0 < taken <= produced
+
+
+def copy(source: Mock, target: Mock, topic: str) -> None:
+    """MM2's part, for as long as it is left alone."""
+    settings = {"group.id": "copy", "log_level": 0, **QUICK}
+    reader = Consumer({"bootstrap.servers": source.address, **settings})
+    reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(4)])
+    writer = Producer({"bootstrap.servers": target.address, "linger.ms": 0, "log_level": 0})
+    while True:
+        for message in reader.consume(100, 0):
+            writer.produce(f"source.{topic}", message.value(), message.key(), message.partition())
+        writer.poll(0)
+        gevent.sleep(0.005)
 
 
 # --- the hub ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,95 @@
+"""The example of docs/custom-users.md on real clusters, as readers start it: one process, or master and workers."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from clients.kafka import client_configuration
+from lab.accounts import LOAD
+from lab.handles import Lab
+from lab.ports import free_ports
+from tests.lab.runs import ROOT
+
+EXAMPLE = ROOT / "locustfiles" / "custom_example.py"
+PARTITIONS = 6
+
+
+def locust(lab: Lab, *options: str, cwd: Path, environment: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable, "-m", "locust", "-f", str(EXAMPLE), "--env", str(environment or lab.environment_file),
+            "--headless", "-u", "5", "-r", "5", "-t", "5s", "--stop-timeout", "10", "--csv", "found", *options,
+        ],
+        cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def table(directory: Path) -> dict[str, tuple[int, int]]:
+    """Request type → requests, failures."""
+    with (directory / "found_stats.csv").open(encoding="utf-8") as lines:
+        return {row["Type"]: (int(row["Request Count"]), int(row["Failure Count"])) for row in csv.DictReader(lines)}
+
+
+def orders(lab: Lab) -> int:
+    """How many there are on the source, by its end offsets; 0 without the topic."""
+    seen = lab.seen_by(LOAD)
+    topic = f"{seen.environment.topics.prefix}orders"
+    reader = Consumer(client_configuration(seen.environment.source, seen, "look") | {"group.id": "mm2gate-look"})
+    try:
+        if reader.list_topics(topic, timeout=10).topics[topic].error is not None:
+            return 0
+        places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+        return sum(reader.get_watermark_offsets(place, timeout=10)[1] for place in places)
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("processes", [(), ("--processes", "2", "--master-bind-port")], ids=["one process", "workers"])
+def test_the_example_runs_headless_and_every_order_is_there(
+    lab: Lab, tmp_path: Path, processes: tuple[str, ...]
+) -> None:
+    before = orders(lab)
+    if processes:
+        port = str(free_ports(("master",))["master"])
+        processes = (*processes, port, "--master-port", port)
+    done = locust(lab, *processes, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    counted = table(tmp_path)
+    assert counted.keys() == {"PRODUCE", "ACK", "CONSUME", ""}
+    assert all(failures == 0 for _, failures in counted.values())
+    written, (produced, _) = orders(lab) - before, counted["PRODUCE"]
+    assert produced > 50
+    if processes:
+        assert written >= produced  # Locust drops what workers count after their last report
+    else:
+        assert written == produced
+
+
+def test_a_production_environment_is_refused_before_anything_is_sent(lab: Lab, tmp_path: Path) -> None:
+    text = lab.environment_file.read_text(encoding="utf-8")
+    production = lab.environment_file.with_name("production-of-users.yaml")
+    production.write_text(text.replace("\nsource:", "\nproduction: true\nsource:", 1), encoding="utf-8")
+    before = orders(lab)
+    try:
+        done = locust(lab, cwd=tmp_path, environment=production)
+    finally:
+        production.unlink()
+    assert done.returncode == 40, done.stdout + done.stderr
+    assert "is a production environment; start it headless, with --confirm" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert orders(lab) == before
+
+
+def test_an_environment_that_is_not_there_is_a_sentence(lab: Lab, tmp_path: Path) -> None:
+    done = locust(lab, cwd=tmp_path, environment=tmp_path / "none.yaml")
+    assert done.returncode == 64, done.stdout + done.stderr
+    assert "no such environment file" in done.stderr
+    assert "Traceback" not in done.stderr
