@@ -25,9 +25,11 @@ from checks.page_views import PageViews
 from checks.pages import Page, page_of
 from checks.reasons import Code, Reason
 from checks.reservations import reservations
+from checks.since import since
+from checks.since_text import since_text
 from checks.stairs_views import StairsViews
 from checks.verdict import Verdict
-from checks.words import TEMPLATES, Words
+from checks.words import TEMPLATES, Words, span_text
 from run_record.counts import Counts
 from run_record.store import SEAL
 from scenarios.criterion import Criterion
@@ -64,6 +66,8 @@ class CriterionView:
     series: str
     coverage: str
     warnings: tuple[str, ...]
+    since: Md
+    """Since when it was NOGO; empty where it was not, or no figure over time shows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +240,7 @@ class _Views:
             series="" if measurement.series is None else words.number(measurement.series),
             coverage="" if measurement.coverage is None else words.quantity(100 * measurement.coverage, "%"),
             warnings=measurement.warnings,
+            since=self._since(result),
         )
 
     def _planned(self, criterion: Criterion) -> int:
@@ -243,13 +248,20 @@ class _Views:
         run = self._run if criterion.phase is None else self._run.of_phase(criterion.phase)
         return run.planned_records
 
+    def _since(self, result: Result) -> Md:
+        windows = self._run.windows
+        if windows is None or result.verdict is not Verdict.NOGO:
+            return Md("")
+        found = since(self._run, result.criterion, result.measurement)
+        return since_text(found, zero_s=windows.start_s, words=self._words)
+
     def _title(self, criterion: Criterion) -> str:
         title = self._words.of("measures", criterion.measure)
         if criterion.phase is not None:
             return str(self._words.phrase("in_phase", title=Md(title), phase=criterion.phase))
         if criterion.between is None:
             return title
-        start, end = (edge_s / 60 for edge_s in criterion.between)
+        start, end = (Md(span_text(edge_s)) for edge_s in criterion.between)
         return str(self._words.phrase("stretch", title=Md(title), start=start, end=end))
 
     def _value(self, measurement: Measurement) -> Md:

@@ -20,7 +20,7 @@ from checks.pages import page_of
 from checks.report.figures import Side, events_of, figures_of
 from checks.report.html import render
 from checks.report.texts import sayer, texts_of
-from checks.since_text import elapsed, since_text
+from checks.since_text import elapsed
 from checks.verdict import Verdict
 from checks.words import Words
 
@@ -40,12 +40,11 @@ NAMED_MOST = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionRow:
-    """A criterion as the page shows it: the fiche's view of it, its verdict as a key and a sign, and since when."""
+    """A criterion as the page shows it: the fiche's view of it, and its verdict as a key and a sign."""
 
     view: CriterionView
     key: str
     sign: str
-    since: Md
     deciding: bool
 
 
@@ -79,7 +78,7 @@ def report(case: Case, *, language: str) -> str:
     page = page_of(scenario)
     context = views.context(page)
     side = Side.of(run, evaluation)
-    rows = criterion_rows(case, side, views, words)
+    rows = criterion_rows(side, views)
     named = deciding(rows)
     bottleneck = context["optimisation"] or (views._optimisation() if run.windows is not None else {})
     return render(
@@ -114,14 +113,13 @@ def report(case: Case, *, language: str) -> str:
     )
 
 
-def criterion_rows(case: Case, side: Side, views: _Views, words: Words) -> list[CriterionRow]:
+def criterion_rows(side: Side, views: _Views) -> list[CriterionRow]:
     """Every criterion, in the scenario's order."""
     return [
         CriterionRow(
             view=views._criterion(result),
             key=result.verdict.value,
             sign=SIGNS[result.verdict],
-            since=since_text(case.since.get(result.criterion.id), zero_s=side.zero_s, words=words),
             deciding=result.criterion.id in side.evaluation.deciding,
         )
         for result in side.evaluation.results
@@ -134,7 +132,7 @@ def deciding(rows: list[CriterionRow]) -> list[tuple[CriterionRow, Md]]:
     for row in rows:
         if row.deciding:
             view = row.view
-            same = (view.title, view.measured, view.wanted, view.refused, row.since, view.verdict)
+            same = (view.title, view.measured, view.wanted, view.refused, view.since, view.verdict)
             groups.setdefault(same, []).append(row)
     return [(group[0], Md(", ".join(code(row.view.id) for row in group))) for group in groups.values()]
 

@@ -28,6 +28,8 @@ TICKS_MOST = 5
 _TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400)
 #: Values that are this far apart are drawn on a logarithmic scale, where one is allowed.
 LOG_FROM = 50.0
+#: Of so many powers of ten; what is smaller yet lies on the lower edge.
+DECADES_MOST = 6
 #: A limit that is so many times above all that is shown is named at the top edge, instead of flattening the curves: GO
 #: limits above the values, NOGO limits above these and the GO limits.
 GO_REACH, NOGO_REACH = 8.0, 3.0
@@ -211,8 +213,8 @@ def scale_of(
         wanted = max([wanted, *(limit.value for limit in of_kind if limit not in off)])
     positive = values[values > 0]
     if may_be_logarithmic and len(positive) and wanted / float(positive.min()) > LOG_FROM:
-        low = 10.0 ** math.floor(math.log10(float(positive.min())))
         high = 10.0 ** math.ceil(math.log10(wanted))
+        low = max(10.0 ** math.floor(math.log10(float(positive.min()))), high * 10.0**-DECADES_MOST)
         decades = round(math.log10(high / low))
         return Scale(
             low=low, high=high, logarithmic=True, ticks=tuple(low * 10.0**n for n in range(decades + 1))

@@ -29,6 +29,7 @@ from tests.support.records import (
     healthy_metrics,
     item,
     scenario_text,
+    spoil,
     write_evidence,
     write_run,
 )
@@ -40,6 +41,12 @@ WORDS = Words.load("fr")
 
 def row_of(text, find):
     return next(line for line in text.split("\n") if find in line)
+
+
+def test_a_nogo_says_since_when(judge):
+    fiche = judge(spoil(healthy_metrics(), Role.LATENCY_MAX, lambda at_s: 700.0 if 75 < at_s < 90 else 40.0)).fiche
+    line = row_of(fiche, "(`latency_max`)")
+    assert "700 ms, attendu < 500 ms, de T+9 s à T+14 s (5 s, dès 2027-01-15 08:01:20 UTC)." in line
 
 
 class TestThePage:

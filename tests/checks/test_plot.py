@@ -101,6 +101,10 @@ class TestScale:
         assert shown.logarithmic
         assert [text.text for text in shown.axis] == ["10", "100", "1000", "10000"]
 
+    def test_a_value_next_to_nothing_does_not_stretch_the_scale(self):
+        shown = drawn(curve([2e-308, 5, 900]), may_be_logarithmic=True)
+        assert [text.text for text in shown.axis][::6] == ["0.001", "1000"]
+
     def test_nothing_but_zeros_has_a_scale(self):
         assert not drawn(curve([0, 0]), may_be_logarithmic=True).logarithmic
 
