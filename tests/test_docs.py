@@ -9,6 +9,7 @@ import ast
 import re
 import types
 from collections.abc import Iterator
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -24,7 +25,7 @@ from lab.accounts import LOAD, SOURCE, TARGET, grants
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import Manifest
-from run_record.timeline import TimelineRow
+from run_record.timeline import LatencySummary, TimelineRow
 from runbook.cli import cli
 from scenarios import environment, scenario
 from scenarios.measures import MEASURES
@@ -307,7 +308,7 @@ def strings_in(path: str, functions: set[str]) -> set[str]:
     ("heading", "names"),
     [
         ("record/manifest.json", set(fields_of(Manifest))),
-        ("record/timeline.jsonl", set(fields_of(TimelineRow))),
+        ("record/timeline.jsonl", {one.name for part in (TimelineRow, LatencySummary) for one in fields(part)}),
         ("record/ledger.json", set(Counts().to_json()) | strings_in("run_record/account.py", {"merge"})),
         ("record/ledger.json", strings_in("mm2_users/account.py", {"account"}) - {"latency", "last_error"}),
         ("record/ledger.json", {"unaccounted"} | strings_in("locust_session/crew.py", {"unaccounted"})),

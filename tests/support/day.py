@@ -1,0 +1,243 @@
+"""A run of 24 hours as large as they get, healthy: what judging one costs is measured on it.
+
+    directory = write_day(tmp_path)
+
+A timeline row each second (with histograms each 10 s, each 60 s after the first hour), ten topics of twelve partitions,
+two workers with two tasks each, scraped every 15 s: some four million points in answers of an hour each.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from checks.metric_profiles import CONFLUENT_MIRROR, Job, Role
+from run_record.counts import Counts
+from run_record.store import SEAL, sums, write_json, write_text
+from scenarios.environment import Environment
+from scenarios.scenario import load
+from scenarios.yaml_file import parse
+from tests.support.records import (
+    SOURCE_CONNECTOR,
+    T0_NS,
+    T0_S,
+    environment_text,
+    healthy_connectors,
+    histogram,
+    write_run,
+)
+
+DAY_S = 24 * 3600
+RATE = 1000
+RECORDS = DAY_S * RATE
+START_S = 71.0
+END_S = START_S + DAY_S
+DRAINED_S, WATCHED_S = END_S + 2, END_S + 62
+SCRAPE_S = 15.0
+PIECE_S = 3600.0
+TOPICS = [f"t.generated-data-{number:02d}.json" for number in range(1, 11)]
+PARTITIONS = 12
+WORKERS = ("w1", "w2")
+
+
+def scenario_text() -> str:
+    """The nominal load's criteria over a day."""
+    text = load("phase2_nominal").text.replace("duration: 30min", f"duration: {DAY_S}s")
+    return text.replace("15min, 30min", "15min, 1440min")
+
+
+def write_day(runs: Path) -> Path:
+    """The run directory, record and evidence sealed."""
+    environment = environment_text().replace("scrape_interval: 5s", f"scrape_interval: {SCRAPE_S:g}s")
+    phases = (
+        ("canary", "canary", 0, 5, 0),
+        ("silence", "silence", 5, 71, 0),
+        ("nominal", "load", 71, 72, RECORDS),
+        ("drain", "drain", 72, 73, 0),
+        ("watch", "watch", 73, 74, 0),
+    )
+    directory = write_run(
+        runs,
+        counts=Counts(sent=2000, acked=2000, arrived=2000),
+        planned=RECORDS,
+        phases=phases,
+        scenario=scenario_text(),
+        environment=environment,
+        e2e_ms=[20.0] * 2000,
+        send_delay_ms=[1.0] * 2000,
+        run_id="20270115T080000Z-day",
+    )
+    record = directory / "record"
+    _stretch(record / "manifest.json")
+    ledger = json.loads((record / "ledger.json").read_text(encoding="utf-8"))
+    ledger["totals"] = Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS).to_json()
+    ledger["phases"] = {"nominal": ledger["totals"]}
+    stream = ledger["streams"][0]
+    ledger["streams"] = [{**stream, "topic": t, "partition": p} for t in TOPICS for p in range(PARTITIONS)]
+    (record / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")
+    with (record / "timeline.jsonl").open("w", encoding="utf-8") as stream_of_rows:
+        stream_of_rows.writelines(json.dumps(row) + "\n" for row in _rows())
+    (record / SEAL).write_text(sums(record), encoding="utf-8")
+    _write_evidence(directory, parse(environment, Environment, file="environment.yaml"))
+    return directory
+
+
+def _stretch(path: Path) -> None:
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    edges = {"nominal": (START_S, END_S), "drain": (END_S, DRAINED_S), "watch": (DRAINED_S, WATCHED_S)}
+    for phase in manifest["phases"]:
+        if phase["name"] in edges:
+            phase["start_ns"], phase["end_ns"] = (T0_NS + round(edge * 1e9) for edge in edges[phase["name"]])
+    manifest["topics"] = [{"source": t, "remote": f"source.{t}", "partitions": PARTITIONS} for t in TOPICS]
+    manifest["ending"]["at_ns"] = T0_NS + round(WATCHED_S * 1e9)
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    noise = np.random.default_rng(1).integers(0, 60, int(WATCHED_S) + 1)
+    latencies = np.random.default_rng(2).lognormal(3.0, 0.4, 10_000)
+    kept = {"e2e": histogram(latencies).to_json(), "send_delay": histogram(latencies / 20).to_json()}
+    for second in range(1, int(WATCHED_S) + 1):
+        done = int(min(max(second - START_S, 0), DAY_S) * RATE)
+        loading = START_S < second <= END_S
+        behind = int(noise[second]) if loading else 0
+        summary = {"count": RATE, "p50_ms": 20.1, "p99_ms": 48.3, "max_ms": 71.9} if loading else {"count": 0}
+        row = {
+            "at_ns": T0_NS + second * 1_000_000_000,
+            "phase": "nominal",
+            "wanted_per_s": float(RATE if loading else 0),
+            "wanted": done,
+            "due": done,
+            "sent": done,
+            "acked": done,
+            "failed": 0,
+            "unknown": 0,
+            "arrived": done - behind,
+            "duplicated": 0,
+            "backlog": behind,
+            "e2e": summary,
+            "send_delay": summary,
+            "wall_step_ns": 0,
+            "workers": 1,
+        }
+        if loading and second % (10 if second < 3600 else 60) == 0:
+            row["histograms"] = kept
+        yield row
+
+
+# Evidence.
+
+
+def _series_of(role: Role) -> list[dict[str, str]]:
+    """Labels of a role's series."""
+    tasks = [
+        {"instance": f"{WORKERS[number % 2]}:9404", "connector": SOURCE_CONNECTOR, "task": str(number)}
+        for number in range(4)
+    ]
+    metric = CONFLUENT_MIRROR.metrics.get(role)
+    workers = [{"instance": f"{worker}:9404"} for worker in WORKERS]
+    if metric is None:
+        return workers
+    if metric.job is Job.NODES:
+        nodes = [{"instance": f"{worker}:9100", "job": "node-exporter"} for worker in WORKERS]
+        return [{**one, "cpu": cpu} for one in nodes for cpu in "01234567"] if role is Role.NODE_CPU_IDLE else nodes
+    return {
+        "prefix": [
+            {"instance": f"{WORKERS[p % 2]}:9404", "topic": f"source.{topic}", "partition": str(p)}
+            for topic in TOPICS
+            for p in range(PARTITIONS)
+        ],
+        "connector": tasks,
+        "producer": [
+            {"instance": one["instance"], "client_id": f"connector-producer-{SOURCE_CONNECTOR}-{one['task']}"}
+            for one in tasks
+        ],
+        "none": workers,
+    }[metric.filter.value]
+
+
+_PER_PARTITION = RECORDS / len(TOPICS) / PARTITIONS
+_GROWING = {
+    Role.POLL_TOTAL: RECORDS / 4,
+    Role.WRITE_TOTAL: RECORDS / 4,
+    Role.RECORD_COUNT: _PER_PARTITION,
+    Role.BYTE_COUNT: _PER_PARTITION * 1024,
+}
+_STEADY = {
+    Role.UP: 1.0,
+    Role.ACTIVE_COUNT: 20.0,
+    Role.OFFSET_COMMIT_MAX: 15.0,
+    Role.RUNNING_TASKS: 2.0,
+    Role.TOTAL_TASKS: 2.0,
+    Role.BUFFER_AVAILABLE: 31.0,
+    Role.BUFFER_TOTAL: 32.0,
+    Role.LATENCY_AVG: 20.25,
+    Role.LATENCY_MAX: 61.5,
+    Role.RECORD_AGE_AVG: 9.125,
+    Role.RECORD_AGE_MAX: 31.0,
+    Role.HEAP_USED: 2.0e8,
+    Role.HEAP_MAX: 1.0e9,
+    Role.NODE_MEMORY_AVAILABLE: 6.0e9,
+    Role.NODE_MEMORY_TOTAL: 1.0e10,
+}
+
+
+def _values(role: Role, times_s: np.ndarray) -> list[str]:
+    if role in _GROWING:
+        share = np.clip((times_s - START_S) / DAY_S, 0.0, 1.0)
+        return [f"{value:.0f}" for value in 60 + _GROWING[role] * share]
+    if role is Role.PROCESS_CPU:
+        return [f"{value:.2f}" for value in 10 + 0.2 * times_s]
+    if role is Role.NODE_CPU_IDLE:
+        return [f"{value:.2f}" for value in 10 + 0.7 * times_s]
+    return [f"{_STEADY.get(role, 0.0):g}"] * len(times_s)
+
+
+def _write_evidence(directory: Path, environment: Environment) -> None:
+    evidence = directory / "evidence" / "001"
+    evidence.mkdir(parents=True)
+    start_s, end_s = START_S - 4 * SCRAPE_S, WATCHED_S + 4 * SCRAPE_S
+    count = math.ceil((end_s - start_s) / PIECE_S)
+    span_s = (end_s - start_s) / count
+    answers: list[dict[str, Any]] = []
+    for role in (Role.UP, *CONFLUENT_MIRROR.metrics):
+        selector = CONFLUENT_MIRROR.selector(role, environment)
+        series = [{"job": "kafka-connect", **labels} for labels in _series_of(role)]
+        for number in range(1, count + 1):
+            at_s = start_s + number * span_s
+            times_s = np.arange(math.ceil((at_s - span_s) / SCRAPE_S) * SCRAPE_S, at_s, SCRAPE_S)
+            pairs = zip(times_s, _values(role, times_s), strict=True)
+            values = ",".join(f'[{T0_S + time_s:.3f},"{value}"]' for time_s, value in pairs)
+            items = ",".join(f'{{"metric":{json.dumps(labels)},"values":[{values}]}}' for labels in series)
+            name = f"metric-{role}-{number:03d}.json"
+            body = f'{{"status":"success","data":{{"resultType":"matrix","result":[{items}]}}}}'
+            (evidence / name).write_text(body, encoding="utf-8")
+            answers.append(
+                {
+                    "kind": "metric",
+                    "role": role.value,
+                    "query": f"{selector}[{round(span_s * 1000)}ms]",
+                    "error": None,
+                    "file": name,
+                    "at_s": T0_S + at_s,
+                    "span_s": span_s,
+                    "status": 200,
+                    "result_type": "matrix",
+                    "series": len(series),
+                    "warnings": [],
+                    "infos": [],
+                }
+            )
+    workers = [{"url": "http://w1:8083", "version": "4.3.1", "kafka_cluster_id": "target-id"}]
+    for name, content in (("workers", workers), ("connectors", healthy_connectors())):
+        write_json(evidence / f"connect-{name}.json", content)
+        answers.append({"kind": "connect", "name": name, "error": None, "file": f"connect-{name}.json"})
+    head = {"schema": 1, "collected_at_ns": T0_NS + round((WATCHED_S + 100) * 1e9), "profile": CONFLUENT_MIRROR.name}
+    urls = {"prometheus_url": "http://127.0.0.1:9", "connect_urls": ["http://127.0.0.1:9"], "windows": None}
+    write_json(evidence / "index.json", {**head, **urls, "answers": answers})
+    write_text(evidence / SEAL, sums(evidence))
