@@ -10,8 +10,8 @@ Beyond the plain comparison of a value with its two conditions, in this order:
 4. A criterion on the load itself is never NOGO: a generator cannot blame the system under test.
 5. If the load was not applied, criteria on performance are INCONCLUSIVE, good or bad. Integrity and state stay.
 
-A run that was aborted is INCONCLUSIVE at best, however far it got; one whose writer died is INCONCLUSIVE. At best, so is
-one whose load a criterion ended; but it was drained and watched in full, and leaves with its verdict's exit code.
+A run that was aborted is INCONCLUSIVE at best, however far it got; one whose writer died is INCONCLUSIVE. So is, at
+best, one whose load a criterion ended; but it was drained and watched in full, and leaves with its verdict's exit code.
 """
 
 from __future__ import annotations
