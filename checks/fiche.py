@@ -29,7 +29,7 @@ from checks.since import since
 from checks.since_text import since_text
 from checks.stairs_views import StairsViews
 from checks.verdict import Verdict
-from checks.words import TEMPLATES, Words
+from checks.words import TEMPLATES, Words, span_text
 from run_record.counts import Counts
 from run_record.store import SEAL
 from scenarios.criterion import Criterion
@@ -261,7 +261,7 @@ class _Views:
             return str(self._words.phrase("in_phase", title=Md(title), phase=criterion.phase))
         if criterion.between is None:
             return title
-        start, end = (edge_s / 60 for edge_s in criterion.between)
+        start, end = (Md(span_text(edge_s)) for edge_s in criterion.between)
         return str(self._words.phrase("stretch", title=Md(title), start=start, end=end))
 
     def _value(self, measurement: Measurement) -> Md:

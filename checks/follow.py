@@ -22,7 +22,16 @@ from tempfile import TemporaryDirectory
 
 from checks.early_stop import FILE, StopWatch
 from checks.evidence import Evidence
-from checks.live import LiveRecord, LiveRun, Timeline, evaluate_live, live_content, no_evidence, windows_until
+from checks.live import (
+    LiveRecord,
+    LiveRun,
+    Timeline,
+    checkpoints_reached,
+    evaluate_live,
+    live_content,
+    no_evidence,
+    windows_until,
+)
 from checks.live_fiche import live_fiche
 from checks.metric_profiles import PROFILES
 from checks.record_inputs import environment_of, scenario_of
@@ -111,7 +120,11 @@ class Follower:
         request = self._stop_watch.look(record, evaluation.results)
         if request is not None and not (live / FILE).exists():
             write_json(live / FILE, request)
-        write_text(live / "fiche.md", live_fiche(run, scenario, evaluation, language=self.language))
+        text = live_fiche(run, scenario, evaluation, language=self.language)
+        write_text(live / "fiche.md", text)
+        for name in checkpoints_reached(run, scenario):
+            if not (live / name).is_file():
+                write_text(live / name, text)
 
     def _look(self, record: RunRecord, environment: Environment, windows: Windows | None) -> None:
         """Asks Prometheus and Connect, once the load has begun and no oftener than its cost allows."""

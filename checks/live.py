@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from checks.reasons import Code, Reason
 from checks.verdict import Verdict
 from checks.verdict_file import instant, verdict_content
 from checks.windows import NS_PER_S, Windows
+from checks.words import span_text
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import PhasePlayed
@@ -212,6 +214,17 @@ def windows_until(windows: Windows | None, at_s: float | None) -> Windows | None
         return windows
     names = ("load_end_s", "drained_s", "watched_s", "counters_end_s")
     return replace(windows, **{name: min(getattr(windows, name), at_s) for name in names})
+
+
+def checkpoints_reached(run: LiveRun, scenario: Scenario) -> list[str]:
+    """Names of the files that keep the state at the checkpoints behind us: "checkpoint-T+1h.md". A checkpoint is where
+    a criterion's stretch of the load ends, and it is behind us when Prometheus knows of it."""
+    edges_s = sorted({c.between[1] for c in scenario.criteria if c.between is not None})
+    if run.windows is None:
+        return []
+    scale = float(Fraction(run.record.manifest.rehearsal))
+    known_s = run.windows.watched_s - run.windows.start_s
+    return [f"checkpoint-T+{span_text(s).replace(chr(0xA0), '')}.md" for s in edges_s if known_s >= s * scale]
 
 
 def no_evidence(directory: Path, profile: str) -> Evidence:

@@ -11,7 +11,7 @@ from typing import Any
 from checks.chart import Mark, curve
 from checks.decomposition import decomposed
 from checks.diagnosis import values_of
-from checks.evaluate import Evaluation
+from checks.evaluate import Evaluation, Result
 from checks.markdown import Md, code
 from checks.measurement import Measurement
 from checks.measures import Run
@@ -19,8 +19,8 @@ from checks.measures.backlog import rows_of_load
 from checks.measures.mirror import means_by_partition
 from checks.metric_profiles import Role
 from checks.pages import Page, answer_of, verdict_of
-from checks.verdict import Verdict
-from checks.words import Words
+from checks.verdict import Verdict, worst
+from checks.words import Words, span_text
 from run_record.manifest import PhasePlayed
 from scenarios.measures import MEASURES
 from scenarios.scenario import Scenario
@@ -69,6 +69,7 @@ class PageViews:
             "remotes": [topic.remote for topic in self.run.record.manifest.topics],
             "curve": self._curve(page),
             **(self._latency() if page.runbook_phase == 3 else {}),
+            "overview": self._overview(),
         }
 
     def _planned(self, phase: PhasePlayed) -> str:
@@ -78,6 +79,37 @@ class PageViews:
 
     def _answer(self, value: bool | None) -> Md:
         return self.words.phrase("unknown" if value is None else "yes" if value else "no")
+
+    def _overview(self) -> list[dict[str, Any]]:
+        """The checkpoints in a row each: the instant, the worst verdict, and what every one of them was asked."""
+        by_end: dict[float, list[Result]] = {}
+        for result in self.evaluation.results:
+            if result.criterion.between is not None:
+                by_end.setdefault(result.criterion.between[1], []).append(result)
+        asked = [[result.criterion.measure for result in results] for results in by_end.values()]
+        shared = [name for name in (asked[0] if asked else ()) if all(name in names for names in asked)]
+        return [
+            {
+                "title": self.words.phrase("checkpoint", time=Md(span_text(end_s))),
+                "verdict": self.words.verdict(worst(result.verdict for result in results)),
+                "cells": [
+                    (
+                        self.words.of("measures", name),
+                        self._value(next(r for r in results if r.criterion.measure == name)),
+                    )
+                    for name in shared
+                ],
+            }
+            for end_s, results in sorted(by_end.items())
+        ]
+
+    def _value(self, result: Result) -> Md:
+        measurement = result.measurement
+        if measurement.value is None:
+            return self.words.phrase("not_measured")
+        if measurement.value == float("inf"):
+            return self.words.phrase("never")
+        return Md(self.words.measured(measurement.value, measurement.unit))
 
     def _latency(self) -> dict[str, Any]:
         return {"decomposition": self._decomposition(), "partitions": self._partitions()}
@@ -139,7 +171,7 @@ class PageViews:
         edges_s = {edge_s for c in self.scenario.criteria if c.between is not None for edge_s in c.between}
         marks = [
             Mark(
-                label=words.phrase("mark", minutes=edge_s / 60) if edge_s else words.phrase("mark_start"),
+                label=words.phrase("mark", time=Md(_short(edge_s))) if edge_s else words.phrase("mark_start"),
                 at_s=edge_s * scale,
             )
             for edge_s in edges_s
@@ -157,3 +189,8 @@ class PageViews:
             "trend": words.phrase(f"trend_{verdict.value}"),
             "detail": {name: words.number(value) for name, value in details.items()},
         }
+
+
+def _short(seconds: float) -> str:
+    """A stretch of time without a blank, for the foot of a drawing."""
+    return span_text(seconds).replace("\u00a0", "")

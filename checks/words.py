@@ -76,6 +76,14 @@ class Catalogue(StrictModel):
     optimisation_signs: dict[str, str]
 
 
+def span_text(seconds: float) -> str:
+    """A stretch of load time as the runbook writes it: 5 min, 24 h, 90 s."""
+    for unit, length_s in (("h", 3600), ("min", 60)):
+        if seconds >= length_s and seconds % length_s == 0:
+            return f"{seconds / length_s:g}\u00a0{unit}"
+    return f"{seconds:g}\u00a0s" if seconds else "0"
+
+
 @cache
 def _catalogue(language: str) -> Catalogue:
     if language not in languages():

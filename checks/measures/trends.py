@@ -16,11 +16,9 @@ from checks.measures.scraped import Scraped
 from checks.measures.workers import cpu_shares, heap_in_use, memory_in_use
 from checks.reasons import Code
 from checks.series import Floats
-from checks.trend import WARM_UP_LEAST_S, WARM_UP_SHARE, trend_of
+from checks.trend import BLOCKS, WARM_UP_LEAST_S, WARM_UP_SHARE, trend_of
 from scenarios.measures import MeasureSpec
 
-#: A heap is as full as its garbage collector leaves it: of each of so many stretches of the load the least counts.
-HEAP_STRETCHES = 50
 #: Growth is told of at least this share: next to nothing that doubles is next to nothing.
 CPU_LEAST_SHARE = 0.10
 
@@ -38,10 +36,7 @@ def memory_growth(run: Run, spec: MeasureSpec) -> Measurement:
 def heap_growth(run: Run, spec: MeasureSpec) -> Measurement:
     """Of what is left in the heap after a collection."""
     found = heap_in_use(run, spec)
-    if isinstance(found, Measurement):
-        return found
-    source, tracks = found
-    return _growth(spec, source, [_floor(times_s, values) for times_s, values in tracks])
+    return found if isinstance(found, Measurement) else _growth(spec, *found, floor=True)
 
 
 @measures("workers.cpu_growth")
@@ -52,12 +47,15 @@ def cpu_growth(run: Run, spec: MeasureSpec) -> Measurement:
 
 
 def _floor(times_s: Floats, values: Floats) -> tuple[Floats, Floats]:
-    count = min(HEAP_STRETCHES, max(len(times_s), 1))
-    places = [part for part in np.array_split(np.arange(len(times_s)), count) if len(part)]
+    """The least of each block of time: a heap is as full as its garbage collector leaves it."""
+    places = np.array_split(np.arange(len(times_s)), BLOCKS)
     return np.array([times_s[part].mean() for part in places]), np.array([values[part].min() for part in places])
 
 
-def _growth(spec: MeasureSpec, source: Scraped, tracks: Tracks, *, least: float = 0.0) -> Measurement:
+def _growth(
+    spec: MeasureSpec, source: Scraped, tracks: Tracks, *, least: float = 0.0, floor: bool = False
+) -> Measurement:
+    """`least`: a smaller beginning counts as this. `floor`: it is the least of each block of time that grows."""
     window = source.window
     warm_s = window.start_s + max(WARM_UP_LEAST_S, WARM_UP_SHARE * window.duration_s)
     growths, samples = [], 0
@@ -66,7 +64,8 @@ def _growth(spec: MeasureSpec, source: Scraped, tracks: Tracks, *, least: float 
         samples = max(samples, int(known.sum()))
         if known.sum() < spec.min_samples:
             continue
-        trend = trend_of(times_s[known], values[known])
+        shown = _floor(times_s[known], values[known]) if floor else (times_s[known], values[known])
+        trend = trend_of(*shown)
         lasted_s = float(times_s[known][-1] - times_s[known][0])
         began = max(trend.start, least)
         if began > 0:

@@ -1,0 +1,176 @@
+"""Phase 5: checkpoints, trends, events and the fiche of a day, rehearsed at 1/240: six minutes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from checks.judge import judge_run
+from checks.metric_profiles import Role
+from checks.pages import Page, unfilled_lines
+from checks.words import TEMPLATES
+from run_record.counts import Counts
+from run_record.store import SEAL, sums
+from scenarios.scenario import load
+from scenarios.yaml_file import parse
+from tests.support.phase2 import TOPICS, phase2_metrics
+from tests.support.records import T0_NS, histogram, points, write_evidence, write_run
+
+PAGE = parse((TEMPLATES / "pages" / "phase5_soak.yaml").read_text(encoding="utf-8"), Page, file="phase5_soak.yaml")
+RATE, START_S, LOAD_S = 700, 71.0, 360.0
+END_S, WATCHED_S = START_S + LOAD_S, START_S + LOAD_S + 62
+RECORDS = int(RATE * LOAD_S)
+PHASES = (
+    ("canary", "canary", 0, 5, 0),
+    ("silence", "silence", 5, START_S, 0),
+    ("smoke", "load", START_S, END_S, RECORDS),
+    ("drain", "drain", END_S, END_S + 2, 0),
+    ("watch", "watch", END_S + 2, WATCHED_S, 0),
+)
+
+
+def share_of(at_s):
+    return min(max((at_s - START_S) / LOAD_S, 0.0), 1.0)
+
+
+def metrics():
+    """The metrics of phase 2's healthy minute, over six minutes."""
+    labels = {role: [one["metric"] for one in items] for role, items in phase2_metrics().items()}
+    values = {
+        Role.UP: lambda _: 1.0,
+        Role.POLL_TOTAL: lambda at_s: 60 + RECORDS / 2 * share_of(at_s),
+        Role.WRITE_TOTAL: lambda at_s: 60 + RECORDS / 2 * share_of(at_s),
+        Role.RECORD_COUNT: lambda at_s: 6 + RECORDS / len(TOPICS) * share_of(at_s),
+        Role.ACTIVE_COUNT: lambda _: 20.0,
+        Role.LATENCY_AVG: lambda at_s: 20.0 if START_S < at_s < END_S + 60 else float("nan"),
+        Role.LATENCY_MAX: lambda at_s: 90.0 if START_S < at_s < END_S + 60 else float("nan"),
+        Role.PROCESS_CPU: lambda at_s: 0.2 * at_s,
+        Role.NODE_CPU_IDLE: lambda at_s: 0.7 * at_s,
+        Role.NODE_MEMORY_AVAILABLE: lambda _: 600.0,
+        Role.NODE_MEMORY_TOTAL: lambda _: 1000.0,
+        Role.HEAP_USED: lambda at_s: 200.0 + 100.0 * (at_s % 20 / 20),
+        Role.HEAP_MAX: lambda _: 1000.0,
+        Role.BUFFER_AVAILABLE: lambda _: 31.0,
+        Role.BUFFER_TOTAL: lambda _: 32.0,
+        Role.REBALANCES: lambda _: 3.0,
+    }
+    return {
+        role: [{"metric": one, "values": points(values.get(role, lambda _: 0.0), end_s=WATCHED_S + 20)} for one in ones]
+        for role, ones in labels.items()
+    }
+
+
+def spoilt(role, value):
+    found = metrics()
+    return {**found, role: [{**one, "values": points(value, end_s=WATCHED_S + 20)} for one in found[role]]}
+
+
+@pytest.fixture
+def judge(tmp_path):
+    def build(metrics_=None, evidence=None, *, e2e_ms=lambda at_s: 30.0):
+        loaded = load("phase5_soak", settings={"capacity": "1000/s"})
+        directory = write_run(
+            tmp_path,
+            counts=Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS),
+            planned=RECORDS,
+            phases=PHASES,
+            rehearsal="1/240",
+            scenario=loaded.text,
+            e2e_ms=[30.0] * 2000,
+            send_delay_ms=[1.0] * 2000,
+            run_id="20270115T080000Z-phase5_soak",
+        )
+        record = directory / "record"
+        manifest = json.loads((record / "manifest.json").read_text(encoding="utf-8"))
+        manifest["topics"] = [{"source": t, "remote": f"source.{t}", "partitions": 1} for t in TOPICS]
+        (record / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        ledger = json.loads((record / "ledger.json").read_text(encoding="utf-8"))
+        ledger["streams"] = [{**ledger["streams"][0], "topic": topic} for topic in TOPICS]
+        (record / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")
+        lines = (record / "timeline.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [_row(json.loads(line), number, e2e_ms) for number, line in enumerate(lines, start=1)]
+        (record / "timeline.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        (record / SEAL).write_text(sums(record), encoding="utf-8")
+        write_evidence(directory, metrics_ or metrics(), **(evidence or {}))
+        judgement = judge_run(directory)
+        text = (directory / "fiche.md").read_text(encoding="utf-8")
+        return text.replace("\u00a0", " ").replace("\u202f", " "), judgement.evaluation
+
+    return build
+
+
+def _row(row, number, e2e_ms):
+    at_s = (row["at_ns"] - T0_NS) / 1e9
+    acked = int(RECORDS * share_of(at_s))
+    found = {**row, "sent": acked, "acked": acked, "arrived": acked, "backlog": 40 if START_S < at_s <= END_S else 0}
+    if number % 10 == 0 and START_S < at_s <= END_S + 10:
+        found["histograms"] = {"e2e": histogram([e2e_ms(at_s)] * 7000).to_json()}
+    return found
+
+
+def test_healthy_day_is_go_and_every_line_of_the_page_is_filled(judge):
+    fiche, found = judge()
+    assert unfilled_lines("phase5_soak", fiche) == []
+    assert {r.criterion.id: r.verdict.value for r in found.results if r.verdict.value != "GO"} == {}
+    assert "| T+24 h | **GO** |" in fiche
+
+
+def test_every_line_stays_filled_when_nothing_could_be_measured(judge):
+    fiche, _ = judge(evidence={"errors": dict.fromkeys(Role, "down"), "connect_error": "down"})
+    assert unfilled_lines("phase5_soak", fiche) == []
+
+
+def test_slow_hours_spoil_their_own_checkpoint_and_no_other(judge):
+    """Hours 8 to 12 of the day are seconds 120 to 180 of the rehearsal."""
+    _, found = judge(e2e_ms=lambda at_s: 8000.0 if START_S + 120 < at_s <= START_S + 180 else 30.0)
+    verdicts = {mark: found.result(f"{mark}_p99").verdict.value for mark in ("t1", "t4", "t8", "t12", "t24")}
+    assert verdicts == {"t1": "GO", "t4": "GO", "t8": "GO", "t12": "NOGO", "t24": "GO"}
+
+
+@pytest.mark.parametrize(("grows_by", "verdict"), [(0.0, "GO"), (0.05, "GO"), (0.25, "GREY"), (0.8, "NOGO")])
+def test_memory_that_grows_is_told_by_how_much(judge, grows_by, verdict):
+    """400 of 1000 in use at the start."""
+    metrics_ = spoilt(Role.NODE_MEMORY_AVAILABLE, lambda at_s: 600.0 - 400 * grows_by * share_of(at_s))
+    result = judge(metrics_)[1].result("memory_trend")
+    assert result.verdict.value == verdict
+    assert result.measurement.value == pytest.approx(100 * grows_by * 0.9, abs=100 * grows_by * 0.15 + 0.1)
+
+
+def test_heap_is_read_after_its_collections(judge):
+    """A sawtooth is no trend; a floor that rises is one."""
+    _, found = judge()
+    assert abs(found.result("heap_trend").measurement.value) < 5
+    leak = spoilt(Role.HEAP_USED, lambda at_s: 200.0 * (1 + share_of(at_s)) + 100.0 * (at_s % 20 / 20))
+    assert judge(leak)[1].result("heap_trend").verdict.value == "NOGO"
+
+
+def test_cpu_that_grows_is_grey_and_one_that_is_full_is_nogo(judge):
+    rising = np.cumsum([0.2 + 0.3 * share_of(s) for s in range(int(WATCHED_S) + 40)])
+    _, found = judge(spoilt(Role.NODE_CPU_IDLE, lambda at_s: at_s - float(rising[int(at_s)])))
+    assert found.result("cpu_trend").verdict.value == "GREY"
+    assert found.result("cpu_trend").criterion.nogo.text == "never"
+    _, full = judge(spoilt(Role.NODE_CPU_IDLE, lambda at_s: 0.01 * at_s))
+    assert full.result("cpu_saturated").verdict.value == "NOGO"
+
+
+def test_rebalances_count_once_however_many_workers_saw_them(judge):
+    metrics_ = spoilt(Role.REBALANCES, lambda at_s: 3.0 + (2 if at_s > 200 else 0))
+    result = judge(metrics_)[1].result("rebalances")
+    assert (result.measurement.value, result.verdict.value) == (2, "GO")
+    metrics_ = spoilt(Role.REBALANCES, lambda at_s: 3.0 + (5 if at_s > 200 else 0))
+    assert judge(metrics_)[1].result("rebalances").verdict.value == "GREY"
+
+
+def test_task_that_failed_and_was_restarted_is_seen(judge):
+    metrics_ = metrics()
+    metrics_[Role.FAILED_TASKS][0]["values"] = points(
+        lambda at_s: 1.0 if 150 < at_s < 180 or 250 < at_s < 260 else 0.0, end_s=WATCHED_S + 20
+    )
+    result = judge(metrics_)[1].result("task_failures")
+    assert (result.measurement.value, result.verdict.value) == (2, "GREY")
+
+
+def test_scenario_has_every_criterion_of_the_page():
+    assert PAGE.criteria <= {criterion.id for criterion in load("phase5_soak").scenario.criteria}
