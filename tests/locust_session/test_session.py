@@ -37,6 +37,7 @@ def files(tmp_path):
 
 def chosen(files, scenario="good", env="desk", **more) -> Namespace:
     usual = {"rehearsal": "1", "runs_dir": str(files / "runs"), "confirm": "", "headless": False, "run_time": None}
+    usual |= {"load": "own", "set": ""}
     usual["load"] = "own"
     return Namespace(scenario=str(files / f"{scenario}.yaml"), env=str(files / f"{env}.yaml"), **(usual | more))
 

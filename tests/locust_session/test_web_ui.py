@@ -92,6 +92,8 @@ def ui(tmp_path, monkeypatch):
         rehearsal="1",
         runs_dir="runs",
         confirm="",
+        load="own",
+        set="",
         headless=False,
         run_time=None,
         web_base_path="",
