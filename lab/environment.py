@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from lab import rendering
 from lab.accounts import LOAD, REMOTE_PREFIX, TOPIC_PREFIX
@@ -37,20 +36,13 @@ mm2: {{refresh_topics_interval: {refresh_s}s}}
 # process: Connect's own processes. The load generator runs on the same machine, so its node figure would count both.
 cpu: {{workers: process}}
 # One node holds both clusters, so every record lies on this disk twice; nothing is deleted before `lab down`.
+perf_test: [{perf_test}]
 ceilings: {{records_per_s: 60000/s, bytes_per_s: 80MiB/s, total_bytes: 60GiB, duration: 3h}}
 """
 
 
-def render(
-    ports: Mapping[str, int],
-    cluster_ids: Mapping[str, str],
-    layout: Layout,
-    *,
-    user: str = LOAD,
-    perf_test: Sequence[str] = (),
-) -> str:
-    """The file's text; `user` logs in to both clusters. No secret: passwords are named by file, relative to it.
-    `perf_test` is the command of Kafka's producer tool."""
+def render(ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Layout, *, user: str = LOAD) -> str:
+    """The file's text; `user` logs in to both clusters. No secret: passwords are named by file, relative to it."""
     head = (
         "# The lab on this machine, written by `mm2gate lab up` and removed by `mm2gate lab down`.\n"
         "# The user `load` may only create, write and delete topics of the prefix, and read and delete their mirrors.\n"
@@ -79,9 +71,9 @@ def render(
         prefix=TOPIC_PREFIX,
         remote_prefix=REMOTE_PREFIX.removesuffix(TOPIC_PREFIX),
         refresh_s=rendering.REFRESH_INTERVAL_S,
+        perf_test=layout.perf_test.relative_to(layout.root),
     )
-    tool = f"perf_test: {json.dumps([*perf_test])}\n" if perf_test else ""
-    return head + "".join(clusters) + rest + tool
+    return head + "".join(clusters) + rest
 
 
 def seen_by(user: str, ports: Mapping[str, int], cluster_ids: Mapping[str, str], layout: Layout) -> LoadedEnvironment:

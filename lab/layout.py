@@ -68,6 +68,11 @@ class Layout:
         return self.root / "lab.json"
 
     @property
+    def perf_test(self) -> Path:
+        """Kafka's producer tool, for `--load perf-test`."""
+        return self.conf / "kafka-producer-perf-test.sh"
+
+    @property
     def environment_file(self) -> Path:
         """What `--env` takes."""
         return self.root / "environment.yaml"

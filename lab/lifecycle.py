@@ -48,7 +48,6 @@ from lab.state import LabState, Stage
 from lab.tools import Toolbox, load_toolbox
 from scenarios.errors import LabError
 
-PERF_TEST = "org.apache.kafka.tools.ProducerPerformance"
 _DOWN_GRACE_S = 10.0
 _FAILED_UP_GRACE_S = 3.0
 
@@ -227,9 +226,8 @@ def _write_configuration(layout: Layout, ports: Mapping[str, int]) -> None:
 
 
 def _write_environment(lab: Lab, toolbox: Toolbox) -> None:
-    text = render_environment(
-        lab.state.ports, lab.state.cluster_ids, lab.layout, perf_test=toolbox.kafka_tool(PERF_TEST, heap="128m")
-    )
+    write_atomically(lab.layout.perf_test, rendering.perf_test(toolbox), mode=0o700)
+    text = render_environment(lab.state.ports, lab.state.cluster_ids, lab.layout)
     write_atomically(lab.environment_file, text)
 
 

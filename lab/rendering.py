@@ -7,6 +7,7 @@ desk (a lost worker is noticed in seconds, a new topic too), never to make MM2 l
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ LOG_SIZE = "20 MB"
 OLD_LOGS = 2
 """Beside the log itself."""
 
+PRODUCER_TOOL = "org.apache.kafka.tools.ProducerPerformance"
 _LOGIN_MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule"
 _BYTES = "org.apache.kafka.connect.converters.ByteArrayConverter"
 _MIRROR = "org.apache.kafka.connect.mirror"
@@ -317,6 +319,12 @@ def _password_provider(layout: Layout) -> dict[str, object]:
         "config.providers.dir.class": "org.apache.kafka.common.config.provider.DirectoryConfigProvider",
         "config.providers.dir.param.allowed.paths": layout.secrets,
     }
+
+
+def perf_test(toolbox: Toolbox) -> str:
+    """Kafka's producer tool as a script, as its distribution has one; with less memory than a broker."""
+    command = [str(toolbox.java.path), "-Xmx128m", "-cp", toolbox.classpath, PRODUCER_TOOL]
+    return f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n'
 
 
 def _client_security(layout: Layout) -> dict[str, str]:

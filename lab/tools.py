@@ -73,10 +73,6 @@ class Toolbox:
         """One class path for every role, as in Kafka's own distribution. Java expands the `*`."""
         return f"{self.libs}/*"
 
-    def kafka_tool(self, main_class: str, *, heap: str) -> list[str]:
-        """The command of one of Kafka's own tools, its options to follow."""
-        return [str(self.java.path), f"-Xmx{heap}", "-cp", self.classpath, main_class]
-
 
 def toolbox_file(cache: Path, kafka_version: str = DEFAULT_KAFKA_VERSION) -> Path:
     """Where setup notes what it found, for a lock of this checkout."""

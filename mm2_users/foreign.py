@@ -122,7 +122,7 @@ class ForeignLoad:
             raise Refused(f"--load {self._kind} counts offsets, which needs one process; start it without workers")
         self._index = assignment.index
         if self._kind == "perf-test":
-            self._option = config_option(self._plan.environment.perf_test)
+            self._option = config_option(self._command)
         off_hub(self._source.require_visible, list(self._remote))
         off_hub(self._target.require_visible, list(self._remote.values()))
         self._read()
@@ -226,6 +226,12 @@ class ForeignLoad:
             "lost_places": [],
         }
 
+    @property
+    def _command(self) -> list[str]:
+        """The tool's command; a path in it starts at the environment file's directory."""
+        program, *words = self._plan.environment.perf_test
+        return [str(self._plan.loaded_environment.path(program)) if "/" in program else program, *words]
+
     # --- offsets -----------------------------------------------------------------------------------------------------
 
     def _look(self) -> bool:
@@ -288,7 +294,7 @@ class ForeignLoad:
                 # In a session of its own: a Ctrl-C is for the run, which ends the tool when it has counted.
                 self._tools.append(
                     subprocess.Popen(
-                        [*environment.perf_test, *arguments],
+                        [*self._command, *arguments],
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=log,

@@ -61,6 +61,18 @@ def test_the_environment_file_is_one_that_runs_accept(layout: Layout, passwords:
     assert not found.production
 
 
+def test_the_environment_names_kafkas_producer_tool_without_a_path_of_this_machine(layout: Layout, passwords):
+    layout.environment_file.write_text(render(PORTS, IDS, layout), encoding="utf-8")
+    layout.perf_test.write_text(rendering.perf_test(_toolbox()), encoding="utf-8")
+    loaded = environment.load(str(layout.environment_file))
+    (program,) = loaded.environment.perf_test
+    assert loaded.path(program) == layout.perf_test
+    assert str(layout.root) not in loaded.text
+    assert layout.perf_test.read_text(encoding="utf-8").endswith(
+        "-cp '/tools/*' org.apache.kafka.tools.ProducerPerformance \"$@\"\n"
+    )
+
+
 def test_no_password_is_in_what_connect_or_the_environment_shows(layout: Layout, passwords: dict[str, str]):
     texts = [rendering.worker(name, PORTS, layout) for name in WORKERS]
     texts += [json.dumps(rendering.connectors(PORTS, layout)), render(PORTS, IDS, layout), rendering.prometheus(PORTS)]

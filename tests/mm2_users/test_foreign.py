@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gevent
@@ -112,6 +113,15 @@ class TestTheTool:
         assert options["--num-records"] == "100"
         assert options["--throughput"] == "100"
         assert options["--record-size"] == "200"
+
+    def test_its_path_starts_at_the_environment_files_directory(self, foreign, monkeypatch, tmp_path):
+        load, _, _ = foreign()
+        environment = load._plan.environment.model_copy(update={"perf_test": ("conf/tool.sh", "--x")})
+        loaded = load._plan.loaded_environment.model_copy(
+            update={"environment": environment, "file": tmp_path / "e.yaml"}
+        )
+        monkeypatch.setattr(load, "_plan", replace(load._plan, loaded_environment=loaded))
+        assert load._command == [str(tmp_path / "conf" / "tool.sh"), "--x"]
 
     def test_its_credentials_are_in_a_file_of_ours_alone_and_gone_afterwards(self, foreign, tmp_path):
         load, _, _ = foreign()
