@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from checks.early_stop import FILE, StopWatch
 from checks.evidence import Evidence
 from checks.live import (
+    SETTLES_S,
     LiveRecord,
     LiveRun,
     Timeline,
@@ -35,7 +36,7 @@ from checks.live import (
 from checks.live_fiche import live_fiche
 from checks.metric_profiles import PROFILES
 from checks.record_inputs import environment_of, scenario_of
-from checks.windows import Windows
+from checks.windows import NS_PER_S, Windows
 from run_record.store import RunRecord, is_sealed, write_json, write_text
 from scenarios.environment import Environment
 from scenarios.scenario import Scenario
@@ -127,19 +128,29 @@ class Follower:
                 write_text(live / name, text)
 
     def _look(self, record: RunRecord, environment: Environment, windows: Windows | None) -> None:
-        """Asks Prometheus and Connect, once the load has begun and no oftener than its cost allows."""
+        """Asks Prometheus and Connect once the load has begun, no oftener than its cost allows, unless a step waits."""
         now_s = self.now_s()
-        if windows is None or now_s < self._look_again_s:
+        # Up to here every scrape has been made, and is in the database.
+        until_s = now_s - 2 * environment.prometheus.scrape_interval
+        if windows is None or until_s <= windows.start_s:
+            return
+        if now_s < self._look_again_s and not _a_step_waits(record, looked_s=self._looked_s, until_s=until_s):
             return
         # Only here is anything that can open a socket so much as imported.
         from checks.collect import look
 
-        # Up to here every scrape has been made, and is in the database.
-        until_s = now_s - 2 * environment.prometheus.scrape_interval
-        if until_s <= windows.start_s:
-            return
         began_s, spent_s = time.monotonic(), time.process_time()
         index = look(record, windows_until(windows, until_s), self.looks)
         self.looking_s += time.process_time() - spent_s
         self._evidence, self._looked_s = Evidence(directory=self.looks, index=index), until_s
         self._look_again_s = now_s + max(LOOK_EVERY_S, (time.monotonic() - began_s) / SHARE)
+
+
+def _a_step_waits(record: RunRecord, *, looked_s: float | None, until_s: float) -> bool:
+    """Whether a step of a staircase is over, and a look now would show what its verdict needs: the run waits for it."""
+    phases = record.manifest.phases
+    if not phases or phases[-1].kind != "rest":
+        return False
+    ended_s = phases[-1].start_ns / NS_PER_S
+    instants_s = (ended_s + SETTLES_S, ended_s + (phases[-1].planned_s or 0.0))
+    return any((looked_s or 0.0) < at_s <= until_s for at_s in instants_s)

@@ -37,7 +37,7 @@ from mm2_users.keys import keys_by_partition
 from mm2_users.latencies import Latencies
 from mm2_users.pacing import DueRecords, Pacer
 from mm2_users.payload import pool_of
-from mm2_users.streams import Stream, streams_of
+from mm2_users.streams import Stream, streams_of, turns_of
 from run_record.histogram import LatencyHistogram
 from scenarios.errors import Mm2gateError, Refused
 from scenarios.plan import RunPlan
@@ -127,7 +127,8 @@ class Engine:
         self._run = run_number(assignment.run_id)
         payload = plan.scenario.payload
         pools = {one: pool_of(one) for one in payload.root}
-        places = streams_of(plan.topics, index=assignment.index, senders=assignment.senders)
+        hot = plan.scenario.topics.hot
+        places = streams_of(plan.topics, index=assignment.index, senders=assignment.senders, hot=hot)
         keys = {topic.partitions: keys_by_partition(topic.partitions) for topic in plan.topics}
         most_kept = MOST_KEPT_BYTES // (payload.bytes * len(places))
         self._streams = [
@@ -143,7 +144,7 @@ class Engine:
             for place in places
         ]
         self._arrivals = Arrivals(plan, assignment, run=self._run, streams=self._streams)
-        self._turns = cycle(self._streams)
+        self._turns = cycle([self._streams[turn] for turn in turns_of(places, plan.topics, hot)])
         self._pacer = Pacer(plan, index=assignment.index, senders=assignment.senders)
         self._start_ns = self._clock_ns()
         self._outstanding = self._sent = self._acked = self._failed = self._unknown = self._last_sent_ns = 0

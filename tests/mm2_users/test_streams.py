@@ -1,10 +1,15 @@
 """Who owns what: every partition has an owner, and only where senders outnumber partitions is one shared."""
 
+import itertools
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mm2_users.streams import StreamPlace, streams_of
+from mm2_users.streams import StreamPlace, streams_of, turns_of
 from scenarios.plan import PlannedTopic
+from scenarios.scenario import HotPartition
 
 
 def topics(*partitions):
@@ -42,3 +47,47 @@ def test_a_short_run_touches_every_topic_first():
         StreamPlace(2, 1),
         StreamPlace(2, 2),
     ]
+
+
+# --- a hot partition -------------------------------------------------------------------------------------------------
+
+HOT = HotPartition(partition=2, weight=10)
+
+
+def shares(planned, senders, hot):
+    """Partition → share of all records, if every sender has as many records as any other."""
+    found = Counter()
+    for index in range(senders):
+        places = streams_of(planned, index=index, senders=senders, hot=hot)
+        turns = turns_of(places, planned, hot)
+        for turn in turns:
+            found[places[turn]] += 1 / len(turns) / senders
+    return found
+
+
+@pytest.mark.parametrize("senders", [1, 2, 3, 5, 11])
+def test_hot_partition_has_ten_times_the_records_of_the_others(senders):
+    found = shares(topics(12, 12), senders, HOT)
+    hot = [found.pop(StreamPlace(topic, 2)) for topic in (0, 1)]
+    assert len(found) == 22
+    assert hot == pytest.approx([10 / 42] * 2)
+    assert sum(found.values()) / len(found) == pytest.approx(1 / 42)
+
+
+def test_turns_of_the_hot_partition_are_spread_over_the_round():
+    places = streams_of(topics(12), index=0, senders=1, hot=HOT)
+    turns = turns_of(places, topics(12), HOT)
+    hot = [k for k, turn in enumerate(turns) if places[turn].partition == 2]
+    assert len(turns) == 21
+    assert max(after - before for before, after in itertools.pairwise(hot)) <= 3 or len(hot) == 10
+
+
+def test_without_a_hot_partition_every_place_has_one_turn():
+    places = streams_of(topics(3, 2), index=0, senders=1)
+    assert turns_of(places, topics(3, 2), None) == [0, 1, 2, 3, 4]
+
+
+@given(st.integers(2, 9), st.integers(1, 20), st.integers(2, 50))
+def test_every_partition_is_served_with_a_hot_one_too(partitions, senders, weight):
+    hot = HotPartition(partition=1, weight=weight)
+    assert set(shares(topics(partitions), senders, hot)) == {StreamPlace(0, n) for n in range(partitions)}
