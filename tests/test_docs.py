@@ -321,7 +321,10 @@ def strings_in(path: str, functions: set[str]) -> set[str]:
         ),
         (
             "evidence/NNN/",
-            strings_in("checks/collect.py", {"_ask_metric", "_metric_entry", "_connect_entry", "seal"}),
+            strings_in(
+                "checks/collect.py",
+                {"_ask_metric", "_metric_entry", "_connect_entry", "_head", "_clock_offset", "seal"},
+            ),
         ),
     ],
 )
