@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import click
 
 from clients.kafka import identify
 from clients.kafka_admin import Admin, is_internal
+from run_record.store import RunRecord, is_being_written
 from scenarios import environment as environments
 from scenarios.environment import Cluster, Environment, LoadedEnvironment, Topics
 from scenarios.errors import Refused
@@ -186,6 +188,15 @@ def _by_side(found: Leftovers) -> dict[Side, Mapping[str, int]]:
     return {"source": found.source, "target": found.target}
 
 
-def load_and_clean(env: str, *, yes: bool, confirm: str) -> None:
-    """The command: SpecError when the environment cannot be read, else as `clean`."""
-    clean(environments.load(env), yes=yes, confirm=confirm)
+def load_and_clean(env: str, *, runs_dir: Path, yes: bool, confirm: str) -> None:
+    """The command. Raises SpecError for an environment that cannot be read, Refused during a run, and as `clean`."""
+    environment = environments.load(env)
+    require_idle(environment.environment, runs_dir)
+    clean(environment, yes=yes, confirm=confirm)
+
+
+def require_idle(where: Environment, runs_dir: Path) -> None:
+    """No run of this machine is playing on the environment: its topics would go from under it. Raises Refused."""
+    for record in sorted(runs_dir.glob("*/record")):
+        if is_being_written(record) and RunRecord.open(record.parent).manifest.environment.name == where.name:
+            raise Refused(f"{record.parent} is a run that goes on in {where.name}; end it, or wait, and clean then")

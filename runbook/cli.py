@@ -131,11 +131,18 @@ def judge(run_directory: Path, refresh: bool, follow: bool, baseline: Path | Non
 @env_option
 @click.option("--yes", is_flag=True, help="do not ask; a production environment wants --confirm all the same")
 @click.option("--confirm", default="", help="the environment's name, typed out (asked for on a terminal)")
-def clean(env: str, yes: bool, confirm: str) -> None:
+@click.option(
+    "--runs-dir",
+    type=click.Path(path_type=Path),
+    default="runs",
+    show_default=True,
+    help="where run records are: one that is being written refuses the cleaning of its environment",
+)
+def clean(env: str, yes: bool, confirm: str, runs_dir: Path) -> None:
     """Delete the topics inside the environment's prefix, and their mirrors on the target. Lists them first."""
     from runbook.clean import load_and_clean
 
-    load_and_clean(env, yes=yes, confirm=confirm)
+    load_and_clean(env, runs_dir=runs_dir, yes=yes, confirm=confirm)
 
 
 @cli.group(invoke_without_command=True)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
+
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.kafka_admin import Admin, is_internal
+from run_record.store import RunRecord
 from runbook import clean as cleaning
 from runbook.clean import clean, leftovers
 from runbook.cli import cli
 from scenarios.environment import Cluster, Topics
 from scenarios.errors import Refused, Unreachable
 from tests.scenarios.examples import ENVIRONMENT, environment
+from tests.support.records import write_run
 
 SOURCE = {"mm2gate.a": 12, "mm2gate.b": 1, "orders": 3, "__consumer_offsets": 50}
 TARGET = {"source.mm2gate.a": 12, "source.mm2gate.gone": 6, "source.orders": 3, "mm2gate.a": 1, "heartbeats": 1}
@@ -208,3 +212,16 @@ def test_a_cluster_that_does_not_answer_is_one_sentence_and_exit_40(tmp_path, mo
     assert done.exception.exit_code == 40
     assert "source cluster at 127.0.0.1:1: no answer" in str(done.exception)
     assert "\n" not in str(done.exception)
+
+
+def test_nothing_is_taken_from_under_a_run_that_goes_on(tmp_path):
+    directory = write_run(tmp_path, counts=None)
+    name = RunRecord.open(directory).manifest.environment.name
+    there = environment(ENVIRONMENT.replace("name: desk", f"name: {name}")).environment
+    elsewhere = environment().environment
+    cleaning.require_idle(there, tmp_path)  # that run was killed
+    with (directory / "record" / "events.jsonl").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        cleaning.require_idle(elsewhere, tmp_path)
+        with pytest.raises(Refused, match=rf"{directory.name} is a run that goes on in {name}"):
+            cleaning.require_idle(there, tmp_path)
