@@ -21,9 +21,14 @@ def _lines(content: dict[str, Any], fiche_file: Path) -> Iterator[str]:
     rehearsal = ", REHEARSAL" if content["rehearsal"] else ""
     aborted = ", aborted" if content["aborted"] else ""
     yield f"{content['verdict']}  {content['scenario']} ({content['run_id']}{rehearsal}{aborted})"
-    against = [one for one in content["criteria"] if one["verdict"] != "GO" and not one.get("advisory")]
+    against = [one for one in content["criteria"] if _stands_against(one)]
     for criterion in against[:MOST_LINES]:
         yield f"  {criterion['verdict']:<12} {text_against(criterion)}"
     if len(against) > MOST_LINES:
         yield f"  and {len(against) - MOST_LINES} more"
     yield f"fiche: {fiche_file}"
+
+
+def _stands_against(criterion: dict[str, Any]) -> bool:
+    """Whether it keeps the run from a GO: not what only informs, or looks at a step that was never tried."""
+    return criterion["verdict"] not in ("GO", "NOT_RUN") and not criterion.get("advisory")
