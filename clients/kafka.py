@@ -23,6 +23,8 @@ T = TypeVar("T")
 DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
 REPEAT_LOG_S = 10.0
+#: Every fetch costs client and broker more than the records in it, so at high rates a broker collects some first.
+FETCH_WAIT_MS = 4
 #: What may wait in a producer: a quarter of librdkafka's own limits, so that ours is always met first.
 MOST_BUFFERED_BYTES = 512 * 1024**2 - 1024
 MOST_BUFFERED_RECORDS = 2_500_000
@@ -241,8 +243,15 @@ class RecordConsumer:
     """Reads chosen partitions from chosen offsets, without a consumer group."""
 
     def __init__(
-        self, cluster: Cluster, environment: LoadedEnvironment, *, name: str, extra: Mapping[str, Any] = {}
+        self,
+        cluster: Cluster,
+        environment: LoadedEnvironment,
+        *,
+        name: str,
+        fetch_bytes: int = 1,
+        extra: Mapping[str, Any] = {},
     ) -> None:
+        """`fetch_bytes`: a broker collects so much, for at most FETCH_WAIT_MS, before it answers a fetch."""
         self._cluster = cluster
         self.errors = ErrorLog(cluster.alias)
         self._starts: dict[tuple[str, int], int] = {}
@@ -263,6 +272,7 @@ class RecordConsumer:
                 "topic.metadata.refresh.fast.interval.ms": 500,
                 "error_cb": self.errors,
             }
+            | ({"fetch.min.bytes": fetch_bytes, "fetch.wait.max.ms": FETCH_WAIT_MS} if fetch_bytes > 1 else {})
             | dict(extra)
         )
         self._consumer = Consumer(self._configuration)

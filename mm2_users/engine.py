@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import cycle
+from math import floor
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,13 +38,19 @@ from mm2_users.latencies import Latencies
 from mm2_users.pacing import DueRecords, Pacer
 from mm2_users.payload import pool_of
 from mm2_users.streams import Stream, streams_of, turns_of
+from mm2_users.turns import Turns
 from run_record.histogram import LatencyHistogram
 from scenarios.errors import Mm2gateError, Refused
-from scenarios.plan import RunPlan
+from scenarios.plan import NS_PER_S, RunPlan
 
 MOST_PER_BATCH = 500
 MOST_BATCHES_PER_STEP = 8
 MOST_READ_PER_STEP = 2000
+#: From one step to the next. Records are due all the time, so the step bounds their send delay, and how late an arrival
+#: may be seen; shorter ones cost CPU, since every step has its price whatever it finds to do.
+STEP_EVERY_S = 0.002
+#: Fewer than so many a step are fetched as they come.
+LEAST_FETCHED_RECORDS = 8
 #: Waiting for the last acknowledgements when a run is closed; librdkafka gives up by itself after delivery.timeout.ms.
 FLUSH_S = 10.0
 #: Values that were sent and have not arrived yet, to compare those with that arrive.
@@ -110,7 +116,11 @@ class Engine:
         self._make_producer = producer or (
             lambda: RecordProducer(plan.environment.source, environment, plan.scenario.producer)
         )
-        self._make_consumer = consumer or (lambda name: RecordConsumer(plan.environment.target, environment, name=name))
+        self._make_consumer = consumer or (
+            lambda name: RecordConsumer(
+                plan.environment.target, environment, name=name, fetch_bytes=self._bytes_per_step()
+            )
+        )
         self._producer: RecordProducer | None = None
         self._consumer: RecordConsumer | None = None
         self._sending = self._started = False
@@ -144,7 +154,12 @@ class Engine:
             for place in places
         ]
         self._arrivals = Arrivals(plan, assignment, run=self._run, streams=self._streams)
-        self._turns = cycle([self._streams[turn] for turn in turns_of(places, plan.topics, hot)])
+        producer_settings = plan.scenario.producer
+        self._turns = Turns(
+            [self._streams[turn] for turn in turns_of(places, plan.topics, hot)],
+            lasts_ns=round(producer_settings.linger * NS_PER_S),
+            most_records=max(producer_settings.batch // payload.bytes, 1),
+        )
         self._pacer = Pacer(plan, index=assignment.index, senders=assignment.senders)
         self._start_ns = self._clock_ns()
         self._outstanding = self._sent = self._acked = self._failed = self._unknown = self._last_sent_ns = 0
@@ -275,6 +290,15 @@ class Engine:
             if (source := f"{topic.source}:{partition}") in committed and (topic.remote, partition) in at_end
         }
 
+    def _bytes_per_step(self) -> int:
+        """What arrives from one step to the next while the plan's slowest load is on; 1 when that is a few records.
+
+        Nobody looks more often, so the reader need not be handed less at a time; a few records are not worth a wait.
+        """
+        slowest_per_s = min(load.profile.peak_per_s for load in self._plan.loads) / self._assignment.senders
+        records = floor(slowest_per_s * STEP_EVERY_S)
+        return records * self._plan.scenario.payload.bytes if records >= LEAST_FETCHED_RECORDS else 1
+
     # --- the loop ----------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -305,7 +329,7 @@ class Engine:
             due = self._pacer.due(now_ns, min(MOST_PER_BATCH, self._room - self._outstanding))
             if due is None:
                 return
-            self._send(next(self._turns), due)
+            self._send(self._turns.take(len(due.due_ns), now_ns), due)
 
     def _send(self, stream: Stream, due: DueRecords) -> None:
         count = len(due.due_ns)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import gevent
 from locust import User, task
 
 from locust_session.node import NodeSession
-from mm2_users.engine import Engine
+from mm2_users.engine import STEP_EVERY_S, Engine
 from mm2_users.foreign import ForeignLoad
 
-#: From one step to the next. Records are due all the time, so the step bounds their send delay, and how late an arrival
-#: may be seen; shorter ones cost CPU, since every step has its price whatever it finds to do.
-STEP_EVERY_S = 0.002
 #: Other greenlets get their turn, whatever is due: timers and heartbeats must not starve.
 LEAST_PAUSE_S = 0.0005
 
@@ -32,6 +30,9 @@ class ReplicationUser(User):
             raise TypeError(f"ReplicationUser drives an Engine or a ForeignLoad, not {type(engine).__name__}")
         step_every_s = engine.step_every_s if isinstance(engine, ForeignLoad) else STEP_EVERY_S
         node.wait_until_prepared()
+        # What lives by now lives until the run ends; looking through it again and again would only stall the hub.
+        gc.collect()
+        gc.freeze()
         try:
             due_s = time.monotonic()
             while True:
