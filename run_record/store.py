@@ -42,13 +42,23 @@ def new_run_id(scenario: str, now: datetime) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes `content` so that a reader sees the old file or the whole new one, never a part."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, sort_keys=False) + "\n"
-    write_text(path, text)
+    """Writes `content` so that a reader sees the old file or the whole new one, never a part. Raises RunRecordError."""
+    write_text(path, _json(content))
 
 
 def write_text(path: Path, text: str) -> None:
     """Like `write_json`, for text."""
+    try:
+        _replace(path, text)
+    except OSError as error:
+        raise RunRecordError(f"{path}: cannot be written ({error.strerror}); make room there, and try again") from None
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, sort_keys=False) + "\n"
+
+
+def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8") as stream:
@@ -121,11 +131,11 @@ class RunWriter:
             stream.close()
         self._streams.clear()
         with self._writing(SEAL):
-            write_text(self._record / SEAL, sums(self._record))
+            _replace(self._record / SEAL, sums(self._record))
 
     def _whole(self, name: str, content: dict[str, Any]) -> None:
         with self._writing(name):
-            write_json(self._record / name, content)
+            _replace(self._record / name, _json(content))
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:

@@ -27,7 +27,7 @@ from run_record.manifest import (
     TopicPlayed,
     Worker,
 )
-from run_record.store import SEAL, RunRecord, RunWriter, new_run_id, read_lines
+from run_record.store import SEAL, RunRecord, RunWriter, new_run_id, read_lines, write_json
 from run_record.timeline import LatencySummary, TimelineRow
 from scenarios.errors import ExitCode, RunRecordError
 
@@ -174,6 +174,9 @@ def test_on_a_full_disk_what_was_written_stays_whole_and_the_sentence_says_what_
     assert f"mm2gate judge {writer.directory}" in str(said.value)
     with pytest.raises(RunRecordError, match=r"manifest\.json"):
         writer.manifest(manifest())
+    with pytest.raises(RunRecordError, match=r"verdict\.json: cannot be written \(File too large\)"):
+        write_json(writer.directory / "verdict.json", {"long": "x" * 10_000})
+    assert sorted(path.name for path in writer.directory.iterdir()) == ["record"], "not half a file"
     assert timeline.read_bytes() == whole, "not half a row"
     record = RunRecord.open(writer.directory)
     assert (len(record.timeline), record.torn) == (3, ())
