@@ -67,17 +67,23 @@ def plain_locust(lab: BenchLab, *, users: int, duration_s: int) -> float:
     return float(finished.report["records_per_s"])
 
 
-def producer_perf_test(lab: BenchLab, *, records_per_s: int, duration_s: int, window_s: float) -> float:
-    """CPU in µs per record of Kafka's own kafka-producer-perf-test, which verifies nothing."""
+def producer_perf_test(
+    lab: BenchLab, *, records_per_s: int, duration_s: int, window_s: float, from_file: bool = False
+) -> float:
+    """CPU in µs per record of Kafka's own kafka-producer-perf-test, which verifies nothing.
+
+    As its documentation shows it, with --record-size: it makes each record's bytes as it goes. `from_file`: it takes
+    ready-made ones, the same documents as ours.
+    """
     topic, _ = lab.topic("bench-perf")
     java, classpath = lab.java
-    settings = json.loads(lab.clients["BENCH_CLIENTS"])["source"]
-    properties = _java_properties(lab.scratch / "perf.properties", settings)
+    properties = _java_properties(lab.scratch / "perf.properties", json.loads(lab.clients["BENCH_CLIENTS"])["source"])
     payloads = lab.scratch / "payloads.txt"
     payloads.write_bytes(b"\n".join(bodies(scenario.RECORD_BYTES)))
+    payload = ("--payload-file", payloads) if from_file else ("--record-size", scenario.RECORD_BYTES)
     command = [
         java, "-Xmx512M", "-cp", classpath, "org.apache.kafka.tools.ProducerPerformance", "--topic", topic,
-        "--num-records", records_per_s * duration_s, "--throughput", records_per_s, "--payload-file", payloads,
+        "--num-records", records_per_s * duration_s, "--throughput", records_per_s, *payload,
         "--command-config", properties,
     ]  # fmt: skip
     finished = run([str(part) for part in command], within_s=duration_s + AROUND_THE_LOAD_S)
