@@ -258,11 +258,11 @@ class _Views:
     def _title(self, criterion: Criterion) -> str:
         title = self._words.of("measures", criterion.measure)
         if criterion.phase is not None:
-            return str(self._words.phrase("in_phase", title=Md(title), phase=criterion.phase))
+            return self._words.phrase("in_phase", title=Md(title), phase=criterion.phase)
         if criterion.between is None:
             return title
         start, end = (Md(span_text(edge_s)) for edge_s in criterion.between)
-        return str(self._words.phrase("stretch", title=Md(title), start=start, end=end))
+        return self._words.phrase("stretch", title=Md(title), start=start, end=end)
 
     def _value(self, measurement: Measurement) -> Md:
         if measurement.value is None:

@@ -109,15 +109,17 @@ def _head(case: Case, words: Words) -> dict[str, Any]:
 
 
 def _conditions(first: Case, second: Case, texts: Texts, words: Words) -> Iterator[ConditionRow]:
-    a, b = _facts(first, texts, words), _facts(second, texts, words)
+    both = {name for name, _ in connector_configs(first.run)} & {name for name, _ in connector_configs(second.run)}
+    a, b = _facts(first, both, texts, words), _facts(second, both, texts, words)
     absent = texts.say["absent"]
     for key in dict.fromkeys([*a, *b]):
         name = (a.get(key) or b[key])[0]
         yield ConditionRow(key=key, name=name, first=a.get(key, ("", absent))[1], second=b.get(key, ("", absent))[1])
 
 
-def _facts(case: Case, texts: Texts, words: Words) -> dict[str, tuple[Md, str]]:
-    """Everything about a run that is not its outcome: key → name, value."""
+def _facts(case: Case, connectors: set[str], texts: Texts, words: Words) -> dict[str, tuple[Md, str]]:
+    """Everything about a run that is not its outcome: key → name, value. `connectors` are compared key by key; of
+    others it is enough that they are there."""
     manifest, evidence = case.run.record.manifest, case.run.evidence
     workers = evidence.connect("workers").content or ()
     loads = manifest.of_kind("load")
@@ -150,6 +152,10 @@ def _facts(case: Case, texts: Texts, words: Words) -> dict[str, tuple[Md, str]]:
     for name, version in sorted(manifest.versions.items()):
         facts[f"version {name}"] = (words.fill(texts.conditions["version"], {"name": name}), version)
     for connector, config in connector_configs(case.run):
+        if connector not in connectors:
+            title = words.fill(texts.conditions["connector_there"], {"name": connector})
+            facts[f"connector {connector}"] = (title, texts.say["present"])
+            continue
         for key, value in config.items():
             title = words.fill(texts.conditions["connector"], {"name": connector, "key": key})
             facts[f"connector {connector} {key}"] = (title, value)

@@ -21,6 +21,7 @@ from checks.report.figures import Side, events_of, figures_of
 from checks.report.html import render
 from checks.report.texts import sayer, texts_of
 from checks.since_text import elapsed
+from checks.stairs_views import COLUMNS as STEP_COLUMNS
 from checks.verdict import Verdict
 from checks.words import Words
 
@@ -91,6 +92,9 @@ def report(case: Case, *, language: str) -> str:
             "sign": SIGNS[evaluation.verdict],
             "load_sign": SIGNS[evaluation.load],
             "signs": {words.verdict(verdict): sign for verdict, sign in SIGNS.items()},
+            "keys": {words.verdict(verdict): verdict.value for verdict in SIGNS},
+            "stairs": "stairs" in context["page"],
+            "stair_columns": [words.of("measures", name) for name in STEP_COLUMNS],
             "rows": rows,
             "named": named[:NAMED_MOST],
             "unnamed": max(len(named) - NAMED_MOST, 0),

@@ -22,6 +22,7 @@ from run_record.store import SEAL, sums
 from tests.checks.html_page import plain, read
 from tests.support.phase2 import during, phase2_metrics, write_phase2
 from tests.support.phase2 import spoil as spoil2
+from tests.support.ramp import ramp_metrics, write_ramp
 from tests.support.records import (
     HEALTHY,
     PHASES,
@@ -250,6 +251,26 @@ class TestWhatItSays:
         page = page_of(judge(ending=ending).directory)
         assert "TEST INTERROMPU" in page.text
         assert "arrêté depuis l'interface web" in page.text
+
+
+class TestAStaircase:
+    def test_its_steps_and_its_capacity_are_shown_with_what_stopped_it(self, tmp_path):
+        steps = ["step_1000", "step_2500", "step_5000", "step_2500_again"]
+        slow = {"e2e_ms": {"step_5000": 9000.0}, "backlog": {"step_5000": 60_000.0}, "recovers_s": 20.0}
+        directory = write_ramp(tmp_path, steps, **slow)
+        write_evidence(directory, ramp_metrics(steps, latency_ms={"step_5000": 4000.0}))
+        judge_run(directory)
+        stairs = page_of(directory).by_id("stairs")
+        said = plain(stairs.text)
+        assert "Capacité confirmée : 2 500 enr./s. Débit recommandé : 1 750 enr./s (70 %)." in said
+        rows = [[plain(cell.text) for cell in row.children] for row in stairs.all("tr")]
+        verdicts = {row[0]: row[1] for row in rows[1:]}
+        assert [verdict for title, verdict in verdicts.items() if "2 500" in title] == ["✓ GO", "✓ GO"]
+        assert "`" not in page_of(directory).by_id("load").text
+        assert [verdict for title, verdict in verdicts.items() if "5 000" in title] == ["✗ NOGO"]
+
+    def test_a_run_that_is_none_has_no_such_section(self, smoke):
+        assert not [one for one in smoke.all("section") if one.attributes.get("id") == "stairs"]
 
 
 class TestTheLedger:

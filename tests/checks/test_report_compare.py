@@ -13,7 +13,15 @@ from runbook.cli import cli
 from scenarios.errors import RunRecordError
 from tests.checks.html_page import plain, read
 from tests.support.phase2 import during, phase2_metrics, spoil, write_phase2
-from tests.support.records import HEALTHY, Role, write_evidence, write_run
+from tests.support.records import (
+    HEALTHY,
+    SOURCE_CONNECTOR,
+    Role,
+    connector,
+    healthy_connectors,
+    write_evidence,
+    write_run,
+)
 
 
 def judged(directory, metrics=None):
@@ -61,6 +69,21 @@ def test_conditions_that_differ_come_first_and_forbid_a_conclusion(two_loads, tm
     assert ["Scénario", "phase2_nominal", "phase1_smoke"] in rows
     assert ["Facteur sur les durées", "1/30", "1"] in rows
     assert row(page, "poll_total")[2] == "seulement dans B"
+
+
+def test_a_connector_that_only_one_run_had_is_one_line(two_loads, tmp_path):
+    other = write_phase2(tmp_path / "c", run_id="20270117T080000Z-phase2_nominal")
+    connectors = healthy_connectors()
+    del connectors["mm2-heartbeat"]
+    connectors[SOURCE_CONNECTOR] = connector(SOURCE_CONNECTOR, tasks_max="8")
+    write_evidence(other, phase2_metrics(), connectors=connectors)
+    judge_run(other)
+    conditions = compared(two_loads[0], other).by_id("conditions")
+    rows = [[plain(cell.text) for cell in one.children] for one in conditions.all("table")[0].all("tr")]
+    assert sorted(rows[1:]) == [
+        ["Connecteur mm2-heartbeat", "présent", "absent"],
+        ["Connecteur mm2-source-connector, tasks.max", "absent", "8"],
+    ]
 
 
 def test_curves_are_laid_over_each_other(two_loads):
