@@ -88,6 +88,7 @@ def content_of(mock: Mock, topic: str, partitions: int = 4) -> list[Any]:
     with gevent.Timeout(15):
         while len(messages) < sum(ends):
             messages += reader.consume(100, 0.05)
+            gevent.sleep(0.001)  # or the timeout would never come
     reader.close()
     return messages
 
