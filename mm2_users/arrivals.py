@@ -31,7 +31,7 @@ class Arrivals:
         self.duplicated = 0
         self.read_refused: dict[str, str] = {}
         """Mirror → why the target does not let us read it."""
-        self.lost_places: list[str] = []
+        self.lost_places: set[str] = set()
         """Where the reader's position was gone, so that a stretch was never read."""
         self._run = run
         self._no_pool = streams[0].content.pool  # of errors, which have no place and no value
@@ -177,7 +177,7 @@ class Arrivals:
             elif error.code() == KafkaError._AUTO_OFFSET_RESET and place in self._mirrors:
                 topic, partition = place
                 self._by_number[self._mirrors[place]].ledger.lose_place()
-                self.lost_places.append(f"{topic}:{partition}")
+                self.lost_places.add(f"{topic}:{partition}")
                 start_again(topic, partition)
 
 

@@ -271,7 +271,7 @@ class Engine:
             trouble=Trouble(
                 last_error=self._last_error,
                 read_refused=sorted(self._arrivals.read_refused),
-                lost_places=self._arrivals.lost_places,
+                lost_places=sorted(self._arrivals.lost_places),
             ),
         )
 
