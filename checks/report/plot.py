@@ -8,7 +8,7 @@ the same bytes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,7 +158,7 @@ def draw(
     time = _Time(start_s=start_s, end_s=end_s)
     limits = tuple(limit for limit in limits if limit.end_s > start_s and limit.start_s < end_s)
     scale, off_scale = scale_of(curves, limits, may_be_logarithmic=may_be_logarithmic, least_top=least_top)
-    shown = [limit for limit in limits if limit not in off_scale]
+    shown = list(_drawn_once([limit for limit in limits if limit not in off_scale]))
     bottom = ABOVE + HEIGHT
     strokes = [Stroke(kind="grid", x1="0%", x2="100%", y1=_px(y), y2=_px(y)) for y in map(scale.y, scale.ticks)]
     strokes += [
@@ -197,6 +197,18 @@ def draw(
         logarithmic=scale.logarithmic,
         off_scale=off_scale,
     )
+
+
+def _drawn_once(limits: Sequence[Limit]) -> Iterator[Limit]:
+    """Without those that lie on another one: dashes upon dashes look solid."""
+    for number, limit in enumerate(limits):
+        others = [
+            one
+            for other, one in enumerate(limits)
+            if (one.kind, one.value) == (limit.kind, limit.value) and (one != limit or other < number)
+        ]
+        if not any(one.start_s <= limit.start_s and limit.end_s <= one.end_s for one in others):
+            yield limit
 
 
 def scale_of(

@@ -114,6 +114,25 @@ class TestScale:
             assert all(0 <= float(y) <= HEIGHT for y in re.findall(r" (\d+\.\d)", path))
 
 
+class TestLimits:
+    def test_a_limit_on_another_is_drawn_once(self):
+        limits = [
+            limit("go", 70),
+            limit("go", 70),
+            limit("go", 70, 2.0, 5.0),
+            limit("nogo", 70),
+            limit("go", 90, 2.0, 5.0),
+        ]
+        lines = [
+            stroke for stroke in drawn(curve([50, 60]), limits=limits, end_s=10.0).strokes if "limit" in stroke.kind
+        ]
+        assert [(line.kind, line.x1, line.x2) for line in lines] == [
+            ("limit go", "0.00%", "100.00%"),
+            ("limit nogo", "0.00%", "100.00%"),
+            ("limit go", "20.00%", "50.00%"),
+        ]
+
+
 class TestLabels:
     def test_phases_too_short_for_a_number_have_none(self):
         bands = [Band(number=n + 1, start_s=n * 0.1, end_s=n * 0.1 + 0.1, load=True) for n in range(100)]
