@@ -16,7 +16,8 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM)
 def run_child(command: Sequence[str]) -> int:
     """Runs it to its end, and gives its exit code.
 
-    It is a process group of its own, so that a Ctrl-C of the terminal does not reach it twice: ours hands it on.
+    It is a process group of its own, so that a Ctrl-C of the terminal does not reach it twice: ours hands it on. It
+    starts with these signals blocked, as `mm2gate run` starts Locust: they wait until its session can take them.
     """
     with _waiting_signals():
         child = subprocess.Popen(command, process_group=0)

@@ -1,0 +1,123 @@
+"""A run on another tasks.max: what was is on disk first, and is put back however the run ends."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from runbook.connector import tasks_max
+from scenarios.environment import Environment, LoadedEnvironment
+from scenarios.errors import ConnectFailure, Refused
+from scenarios.yaml_file import parse
+from tests.scenarios.examples import ENVIRONMENT
+from tests.support.servers import Reply, serving
+
+NAME = "mm2-source-connector"
+
+
+class FakeConnect:
+    """One connector, as far as its REST API goes."""
+
+    def __init__(self, *, cluster="BBBB"):
+        self.config = {"tasks.max": "4", "connector.class": "Mirror", "topics": "a.*"}
+        self.puts = []
+        self.cluster = cluster
+        self.refuses = False
+
+    def answer(self, method, path, body):
+        if path == "/":
+            return 200, {"version": "4.3.1", "kafka_cluster_id": self.cluster}
+        if path.endswith("/config") and method == "GET":
+            return 200, self.config
+        if path.endswith("/config"):
+            if self.refuses:
+                return 500, {"error_code": 500, "message": "no"}
+            self.config = body
+            self.puts.append(body["tasks.max"])
+            return 200, {}
+        tasks = [{"id": n, "state": "RUNNING", "worker_id": "w"} for n in range(int(self.config["tasks.max"]))]
+        return 200, {"name": NAME, "connector": {"state": "RUNNING", "worker_id": "w"}, "tasks": tasks}
+
+
+@pytest.fixture
+def connect():
+    fake = FakeConnect()
+
+    def answer(request):
+        body = json.loads(request.body) if request.body else None
+        status, content = fake.answer(request.method, request.path, body)
+        return Reply(status=status, body=json.dumps(content))
+
+    with serving(answer) as server:
+        fake.url = server.url
+        yield fake
+
+
+@pytest.fixture
+def environment(connect):
+    text = ENVIRONMENT.replace("http://127.0.0.1:3", connect.url)
+    return LoadedEnvironment.model_construct(
+        file="desk.yaml", text=text, environment=parse(text, Environment, file="desk.yaml")
+    )
+
+
+def undo_file(runs):
+    return runs / f".undo-{NAME}.json"
+
+
+def test_set_and_put_back(connect, environment, tmp_path):
+    with tasks_max(environment, 16, tmp_path):
+        assert connect.config["tasks.max"] == "16"
+        assert json.loads(undo_file(tmp_path).read_text()) == {"connector": NAME, "tasks.max": "4"}
+    assert connect.puts == ["16", "4"]
+    assert not undo_file(tmp_path).exists()
+
+
+def test_the_rest_of_the_configuration_is_left_as_it_is_by_then(connect, environment, tmp_path):
+    with tasks_max(environment, 16, tmp_path):
+        connect.config["topics"] = "b.*"
+    assert connect.config == {"tasks.max": "4", "connector.class": "Mirror", "topics": "b.*"}
+
+
+def test_put_back_when_the_run_breaks(connect, environment, tmp_path):
+    with pytest.raises(RuntimeError, match="boom"), tasks_max(environment, 16, tmp_path):
+        raise RuntimeError("boom")
+    assert connect.config["tasks.max"] == "4"
+
+
+def test_nothing_is_touched_where_it_is_already_so(connect, environment, tmp_path):
+    with tasks_max(environment, 4, tmp_path):
+        pass
+    assert connect.puts == []
+
+
+def test_what_a_killed_run_left_is_put_back_before_the_next(connect, environment, tmp_path):
+    """SIGKILL leaves the connector at 16, and the file that says it was 4."""
+    connect.config["tasks.max"] = "16"
+    undo_file(tmp_path).write_text(json.dumps({"connector": NAME, "tasks.max": "4"}))
+    with tasks_max(environment, 8, tmp_path):
+        assert json.loads(undo_file(tmp_path).read_text())["tasks.max"] == "4"
+    assert connect.puts == ["4", "8", "4"]
+
+
+def test_what_cannot_be_put_back_is_said_with_what_to_do_and_stays_on_disk(connect, environment, tmp_path):
+    said = r"tasks.max could not be set back to 4 .* set it, and delete"
+    with pytest.raises(Refused, match=said), tasks_max(environment, 16, tmp_path):
+        connect.refuses = True
+    assert undo_file(tmp_path).exists()
+
+
+def test_connect_of_another_cluster_is_not_touched(connect, environment, tmp_path):
+    connect.cluster = "CCCC"
+    said = "is not changed on a Connect that is not the one meant"
+    with pytest.raises(Refused, match=said), tasks_max(environment, 16, tmp_path):
+        pytest.fail("the run must not start")
+    assert connect.puts == []
+
+
+def test_connect_that_refuses_leaves_things_as_they_were(connect, environment, tmp_path):
+    connect.refuses = True
+    with pytest.raises((ConnectFailure, Refused)), tasks_max(environment, 16, tmp_path):
+        pytest.fail("the run must not start")
+    assert connect.config["tasks.max"] == "4"

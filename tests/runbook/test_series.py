@@ -1,0 +1,85 @@
+"""Variants of a scenario: a run of each, the worst of their exit codes, and a page that puts them side by side."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from checks.judge import judge_run
+from checks.series_fiche import Variant, series_fiche, worst_code
+from runbook.series import Series
+from scenarios.errors import ExitCode
+from scenarios.scenario import load
+from tests.support.phase2 import COUNTS, phase2_metrics, write_phase2
+from tests.support.records import write_evidence
+
+LOADED = load("s6_payload_sizes")
+
+
+@pytest.fixture
+def played(tmp_path, monkeypatch):
+    """A series whose runs are written by hand: exit codes by variant."""
+
+    def build(*codes):
+        series = Series(loaded=LOADED, arguments=("s6_payload_sizes", "--env", "e"), runs_directory=tmp_path)
+        left, told = list(codes), []
+
+        def play_one(values):
+            told.append(dict(values))
+            code = left.pop(0)
+            if code != ExitCode.REFUSED:
+                name = f"2027011{len(told)}T080000Z-s6_payload_sizes"
+                counts = replace(COUNTS, arrived=COUNTS.acked - 1, lost=1) if code == ExitCode.NOGO else COUNTS
+                directory = write_phase2(tmp_path, run_id=name, counts=counts)
+                write_evidence(directory, phase2_metrics())
+                assert judge_run(directory).exit_code == code
+            return int(code)
+
+        monkeypatch.setattr(Series, "_play_one", lambda _, values: play_one(values))
+        return series.play(), told, tmp_path
+
+    return build
+
+
+def content(runs):
+    (file,) = runs.glob("*-series/series.json")
+    return json.loads(file.read_text(encoding="utf-8")), (file.parent / "fiche.md").read_text(encoding="utf-8")
+
+
+def test_every_variant_is_played_in_order_and_the_worst_code_is_left_with(played):
+    code, told, runs = played(ExitCode.GO, ExitCode.NOGO, ExitCode.GO, ExitCode.GO)
+    assert code == ExitCode.NOGO
+    assert told == [dict(variant) for variant in LOADED.scenario.variants]
+    series, fiche = content(runs)
+    assert [one["verdict"] for one in series["variants"]] == ["GO", "NOGO", "GO", "GO"]
+    assert "| 100B | 5000/s | **GO** |" in fiche.replace("\u00a0", " ")
+    assert "| 1KB | 2000/s | **NOGO** |" in fiche
+    assert "Toutes les variantes ont été jouées." in fiche
+
+
+def test_series_ends_where_the_next_run_would_be_refused_too(played):
+    code, told, runs = played(ExitCode.GO, ExitCode.REFUSED)
+    assert (code, len(told)) == (ExitCode.REFUSED, 2)
+    series, fiche = content(runs)
+    assert series["variants"][1] == {
+        "values": {"size": "1KB", "rate": "2000/s"},
+        "run": None,
+        "verdict": None,
+        "exit_code": 40,
+    }
+    assert "**La série n'est pas allée à son terme**" in fiche
+
+
+@pytest.mark.parametrize(
+    ("codes", "wanted", "worst"),
+    [((0, 0), 2, 0), ((0, 10), 2, 10), ((0, 0), 3, 30), ((20, 30), 2, 20), ((20, 50), 2, 50), ((), 2, 30)],
+)
+def test_series_is_as_good_as_its_worst_run_and_not_go_unless_whole(codes, wanted, worst):
+    assert worst_code(codes, wanted=wanted) == worst
+
+
+def test_page_of_a_series_without_any_run_can_be_read():
+    variant = Variant(values={"size": "100B", "rate": "5000/s"}, directory=None, exit_code=40)
+    assert "**non joué**" in series_fiche(LOADED.scenario, [variant], language="fr")
