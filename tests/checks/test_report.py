@@ -359,6 +359,11 @@ class TestTheFigures:
         assert ["▼a", "T+4 s", "2027-01-15 08:01:15 UTC", text] in rows
         assert [one.text for one in page.by_id("figure-rate").all("text", **{"class": "halo mark"})] == ["▼a"]
 
+    def test_a_run_of_hours_has_a_page_hardly_larger_than_one_of_minutes(self, judge):
+        hours = [("smoke", "load", 5, 18_000, 100), ("drain", "drain", 18_000, 18_002, 0)]
+        long = judge(phases=hours).directory / "report.html"
+        assert long.stat().st_size < 250_000
+
     def test_what_was_not_measured_is_said_not_drawn(self, judge):
         run = judge(evidence={"errors": dict.fromkeys(Role, "down")})
         assert "Rien à tracer" in page_of(run.directory).by_id("figure-mm2_latency").text

@@ -92,6 +92,18 @@ def test_curves_are_laid_over_each_other(two_loads):
     assert len(figure.all("path")) == 4
 
 
+def test_what_others_wrote_stays_text(two_loads, tmp_path):
+    hostile = "<script>alert(1)</script>]]>\u202e<img src=//evil>"
+    other = write_phase2(tmp_path / "c", run_id="20270117T080000Z-phase2_nominal")
+    connectors = healthy_connectors() | {SOURCE_CONNECTOR: connector(SOURCE_CONNECTOR, topics=hostile)}
+    write_evidence(other, phase2_metrics(), connectors=connectors)
+    judge_run(other)
+    page = compared(two_loads[0], other)
+    assert "<script>alert(1)</script>]]> <img src=//evil>" in page.by_id("conditions").text
+    assert not page.all("script")
+    assert not page.all("img")
+
+
 def test_it_needs_nothing_but_itself(two_loads):
     names = {one.name for one in compared(*two_loads).everything()}
     assert not names & {"script", "link", "img", "iframe"}
