@@ -67,7 +67,8 @@ class Windows:
             return None
         last_ns = last_known_ns(record)
         load_end_ns = _end(loads[-1], last_ns)
-        drained_ns = max((_end(phase, last_ns) for phase in manifest.of_kind("drain")), default=load_end_ns)
+        after = [phase for phase in manifest.phases if phase.kind in ("rest", "drain")]
+        drained_ns = max((_end(phase, last_ns) for phase in after), default=load_end_ns)
         watched_ns = max((_end(phase, last_ns) for phase in manifest.of_kind("watch")), default=drained_ns)
         return cls(
             start_s=loads[0].start_ns / NS_PER_S,

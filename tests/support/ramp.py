@@ -15,6 +15,7 @@ from typing import Any
 
 from checks.metric_profiles import Role
 from run_record.counts import Counts, total
+from run_record.histogram import LatencyHistogram
 from run_record.store import SEAL, sums
 from scenarios.scenario import load
 from tests.support.phase2 import TOPICS
@@ -90,10 +91,33 @@ def write_ramp(
     content = {step: {kind: h.to_json() for kind, h in kinds.items()} for step, kinds in latency.items()}
     (record / "latency.json").write_text(json.dumps({"schema": 1, "phases": content}), encoding="utf-8")
     rows = [json.loads(line) for line in (record / "timeline.jsonl").read_text(encoding="utf-8").splitlines()]
-    rows = [{**row, "backlog": _backlog(row, steps, backlog, recovers_s)} for row in rows]
+    rows = [{**_counted(row, steps), "backlog": _backlog(row, steps, backlog, recovers_s)} for row in rows]
+    rows = [_with_histograms(row, steps, latency) if number % 10 == 0 else row for number, row in enumerate(rows)]
     (record / "timeline.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     (record / SEAL).write_text(sums(record), encoding="utf-8")
     return directory
+
+
+def _counted(row: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
+    """The row with what was sent by then, and the phase that went on."""
+    at_s = (row["at_ns"] - T0_NS) / 1e9
+    count, phase = 0, "silence"
+    for step, start_s in starts(steps).items():
+        count += int(rate_of(step) * min(max(at_s - start_s, 0.0), STEP_S))
+        if at_s > start_s:
+            phase = step if at_s <= start_s + STEP_S else f"{step}_rest"
+    return {**row, "phase": phase, **dict.fromkeys(("wanted", "sent", "acked", "arrived"), count)}
+
+
+def _with_histograms(
+    row: dict[str, Any], steps: Sequence[str], latency: Mapping[str, Mapping[str, LatencyHistogram]]
+) -> dict[str, Any]:
+    """With those of the last ten seconds, if anything was sent in them."""
+    at_s = (row["at_ns"] - T0_NS) / 1e9
+    for step, start_s in starts(steps).items():
+        if start_s < at_s <= start_s + STEP_S + 10:
+            return {**row, "histograms": {kind: histogram.to_json() for kind, histogram in latency[step].items()}}
+    return row
 
 
 def _backlog(row: dict[str, Any], steps: Sequence[str], backlog: Mapping[str, float], recovers_s: float) -> int:
