@@ -54,7 +54,7 @@ def test_four_topics_with_payloads_of_their_own_are_exact(lab: Lab, tmp_path: Pa
 
 def test_a_payload_too_large_for_the_source_ends_the_run_before_the_load(lab: Lab, tmp_path: Path) -> None:
     scenario = tmp_path / "large.yaml"
-    text = SCENARIO.replace("payload-{n}", "large-{n}").replace("count: 4", "count: 1")
+    text = SCENARIO.replace("payload-{n}", "large-{n}").replace("count: 4", "count: 1").replace("240/s", "5/s")
     payload = next(line for line in text.splitlines() if line.startswith("payload:"))
     scenario.write_text(text.replace(payload, "payload: {bytes: 3MB}"), encoding="utf-8")
     run = Run.start(str(scenario), lab, tmp_path / "runs")
