@@ -25,6 +25,8 @@ from checks.words import TEMPLATES, Words
 FOLDER = TEMPLATES / "html"
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink", "html_inline", "reference"])
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+#: A comparison and its number stay on one line.
+_SIGN = re.compile(r"(&[lg]t;|[≤≥=]) (?=\d)")
 #: Where spaces stay as they are: code, styles, and the drawings' attributes.
 _VERBATIM = ("code", "pre", "style", "title")
 
@@ -103,7 +105,7 @@ def spaced(html: str, *, before: str, after: str) -> str:
                 within = "" if part.startswith("</") else name
             out.append(part)
         else:
-            fixed = part.replace(" :", ":") if close else part
+            fixed = _SIGN.sub("\\1\u00a0", part.replace(" :", ":") if close else part)
             fixed = wide.sub(lambda found: f"\u00a0{found[1]}" if found[1] else f"{found[2]}\u00a0", fixed)
             out.append(part if within else fixed)
     return "".join(out)

@@ -426,6 +426,11 @@ class TestWords:
         for language in translated:
             assert _shape(texts_of(language).model_dump()) == _shape(french), language
 
+    def test_a_sign_stays_with_its_number(self):
+        assert spaced("<p>GO &lt; 500 ms, ≥ 3, <code>a &lt; 5</code></p>", before="", after="") == (
+            "<p>GO &lt;\u00a0500 ms, ≥\u00a03, <code>a &lt; 5</code></p>"
+        )
+
     def test_a_language_without_a_space_before_the_colon_gets_none(self):
         assert spaced("<p>GO : <code>a : b</code></p>", before="", after="") == "<p>GO: <code>a : b</code></p>"
 
