@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scenarios.errors import SpecError
 from scenarios.plan import NS_PER_S, parse_rehearsal
-from scenarios.profile import Profile, Segment, burst, nominal, ramp
+from scenarios.profile import Profile, Segment, burst, nominal, ramp, soak, spike, steps
 from tests.scenarios.examples import plan, with_phases
 
 RATES = st.one_of(st.just(0.0), st.integers(1, 3000).map(float), st.floats(0.05, 3000))
@@ -196,3 +196,64 @@ def test_what_is_no_share_is_refused(text):
 
 def test_one_is_no_rehearsal_however_it_is_written():
     assert not plan(rehearsal="3/3").is_rehearsal
+
+
+# --- spikes, soaks and steps -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("profile", "count", "at", "by"),
+    [
+        (spike(base_per_s=0, peak_per_s=100, start_s=0, rise_s=2, hold_s=6, fall_s=2, duration_s=10), 800, 5, 400),
+        (spike(base_per_s=10, peak_per_s=110, start_s=2, rise_s=2, hold_s=0, fall_s=2, duration_s=10), 300, 4, 140),
+        (spike(base_per_s=10, peak_per_s=100, start_s=5, rise_s=0, hold_s=2, fall_s=0, duration_s=10), 280, 6, 150),
+        (soak(rate_per_s=100, rise_s=0, duration_s=10), 1000, 5, 500),
+        (soak(rate_per_s=100, rise_s=4, duration_s=10), 800, 4, 200),
+    ],
+)
+def test_spike_and_soak_arithmetic(profile, count, at, by):
+    assert profile.record_count == count
+    assert profile.records_by(at) == pytest.approx(by)
+    due = all_due(profile)
+    assert len(due) == count
+    assert (np.diff(due) >= 0).all()
+
+
+def test_a_spike_without_slopes_is_a_burst():
+    square = spike(base_per_s=10, peak_per_s=100, start_s=5, rise_s=0, hold_s=2, fall_s=0, duration_s=10)
+    assert square == burst(base_per_s=10, peak_per_s=100, peak_start_s=5, peak_duration_s=2, duration_s=10)
+
+
+def test_steps_are_a_profile_each():
+    made = steps(rates_per_s=[10, 25], duration_s=4)
+    assert [one.record_count for one in made] == [40, 100]
+    assert [one.duration_s for one in made] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        (
+            "{name: a, profile: spike, base_rate: 1/s, peak_rate: 9/s, start: 1s, rise: 1s, hold: 1s, fall: 1s, "
+            "duration: 3s}",
+            "ends after the phase's duration",
+        ),
+        (
+            "{name: a, profile: spike, base_rate: 1/s, peak_rate: 9/s, start: 1s, rise: 0s, hold: 0s, fall: 0s, "
+            "duration: 3s}",
+            "a spike must last",
+        ),
+        ("{name: a, profile: soak, rate: 1/s, rise: 5s, duration: 5s}", "nothing of it would be steady"),
+        ("{name: a, profile: steps, rates: [2/s, 1/s], duration: 5s, rest: 5s}", "rates must ascend"),
+        ("{name: a, profile: steps, rates: [0/s, 1/s], duration: 5s, rest: 5s}", "rates must ascend, from above 0"),
+    ],
+)
+def test_shape_that_cannot_be_is_refused(phase, said):
+    with pytest.raises(SpecError, match=said):
+        plan(with_phases(phase))
+
+
+def test_staircase_is_the_only_load_of_its_scenario():
+    other = "{name: warm, profile: nominal, rate: 1/s, duration: 5s}"
+    with pytest.raises(SpecError, match="must be the only load of its scenario"):
+        plan(with_phases(other, "{name: a, profile: steps, rates: [1/s], duration: 5s, rest: 5s}"))
