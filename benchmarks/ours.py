@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import scenario
-from benchmarks.program import PROJECT_ROOT, BenchmarkError, Finished, run
+from benchmarks.program import PROJECT_ROOT, BenchmarkError, Cost, Finished, run
 from run_record.histogram import LatencyHistogram
 from run_record.store import RunRecord
 from scenarios.plan import NS_PER_S
@@ -64,10 +64,13 @@ class OurRun:
         """Of the load phase: e2e, send_delay or ack."""
         return self.record.latency[scenario.PHASE][kind]
 
-    def cpu_us_per_record(self, window_s: float) -> float:
+    def cost(self, window_s: float) -> Cost:
         """Of the whole process: hub, librdkafka, Locust, master and worker in one."""
-        return self.finished.cpu_us_per_record(
-            end_s=self.load_end_s, window_s=window_s, records_per_s=self.records_per_s
+        return self.finished.cost(
+            end_s=self.load_end_s,
+            window_s=window_s,
+            records_per_s=self.records_per_s,
+            records=self.counts()["sent"],
         )
 
     def hub_late_ms(self, percentile: float, window_s: float) -> float:

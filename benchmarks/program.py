@@ -18,6 +18,16 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 LEFT_OUT_AT_END_S = 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """CPU in µs per record, of all threads of a process."""
+
+    steady_us: float
+    """Over the last seconds of the load, when everything is warm."""
+    whole_us: float
+    """From the process's start to its end, by the records that it sent."""
+
+
 class BenchmarkError(Exception):
     """A program did not do what its figure needs; the figure cannot be had."""
 
@@ -39,10 +49,13 @@ class Finished:
         report: dict[str, Any] = json.loads(lines[-1])
         return report
 
-    def cpu_us_per_record(self, *, end_s: float, window_s: float, records_per_s: float) -> float:
-        """Over the last `window_s` seconds of a load that ended at `end_s`, when everything is warm."""
+    def cost(self, *, end_s: float, window_s: float, records_per_s: float, records: int) -> Cost:
+        """`window_s` is the stretch called steady, of a load that ended at `end_s`; `records` is all that was sent."""
         end_s -= LEFT_OUT_AT_END_S
-        return self.cpu.between(end_s - window_s, end_s) / (records_per_s * window_s) * 1e6
+        return Cost(
+            steady_us=self.cpu.between(end_s - window_s, end_s) / (records_per_s * window_s) * 1e6,
+            whole_us=self.cpu.cpu_s[-1] / records * 1e6,
+        )
 
 
 def run(

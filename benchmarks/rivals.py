@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import scenario
 from benchmarks.bench_lab import BenchLab
-from benchmarks.program import PROJECT_ROOT, BenchmarkError, Finished, run
+from benchmarks.program import PROJECT_ROOT, BenchmarkError, Cost, Finished, run
 from benchmarks.programs.common import bodies
 
 AROUND_THE_LOAD_S = 60
@@ -17,8 +17,8 @@ LOCUSTFILES = PROJECT_ROOT / "benchmarks" / "locustfiles"
 _PERF_TOTAL = re.compile(r"^(\d+) records sent, ([\d.]+) records/sec.* 99\.9th", re.MULTILINE)
 
 
-def bare_script(lab: BenchLab, *, records_per_s: int, duration_s: int, window_s: float) -> float:
-    """CPU in µs per record of produce, read back through MM2, latencies in a list."""
+def bare_script(lab: BenchLab, *, records_per_s: int, duration_s: int, window_s: float) -> Cost:
+    """CPU of produce, read back through MM2, latencies in a list."""
     topic, mirror = lab.topic("bench-bare")
     command = [
         sys.executable, "-m", "benchmarks.programs.bare_script", "--topic", topic, "--mirror", mirror,
@@ -33,8 +33,8 @@ def bare_script(lab: BenchLab, *, records_per_s: int, duration_s: int, window_s:
     return _cost(finished, records_per_s=records_per_s, window_s=window_s)
 
 
-def careful_locust(lab: BenchLab, *, records_per_s: int, duration_s: int, window_s: float) -> float:
-    """CPU in µs per record of a careful Locust user that only produces."""
+def careful_locust(lab: BenchLab, *, records_per_s: int, duration_s: int, window_s: float) -> Cost:
+    """CPU of a careful Locust user that only produces."""
     topic, _ = lab.topic("bench-careful")
     producer = {
         "compression": scenario.COMPRESSION,
@@ -69,8 +69,8 @@ def plain_locust(lab: BenchLab, *, users: int, duration_s: int) -> float:
 
 def producer_perf_test(
     lab: BenchLab, *, records_per_s: int, duration_s: int, window_s: float, from_file: bool = False
-) -> float:
-    """CPU in µs per record of Kafka's own kafka-producer-perf-test, which verifies nothing.
+) -> Cost:
+    """CPU of Kafka's own kafka-producer-perf-test, which verifies nothing.
 
     As its documentation shows it, with --record-size: it makes each record's bytes as it goes. `from_file`: it takes
     ready-made ones, the same documents as ours.
@@ -91,17 +91,24 @@ def producer_perf_test(
     if total is None or not finished.cpu.times_s:
         raise BenchmarkError(f"kafka-producer-perf-test: {finished.output[-2000:]}")
     _at_the_rate(float(total[2]), records_per_s)
-    return finished.cpu_us_per_record(end_s=finished.cpu.times_s[-1], window_s=window_s, records_per_s=float(total[2]))
+    return finished.cost(
+        end_s=finished.cpu.times_s[-1], window_s=window_s, records_per_s=float(total[2]), records=int(total[1])
+    )
 
 
 def _locust(file: str) -> list[str | Path]:
     return [sys.executable, "-m", "locust", "-f", LOCUSTFILES / file, "--headless", "--only-summary"]
 
 
-def _cost(finished: Finished, *, records_per_s: int, window_s: float) -> float:
+def _cost(finished: Finished, *, records_per_s: int, window_s: float) -> Cost:
     reached = float(finished.report["records_per_s"])
     _at_the_rate(reached, records_per_s)
-    return finished.cpu_us_per_record(end_s=finished.report["end_s"], window_s=window_s, records_per_s=reached)
+    return finished.cost(
+        end_s=finished.report["end_s"],
+        window_s=window_s,
+        records_per_s=reached,
+        records=finished.report["acked"],
+    )
 
 
 def _at_the_rate(reached: float, wanted: int) -> None:
