@@ -224,6 +224,9 @@ def test_a_spike_without_slopes_is_a_burst():
     assert square == burst(base_per_s=10, peak_per_s=100, peak_start_s=5, peak_duration_s=2, duration_s=10)
 
 
+SPIKE = "{{name: a, profile: spike, base_rate: 1/s, peak_rate: 9/s, {}, duration: 3s}}"
+
+
 def test_steps_are_a_profile_each():
     made = steps(rates_per_s=[10, 25], duration_s=4)
     assert [one.record_count for one in made] == [40, 100]
@@ -234,13 +237,11 @@ def test_steps_are_a_profile_each():
     ("phase", "said"),
     [
         (
-            "{name: a, profile: spike, base_rate: 1/s, peak_rate: 9/s, start: 1s, rise: 1s, hold: 1s, fall: 1s, "
-            "duration: 3s}",
+            SPIKE.format("start: 1s, rise: 1s, hold: 1s, fall: 1s"),
             "ends after the phase's duration",
         ),
         (
-            "{name: a, profile: spike, base_rate: 1/s, peak_rate: 9/s, start: 1s, rise: 0s, hold: 0s, fall: 0s, "
-            "duration: 3s}",
+            SPIKE.format("start: 1s, rise: 0s, hold: 0s, fall: 0s"),
             "a spike must last",
         ),
         ("{name: a, profile: soak, rate: 1/s, rise: 5s, duration: 5s}", "nothing of it would be steady"),
