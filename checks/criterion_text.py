@@ -17,5 +17,14 @@ def measured(criterion: dict[str, Any]) -> str:
 
 
 def against(criterion: dict[str, Any]) -> str:
-    """What was measured, and what would have been GO."""
-    return one_line(f"{criterion['id']}: {measured(criterion)}, GO if {criterion['go']}")
+    """What was measured, what would have been GO, and since when it was not, where a figure over time shows it."""
+    since = _since(criterion.get("since"))
+    return one_line(f"{criterion['id']}: {measured(criterion)}, GO if {criterion['go']}{since}")
+
+
+def _since(since: dict[str, Any] | None) -> str:
+    if since is None:
+        return ""
+    start, end = (f"{since[edge][:19]}Z" for edge in ("start", "end"))
+    until = "to the end" if since["lasting"] else f"to {end[11:]}"
+    return f", {'about ' if since['about'] else ''}from {start} {until}"
