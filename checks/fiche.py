@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,7 +181,7 @@ class _Views:
             "why": self._why(by_id),
             "inconclusive": [] if self._evaluation.verdict is Verdict.INCONCLUSIVE else ids[Verdict.INCONCLUSIVE],
             "failed": [] if self._evaluation.verdict is Verdict.NOGO else ids[Verdict.NOGO],
-            "criteria": criteria,
+            "criteria": [by_id[result.criterion.id] for result in self._evaluation.results if _was_tried(result)],
             "c": by_id,
             "load": self._load(),
             "ledger": self._ledger(),
@@ -319,7 +319,9 @@ class _Views:
             "bytes": words.number(manifest.record_bytes),
             "topics": words.quantity(len(manifest.topics), "topics"),
             "partitions": words.quantity(sum(topic.partitions for topic in manifest.topics), "partitions"),
-            "criteria": [self._criterion(r) for r in self._evaluation.results if r.group is Group.LOAD],
+            "criteria": [
+                self._criterion(r) for r in self._evaluation.results if r.group is Group.LOAD and _was_tried(r)
+            ],
         }
 
     def _ledger(self) -> dict[str, Any]:
@@ -464,7 +466,7 @@ class _Views:
             "connect": _listed(
                 f"{worker['url']} : {worker.get('version') or words.phrase('not_measured')}" for worker in workers
             )
-            or str(words.phrase("not_measured")),
+            or str(words.phrase("not_measured" if self._run.environment.connect.urls else "no_rest_api")),
             "load_workers": _listed(f"{worker.host} (pid {worker.pid})" for worker in manifest.workers) or "–",
             "ending": words.of("endings", ending.how) if ending is not None else str(words.phrase("unfinished")),
             "seal": _sha256(seal.read_bytes()) if record.sealed else str(words.phrase("unsealed")),
@@ -473,11 +475,27 @@ class _Views:
             "evidence_seal": _sha256(self._run.evidence.seal.encode()),
             "collected_at": words.instant(index["collected_at_ns"] / NS_PER_S),
             "profile": self._run.evidence.profile.name,
+            "profile_notes": Md("; ".join(self._profile_notes())),
             "prometheus": index["prometheus_url"],
         }
 
+    def _profile_notes(self) -> Iterator[str]:
+        """What is to be said of the metric profile: who chose it, what else is there, what is not."""
+        index, words = self._run.evidence.index, self._words
+        if index.get("profile_named"):
+            yield str(words.phrase("profile_named"))
+        if others := index.get("profile_others"):
+            yield str(words.phrase("profile_others", others=_listed(others)))
+        if missing := index.get("profile_missing"):
+            yield str(words.phrase("profile_missing", roles=_listed(missing)))
+
 
 _LAST_COLUMNS = ("wanted", "sent", "acked", "arrived", "duplicated", "backlog")
+
+
+def _was_tried(result: Result) -> bool:
+    """Whether there is anything to show of it: of a staircase's step that was never played there is not."""
+    return not (result.of_step and result.verdict is Verdict.NOT_RUN)
 
 
 def _listed(items: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from checks.evaluate import Evaluation, Result
 from checks.markdown import Md
 from checks.measures import Run
 from checks.optimisation import bottlenecks
-from checks.verdict import Verdict
+from checks.verdict import RANK, Verdict
 from checks.words import Words
 from scenarios.phases import Step
 from scenarios.scenario import Scenario
@@ -124,6 +124,7 @@ class StairsViews:
         if refused is None:
             return self.words.phrase("none")
         missed = [result for result in self._results(refused) if result.verdict is not Verdict.GO]
+        missed.sort(key=lambda result: -RANK[result.verdict])  # stable: the worst first, else as the scenario has them
         parts = [
             Md(f"{self.words.of('measures', one.criterion.measure)} : {self.criteria[one.criterion.id].measured}")
             for one in missed
