@@ -131,6 +131,8 @@ def _mm2_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
     if trouble is not None and trouble.code is Code.PROMETHEUS_FAILED:
         call = f"mm2gate judge runs/{run.record.manifest.run_id} --refresh"
         yield Finding(row="prometheus_silent", fits=True, params={"error": trouble.params["error"], "call": call})
+    if not run.environment.connect.urls:
+        return
     connectors, workers = run.evidence.connect("connectors"), run.evidence.connect("workers")
     if connectors.content is None:
         yield Finding(row="connect_silent", fits=True, params={"error": connectors.error or ""})

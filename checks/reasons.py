@@ -66,7 +66,6 @@ class Code(StrEnum):
     EXPORTER_MISSING = "exporter_missing"
     MIXED_PROFILES = "mixed_profiles"
     PARTITIONS_MISSING = "partitions_missing"
-    NO_REST = "no_rest"
     COUNTER_RESET = "counter_reset"
     ONE_PARTITION = "one_partition"
     NOTHING_POLLED = "nothing_polled"

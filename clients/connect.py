@@ -100,8 +100,10 @@ class Connect:
 
     @classmethod
     def of(cls, environment: LoadedEnvironment, *, timeout_s: float = TIMEOUT_S) -> Self:
-        """The Connect of an environment; Refused when its password cannot be read."""
+        """The Connect of an environment. Refused when its password cannot be read, ConnectFailure when it has none."""
         connect = environment.environment.connect
+        if not connect.urls:
+            raise ConnectFailure("the environment names no REST API of Kafka Connect (connect.urls)")
         return cls(
             connect.urls, login=resolve_login(environment, connect.login, of="Connect's REST API"), timeout_s=timeout_s
         )

@@ -32,7 +32,8 @@ class KafkaMaster:
         plan, environment = self._plan, self._plan.loaded_environment
         seen = tuple(self._identify(cluster) for cluster in (plan.environment.source, plan.environment.target))
         try:
-            Connect.of(environment).root()
+            if plan.environment.connect.urls:
+                Connect.of(environment).root()
             Prometheus.of(environment, budget_s=PROMETHEUS_BUDGET_S).query("up", at_s=time.time())
         except (ConnectFailure, MetricsUnavailable) as error:
             key = "connect.urls" if isinstance(error, ConnectFailure) else "prometheus.url"
@@ -71,8 +72,10 @@ class KafkaMaster:
         return admin.create_topics(missing, config={"retention.ms": retention_ms})
 
     def committed(self) -> dict[str, int]:
-        """MM2's committed source offsets, as Connect tells them (since Kafka 3.5)."""
+        """MM2's committed source offsets, as Connect tells them (since Kafka 3.5); none where there is no Connect."""
         plan = self._plan
+        if not plan.environment.connect.urls:
+            return {}
         name = plan.environment.connect.connectors.source
         offsets = Connect.of(plan.loaded_environment).offsets(name).get("offsets", [])
         topics = {topic.source for topic in plan.topics}

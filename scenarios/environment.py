@@ -89,9 +89,9 @@ class Connectors(StrictModel):
 
 
 class Connect(StrictModel):
-    """The Connect workers' REST API, one URL per worker."""
+    """The Connect workers' REST API, one URL per worker; none where MM2 runs by itself (dedicated mode)."""
 
-    urls: tuple[HttpUrl, ...] = Field(min_length=1)
+    urls: tuple[HttpUrl, ...] = ()
     connectors: Connectors = Connectors()
     offset_flush_interval: DurationS = Field(60.0, description="the workers' offset.flush.interval.ms")
     login: HttpLogin | None = None

@@ -191,7 +191,11 @@ def largest_value(series: Sequence[Series]) -> float | None:
 
 @measures("connect.not_running")
 def not_running(run: Run, spec: MeasureSpec) -> Measurement:
-    """Connectors and tasks that are not RUNNING when the evidence is collected."""
+    """Connectors and tasks that are not RUNNING when the evidence is collected. Where MM2 runs by itself (dedicated
+    mode) there is no REST API to ask: then the source connector's tasks that are not running, by the workers' metrics.
+    """
+    if not run.environment.connect.urls:
+        return _not_running_by_metrics(run, spec)
     connectors, workers = run.evidence.connect("connectors"), run.evidence.connect("workers")
     if connectors.content is None:
         return Measurement.missing(
@@ -207,3 +211,26 @@ def not_running(run: Run, spec: MeasureSpec) -> Measurement:
         source=STATUS_PATH,
         samples=sum(1 + len(connector.tasks) for connector in seen),
     )
+
+
+def _not_running_by_metrics(run: Run, spec: MeasureSpec) -> Measurement:
+    """Tasks that the workers have, less those that run, at each worker's last scrape of the window."""
+    total, running = (
+        scraped(run, spec, role, counter=False, identity=("instance",))
+        for role in (Role.TOTAL_TASKS, Role.RUNNING_TASKS)
+    )
+    if isinstance(total, Measurement):
+        return total
+    if isinstance(running, Measurement):
+        return running
+    ends = [_last_numbers(found.within()) for found in (total, running)]
+    if not ends[0] or ends[0].keys() != ends[1].keys():
+        return gauge(total, spec, None)
+    tasks = sum(ends[0].values())
+    # A group that has no task at all is no group in order, whatever the difference says.
+    return gauge(total, spec, tasks - sum(ends[1].values()) if tasks else 1.0)
+
+
+def _last_numbers(series: Sequence[Series]) -> dict[str, float]:
+    known = {one.label("instance"): one.values[~np.isnan(one.values)] for one in series}
+    return {instance: float(values[-1]) for instance, values in known.items() if len(values)}

@@ -22,6 +22,7 @@ import requests
 from checks.collect import collect
 from checks.evidence import Evidence
 from checks.judge import judge_run
+from checks.metric_names import MIRROR_ATTRIBUTES
 from checks.metric_profiles import CONFLUENT_MIRROR, PROFILES, Filter, Job, MetricProfile, Role
 from lab.cache import cache_dir
 from lab.ports import free_ports
@@ -71,9 +72,11 @@ def job_of(profile: str, agent: str) -> str:
     return f"{profile}-{agent}"
 
 
-def relabelled(evidence: Evidence, profile: MetricProfile, agent: str) -> Iterator[str]:
-    """The recorded series as OpenMetrics, under a profile's names and labels and a job of their own."""
-    for role in (Role.UP, *CONFLUENT_MIRROR.metrics):
+def relabelled(
+    evidence: Evidence, profile: MetricProfile, agent: str, *, job: str, but: frozenset[Role] = frozenset()
+) -> Iterator[str]:
+    """The recorded series as OpenMetrics, under a profile's names and labels and a job of their own; all `but` some."""
+    for role in {Role.UP, *CONFLUENT_MIRROR.metrics} - but:
         for entry in evidence.index["answers"]:
             if entry.get("role") != role.value:
                 continue
@@ -82,9 +85,9 @@ def relabelled(evidence: Evidence, profile: MetricProfile, agent: str) -> Iterat
                 name = shown_name(profile, role, labels, agent)
                 labels.pop("__name__", None)
                 if role is Role.UP or profile.metrics[role].job is Job.CONNECT:
-                    labels["job"] = job_of(profile.name, agent)
+                    labels["job"] = job
                 else:
-                    labels["job"] = f"nodes-{job_of(profile.name, agent)}"
+                    labels["job"] = f"nodes-{job}"
                 if role is not Role.UP and profile.metrics[role].filter is Filter.PRODUCER:
                     labels[profile.client_label] = labels.pop("client_id")
                 text = ",".join(f"{key}={json.dumps(value)}" for key, value in sorted(labels.items()))
@@ -96,7 +99,16 @@ def prometheus(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A Prometheus that holds the run once for each profile and agent."""
     toolbox, data = load_toolbox(cache_dir()), tmp_path_factory.mktemp("prometheus")
     evidence = Evidence.open(recorded / "evidence" / "001")
-    lines = [line for name, agent in CASES for line in relabelled(evidence, PROFILES[name], agent)]
+    lines = [
+        line for name, agent in CASES for line in relabelled(evidence, PROFILES[name], agent, job=job_of(name, agent))
+    ]
+    # metric.names.formats: legacy,new.
+    lines += relabelled(evidence, CONFLUENT_MIRROR, "1.x", job="both")
+    mirrors = frozenset(MIRROR_ATTRIBUTES)
+    others = frozenset({Role.UP, *CONFLUENT_MIRROR.metrics}) - mirrors
+    lines += relabelled(evidence, PROFILES["confluent_kafka43"], "1.x", job="both", but=others)
+    # Confluent's configuration without a mirror rule.
+    lines += relabelled(evidence, CONFLUENT_MIRROR, "1.x", job="no-mirrors", but=mirrors)
     series = data / "series.om"
     series.write_text("\n".join([*lines, "# EOF", ""]), encoding="utf-8")
     made = subprocess.run(
@@ -207,3 +219,38 @@ def test_a_profile_that_is_named_and_not_there_is_inconclusive(recorded, prometh
     again = json.loads((run / "verdict.json").read_text(encoding="utf-8"))
     reasons = {one["id"]: one["reason"]["code"] for one in again["criteria"]}
     assert (again["verdict"], reasons["replication_ratio"]) == ("INCONCLUSIVE", "mixed_profiles")
+
+
+@pytest.fixture
+def fiche(recorded, prometheus, connect, tmp_path):
+    """The verdict and the fiche of the run as another job of that Prometheus shows it."""
+
+    def build(job, **keys):
+        run = tmp_path / "run"
+        shutil.copytree(recorded, run)
+        pointed_elsewhere(run, prometheus, connect, job, **keys)
+        judgement = judge_run(run)
+        text = judgement.fiche_file.read_text(encoding="utf-8").replace("\u00a0", " ").replace("\u202f", " ")
+        return judgement.evaluation, text
+
+    return build
+
+
+def test_two_profiles_at_once_are_said_and_one_is_used(fiche):
+    evaluation, text = fiche("both")
+    assert evaluation.verdict == "GO"
+    assert "`confluent_mirror` (noms de `kafka43` présents aussi, non utilisés" in text
+
+
+def test_a_profile_that_the_environment_names_is_used_and_said(fiche):
+    evaluation, text = fiche("both", metric_profile="confluent_kafka43")
+    assert evaluation.verdict == "GO"
+    assert "`confluent_kafka43` (nommé par l'environnement; noms de `mirror` présents aussi" in text.replace(" ;", ";")
+
+
+def test_metrics_that_no_worker_shows_are_named(fiche):
+    evaluation, text = fiche("no-mirrors")
+    assert evaluation.result("latency_max").reason.code == "no_series"
+    assert evaluation.result("replication_ratio").verdict == "GO"
+    (line,) = [line for line in text.splitlines() if "aucun worker ne montre" in line]
+    assert "record_count, byte_count, latency_avg, latency_max" in line
