@@ -25,7 +25,8 @@ def criteria_of(scenario: Scenario, played: Iterable[str]) -> tuple[Criterion, .
     if scenario.staircase is None:
         return scenario.criteria
     names = set(played)
-    further = [step for step in scenario.staircase.ladder() if step.name != step.like and step.name in names]
+    others = [step for step in scenario.staircase.ladder() if step.like and step.name != step.like]
+    further = [step for step in others if step.name in names]
     return tuple(
         one
         for criterion in scenario.criteria
@@ -51,7 +52,8 @@ def step_verdicts(
         if phase is not None:
             by_step.setdefault(phase, []).append(verdict)
     names = set(played)
-    return {step.name: worst(by_step.get(step.name, ())) for step in ladder_of(scenario) if step.name in names}
+    tried = [step for step in ladder_of(scenario) if step.kind != "warm" and step.name in names]
+    return {step.name: worst(by_step.get(step.name, ())) for step in tried}
 
 
 def proven(scenario: Scenario, verdicts: Mapping[str, Verdict]) -> Capacity:

@@ -63,7 +63,8 @@ class StairsViews:
         by_name = {step.name: step for step in ladder_of(self.scenario)}
         played = [phase.name for phase in self.run.record.manifest.of_kind("load")]
         others = [step.name for step in by_name.values() if step.kind == "ramp" and step.name not in played]
-        return [by_name[name] for name in (*played, *others) if name in by_name]
+        shown = [by_name[name] for name in (*played, *others) if name in by_name]
+        return [step for step in shown if step.kind != "warm"]
 
     def _results(self, step: Step) -> list[Result]:
         return [result for result in self.evaluation.results if result.criterion.phase == step.name]

@@ -216,7 +216,8 @@ class Conductor:
             self._event("topics_created", topics=created)
         share = {"senders": len(crew.by_id), "scenario_sha256": self.plan.loaded_scenario.sha256}
         for index, node in enumerate(crew.by_id.values()):
-            crew.tell(node, ToNodes.PREPARE, {"index": index, **share})
+            now_unix_ns = self.clock.now_ns() + self.clock.wall_step_ns()
+            crew.tell(node, ToNodes.PREPARE, {"index": index, "now_unix_ns": now_unix_ns, **share})
         self._wait(lambda: crew.all_prepared, PREPARED_WITHIN_S, "preparing the nodes")
         self._write_manifest(None)
 
@@ -314,6 +315,8 @@ class Conductor:
         rested_ns = (self._load_ended_ns or self.clock.now_ns()) + round(rest_s * NS_PER_S)
         self._load_ended_ns = None
         self._until(lambda: self.clock.now_ns() >= rested_ns, None)
+        if step.kind == "warm":
+            return UNJUDGED  # nobody judges it, and nothing follows from it
         deadline_ns = rested_ns + round(VERDICT_WITHIN_S * NS_PER_S)
         while (verdict := staircase.verdict_on(step)) is None:
             if self._load_must_end or self.clock.now_ns() >= deadline_ns:

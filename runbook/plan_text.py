@@ -50,7 +50,7 @@ def _lines(plan: RunPlan) -> Iterator[str]:
 def _phase(plan: RunPlan, phase: object) -> str:
     if isinstance(phase, Steps):
         rates = ", ".join(f"{rate:g}/s" for rate in phase.rates)
-        seconds = plan.loads[0].profile.duration_s
+        seconds = plan.loads[-1].profile.duration_s
         again = ", then the best once more" if phase.confirm else ""
         return f"steps, {rates}, {seconds:g} s each and {phase.rest:g} s of rest, until one fails{again}"
     if isinstance(phase, LoadPhase):

@@ -163,14 +163,18 @@ class Steps(PhaseBase):
     """A staircase: each step is judged before the next is played, and the first that is not GO or GREY ends it.
 
     Between two steps nothing is sent for `rest`, which a rehearsal does not scale: what looks back must forget the step
-    before. Then, where `finer` is above 0, rates between the last step that was GO and the first that was not are
-    tried, halving the gap that often; and with `confirm`, the best step is played once more.
+    before. `warm` comes first, at the lowest rate, judged by nothing and not scaled either: new topics, and programs
+    that have just been started, are slow for seconds, and that is no step's fault.
+
+    Then, where `finer` is above 0, rates between the last step that was GO and the first that was not are tried,
+    halving the gap that often; and with `confirm`, the best step is played once more.
     """
 
     profile: Literal["steps"]
     rates: tuple[RatePerS, ...] = Field(min_length=1)
     duration: DurationS = Field(gt=0)
     rest: DurationS = Field(gt=0)
+    warm: DurationS = Field(0.0, ge=0)
     finer: int = Field(0, ge=0, le=MOST_FINER)
     confirm: bool = True
 
@@ -195,12 +199,15 @@ class Steps(PhaseBase):
             Step(name=f"{step.name}_again", rate_per_s=step.rate_per_s, kind="confirm", like=step.like)
             for step in tried
         ]
-        return (*tried, *(again if self.confirm else ()))
+        first = Step(name=f"{self.name}_warm", rate_per_s=self.rates[0], kind="warm", like="")
+        return (*([first] if self.warm else ()), *tried, *(again if self.confirm else ()))
 
     def loads(self, scale: float) -> tuple[NamedProfile, ...]:
-        ladder = self.ladder()
-        made = profile.steps(rates_per_s=[step.rate_per_s for step in ladder], duration_s=self.duration * scale)
-        return tuple((step.name, one) for step, one in zip(ladder, made, strict=True))
+        warm = [step for step in self.ladder() if step.kind == "warm"]
+        judged = [step for step in self.ladder() if step.kind != "warm"]
+        first = profile.steps(rates_per_s=[step.rate_per_s for step in warm], duration_s=self.warm)
+        others = profile.steps(rates_per_s=[step.rate_per_s for step in judged], duration_s=self.duration * scale)
+        return tuple((step.name, one) for step, one in zip((*warm, *judged), (*first, *others), strict=True))
 
     def _named(self, rate_per_s: float) -> str:
         return f"{self.name}_{rate_per_s:.10g}".replace(".", "_")
@@ -211,7 +218,7 @@ class Step(StrictModel):
 
     name: str
     rate_per_s: float
-    kind: Literal["ramp", "finer", "confirm"]
+    kind: Literal["warm", "ramp", "finer", "confirm"]
     like: str
 
 

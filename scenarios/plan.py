@@ -85,10 +85,10 @@ class RunPlan:
         if not self.ladder:
             return self.loads
         steps = list(zip(self.ladder, self.loads, strict=True))
-        ramp = [load for step, load in steps if step.kind == "ramp"]
-        top = self.ladder[len(ramp) - 1]
-        again = [load for step, load in steps if step.kind == "confirm" and step.like == top.name]
-        return tuple(_one_after_another([*ramp, *again[:1]], gap_s=self.rest_s))
+        first = [load for step, load in steps if step.kind in ("warm", "ramp")]
+        top = max((step for step in self.ladder if step.kind == "ramp"), key=lambda step: step.rate_per_s)
+        again = [load for step, load in steps if step.kind == "confirm" and step.rate_per_s == top.rate_per_s]
+        return tuple(_one_after_another([*first, *again], gap_s=self.rest_s))
 
     @property
     def rest_s(self) -> float:
@@ -140,11 +140,11 @@ class RunPlan:
             return self.loads
         staircase = self.scenario.staircase
         finer_most = staircase.finer if staircase is not None else 0
-        kinds: dict[str, list[PlannedLoad]] = {"ramp": [], "finer": [], "confirm": []}
+        kinds: dict[str, list[PlannedLoad]] = {"warm": [], "ramp": [], "finer": [], "confirm": []}
         for step, load in zip(self.ladder, self.loads, strict=True):
             kinds[step.kind].append(load)
         finer, again = (sorted(kinds[kind], key=lambda load: -load.profile.peak_per_s) for kind in ("finer", "confirm"))
-        return (*kinds["ramp"], *finer[:finer_most], *again[: len(kinds["ramp"]) + finer_most])
+        return (*kinds["warm"], *kinds["ramp"], *finer[:finer_most], *again[: len(kinds["ramp"]) + finer_most])
 
     def records_per_s(self, at_s: float, loads: Sequence[PlannedLoad] | None = None) -> float:
         """The wanted rate at an instant of the load's clock; `loads` as they are really played, where that differs."""

@@ -1,5 +1,6 @@
 """Which step of a staircase comes next, and which capacity the played ones prove. Pure: from the steps' verdicts alone.
 
+    warm      once at the lowest rate, whatever comes of it
     ramp      the rates in order, until one is neither GO nor GREY: load that a system fails under proves nothing higher
     finer     between the last step up to which all were GO and the first that was not: the middle of what is left
     confirm   the best step once more; if it is not GO again, the next lower one
@@ -17,6 +18,8 @@ from scenarios.phases import Step
 GO = "GO"
 #: A step of these verdicts lets the ramp go on; any other ends it.
 GOES_ON = frozenset({GO, "GREY"})
+#: Kinds of steps that try a rate for the first time.
+TRIED = frozenset({"ramp", "finer"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,9 @@ class Capacity:
 
 def next_step(ladder: Sequence[Step], verdicts: Mapping[str, str]) -> Step | None:
     """The step to play next, given the verdicts of those that were played, by name; None at the end."""
+    warm = [step for step in ladder if step.kind == "warm" and step.name not in verdicts]
+    if warm:
+        return warm[0]
     ramp = [step for step in ladder if step.kind == "ramp"]
     played = [step for step in ramp if step.name in verdicts]
     if len(played) < len(ramp) and all(verdicts[step.name] in GOES_ON for step in played):
@@ -71,7 +77,7 @@ def _finer(ladder: Sequence[Step], verdicts: Mapping[str, str]) -> Step | None:
 
 
 def _first_refused(ladder: Sequence[Step], verdicts: Mapping[str, str]) -> Step | None:
-    refused = [step for step in ladder if step.kind != "confirm" and verdicts.get(step.name, GO) != GO]
+    refused = [step for step in ladder if step.kind in TRIED and verdicts.get(step.name, GO) != GO]
     return min(refused, key=lambda step: step.rate_per_s, default=None)
 
 
@@ -81,7 +87,7 @@ def _once(ladder: Sequence[Step], verdicts: Mapping[str, str]) -> list[Step]:
     good = [
         step
         for step in ladder
-        if step.kind != "confirm"
+        if step.kind in TRIED
         and verdicts.get(step.name) == GO
         and (refused is None or step.rate_per_s < refused.rate_per_s)
     ]

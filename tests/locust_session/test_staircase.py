@@ -111,3 +111,13 @@ def test_stop_in_a_rest_ends_the_run_and_its_record_is_whole(tmp_path):
     assert record.sealed
     assert record.manifest.ending.how == "stopped"
     assert record.manifest.planned_records == 10
+
+
+def test_warm_up_is_played_first_and_nobody_waits_for_a_verdict_on_it(tmp_path):
+    text = with_phases("{name: step, profile: steps, rates: [100/s], duration: 100ms, rest: 50ms, warm: 100ms}")
+    text = text.replace("patience: 5s, cap: 20s", "patience: 300ms, cap: 1s").replace(
+        "patience: 5s}", "patience: 300ms}"
+    )
+    record = Stage(tmp_path, plan(text)).play()
+    assert [phase.name for phase in record.manifest.of_kind("load")] == ["step_warm", "step_100"]
+    assert [event["phase"] for event in record.events if event["event"] == "step_judged"] == ["step_100"]

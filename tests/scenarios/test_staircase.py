@@ -15,13 +15,14 @@ from tests.scenarios.examples import plan, with_phases
 RATES = (1000.0, 2500.0, 5000.0, 7500.0, 10_000.0)
 
 
-def ladder(*, finer: int = 0, confirm: bool = True, rates=RATES):
+def ladder(*, finer: int = 0, confirm: bool = True, rates=RATES, warm="0s"):
     content = {
         "name": "step",
         "profile": "steps",
         "rates": [f"{rate:g}/s" for rate in rates],
         "duration": "5min",
         "rest": "2min",
+        "warm": warm,
         "finer": finer,
         "confirm": confirm,
     }
@@ -95,6 +96,12 @@ def test_finer_search_halves_the_gap():
     assert (found.rate_per_s, found.refused.rate_per_s) == (6250, 6875)
 
 
+def test_warm_up_comes_first_and_proves_nothing_either_way():
+    names, verdicts = climb(ladder(warm="30s"), lambda step: "NOGO" if step.kind == "warm" else carrying(1800)(step))
+    assert names == ["step_warm", "step_1000", "step_2500", "step_1000_again"]
+    assert capacity_of(ladder(warm="30s"), verdicts).rate_per_s == 1000
+
+
 def test_finer_steps_are_judged_like_the_step_above_them():
     by_name = {step.name: step for step in ladder(finer=1)}
     assert by_name["step_1750"].like == "step_2500"
@@ -129,6 +136,12 @@ def test_rehearsal_scales_steps_and_neither_rates_nor_rests():
     run = plan(STAIRS, rehearsal="1/6")
     assert run.record_count == 10 * (10 + 20 + 40 + 40)
     assert run.load_duration_s == 4 * 80
+
+
+def test_warm_up_is_not_scaled():
+    run = plan(STAIRS.replace("rest: 70s", "rest: 70s, warm: 30s"), rehearsal="1/6")
+    assert [load.profile.duration_s for load in run.expected] == [30, 10, 10, 10, 10]
+    assert run.expected[0].name == "step_warm"
 
 
 def test_ceilings_are_asked_of_the_most_that_may_be_played():
