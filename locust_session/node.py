@@ -17,12 +17,14 @@ from locust.runners import Runner
 from locust_session import options
 from locust_session.load import Assignment, NodeLoad
 from locust_session.wire import ToMaster, ToNodes, pack, unpack
-from scenarios.errors import ExitCode, Mm2gateError
-from scenarios.plan import RunPlan, load_plan
+from scenarios.errors import ExitCode, Mm2gateError, Refused
+from scenarios.plan import NS_PER_S, RunPlan, load_plan
 
 LOG = logging.getLogger("mm2gate.node")
 #: A node that has not heard its master for so long sends nothing more: nobody would count it, or could stop it.
 ALONE_S = 5.0
+#: The start is told as an instant of the wall clock. A message takes far less than this, even to a busy node.
+CLOCKS_APART_S = 1.0
 MakeLoad = Callable[[RunPlan, Environment], NodeLoad]
 
 
@@ -118,6 +120,13 @@ class NodeSession:
             raise Mm2gateError(
                 f"{socket.gethostname()}: scenario {plan.scenario.name} here is not the master's; "
                 "install the same mm2gate, and the same files, on every node"
+            )
+        behind_s = (data["now_unix_ns"] - time.time_ns()) / NS_PER_S
+        if abs(behind_s) > CLOCKS_APART_S:
+            how = "behind" if behind_s > 0 else "ahead of"
+            raise Refused(
+                f"{socket.gethostname()}: its clock is {abs(behind_s):.1f} s {how} the master's, and so would be its "
+                "load; set both by NTP"
             )
         owns = load.prepare(Assignment(run_id=run_id, index=data["index"], senders=data["senders"]))
         if self._load is not load:

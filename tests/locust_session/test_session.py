@@ -3,6 +3,7 @@ the master; what belongs to a run that is over changes nothing."""
 
 from __future__ import annotations
 
+import time
 from argparse import Namespace
 from types import SimpleNamespace
 
@@ -280,7 +281,10 @@ def make_node(files):
     return make
 
 
-PREPARE = {"index": 0, "senders": 1, "scenario_sha256": plan().loaded_scenario.sha256}
+def prepare(apart_s: float = 0.0) -> dict:
+    """From a master whose clock is so much ahead."""
+    now_unix_ns = time.time_ns() + round(apart_s * 10**9)
+    return {"index": 0, "senders": 1, "now_unix_ns": now_unix_ns, "scenario_sha256": plan().loaded_scenario.sha256}
 
 
 def kinds(sent) -> list[str]:
@@ -290,7 +294,7 @@ def kinds(sent) -> list[str]:
 def test_a_node_offers_itself_prepares_reports_and_gives_its_account(make_node):
     load = Load()
     node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **PREPARE)
+    tell(ToNodes.PREPARE, **prepare())
     node.wait_until_prepared()
     tell(ToNodes.STOP_SENDING)
     tell(ToNodes.FINISH, committed={})
@@ -302,9 +306,19 @@ def test_a_node_offers_itself_prepares_reports_and_gives_its_account(make_node):
 
 def test_another_scenario_here_than_on_the_master_is_trouble(make_node):
     node, tell, sent = make_node(Load())
-    tell(ToNodes.PREPARE, **(PREPARE | {"scenario_sha256": "other"}))
+    tell(ToNodes.PREPARE, **(prepare() | {"scenario_sha256": "other"}))
     assert sent[-1][0] == ToMaster.TROUBLE
     assert "is not the master's" in sent[-1][2]["message"]
+    node.close()
+
+
+@pytest.mark.parametrize(("apart_s", "how"), [(5, "5.0 s behind"), (-5, "5.0 s ahead of")])
+def test_a_node_whose_clock_is_seconds_from_the_masters_takes_no_part(make_node, apart_s, how):
+    node, tell, sent = make_node(Load())
+    tell(ToNodes.PREPARE, **prepare(apart_s))
+    assert sent[-1][0] == ToMaster.TROUBLE
+    assert how in sent[-1][2]["message"]
+    assert sent[-1][2]["exit_code"] == ExitCode.REFUSED
     node.close()
 
 
@@ -317,7 +331,7 @@ def test_what_goes_wrong_while_preparing_is_told_with_its_code(make_node, error,
         raise error
 
     node, tell, sent = make_node(Load(prepare=fail))
-    tell(ToNodes.PREPARE, **PREPARE)
+    tell(ToNodes.PREPARE, **prepare())
     assert sent[-1][0] == ToMaster.TROUBLE
     assert sent[-1][2]["exit_code"] == code
     node.close()
@@ -328,7 +342,7 @@ def test_a_second_that_cannot_be_had_is_trouble_not_silence(make_node):
         raise RuntimeError("boom")
 
     node, tell, sent = make_node(Load(second=fail))
-    tell(ToNodes.PREPARE, **PREPARE)
+    tell(ToNodes.PREPARE, **prepare())
     gevent.sleep(1.1)
     assert sent[-1] == (ToMaster.TROUBLE, "run", {"message": "the load failed: RuntimeError: boom", "exit_code": 70})
     node.close()
@@ -336,7 +350,7 @@ def test_a_second_that_cannot_be_had_is_trouble_not_silence(make_node):
 
 def test_a_load_prepared_after_its_run_was_over_is_not_reported_as_that_of_the_next(make_node):
     node, tell, sent = make_node(Load(prepare=lambda: gevent.sleep(0.05)))
-    tell(ToNodes.PREPARE, **PREPARE)
+    tell(ToNodes.PREPARE, **prepare())
     node.close()
     gevent.sleep(0.1)
     assert kinds(sent) == ["mm2gate.ready"]
@@ -355,7 +369,7 @@ def test_a_message_before_the_node_takes_part_is_trouble_said_in_words(make_node
 def test_a_node_does_not_obey_the_orders_of_another_run(make_node):
     load = Load()
     node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **PREPARE)
+    tell(ToNodes.PREPARE, **prepare())
     tell(ToNodes.STOP_SENDING, "another")
     tell(ToNodes.FINISH, "another", committed={})
     assert not load.stopped
@@ -374,11 +388,11 @@ def test_an_account_that_comes_late_still_says_which_run_it_is_of(make_node):
             return super().finish(committed)
 
     node, tell, sent = make_node(Slow())
-    tell(ToNodes.PREPARE, **PREPARE)
+    tell(ToNodes.PREPARE, **prepare())
     tell(ToNodes.FINISH, committed={})
     node.close()
     node.host()
-    tell(ToNodes.PREPARE, "the next", **PREPARE)
+    tell(ToNodes.PREPARE, "the next", **prepare())
     gevent.sleep(0.1)
     assert [(str(kind), run_id) for kind, run_id, _ in sent if kind == ToMaster.ACCOUNT] == [("mm2gate.account", "run")]
     node.close()
