@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.capacity import RECOMMENDED_SHARE, ladder_of, proven
-from checks.evaluate import Evaluation, Result
+from checks.evaluate import Evaluation, Result, measured
 from checks.markdown import Md
-from checks.measures import Run
+from checks.measures import Run, measure
 from checks.optimisation import bottlenecks
 from checks.verdict import RANK, Verdict
 from checks.words import Words
@@ -17,6 +17,9 @@ from scenarios.phases import Step
 from scenarios.scenario import Scenario
 
 UNIT = "records/s"
+#: A source that takes this share of a mean latency of at least this long is to be looked at before MM2.
+SLOW_SHARE = 0.5
+SLOW_MS = 100.0
 #: The columns of the table of steps, by measure.
 COLUMNS = (
     "e2e.p99",
@@ -136,4 +139,13 @@ class StairsViews:
                 side = self.words.catalogue.optimisation[row.row].side
                 told = " ; ".join(self.words.fill(signs[sign], row.figures) for sign in row.signs)
                 parts.append(self.words.phrase("bottleneck_at", side=Md(side), signs=Md(told)))
+        parts += self._slow_source(refused)
         return Md(" ; ".join(parts)) if parts else self.words.phrase("unknown")
+
+    def _slow_source(self, refused: Step) -> list[Md]:
+        """Said where most of the time passed before MM2 could have the record: then MM2 is not what failed."""
+        run = self.run.of_phase(refused.name)
+        ack, e2e = (measured(run, name, measure).value for name in ("source.ack_mean", "e2e.mean"))
+        if ack is None or e2e is None or e2e < SLOW_MS or ack < SLOW_SHARE * e2e:
+            return []
+        return [self.words.phrase("source_slow", ack=ack, e2e=e2e)]

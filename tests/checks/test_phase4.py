@@ -157,6 +157,12 @@ class TestThePage:
         assert "Latence de bout en bout, p99 : 9 0" in row
         assert "goulot du côté : cible (la cible impose à MM2 d'attendre (800 ms au plus) : un quota)" in row
 
+    def test_source_that_is_slow_to_acknowledge_is_named_before_mm2(self, judge):
+        fiche, _ = judge(**SLOW)
+        assert "voir d'abord le cluster source" not in fiche
+        fiche, _ = judge(ack_ms={"step_5000": 8000.0}, **SLOW)
+        assert "la source acquitte en 8 000 ms en moyenne" in row_of(fiche, "Ce qui l'a arrêté")
+
     def test_rests_are_no_pause_of_the_source(self, judge):
         """Between two steps nothing is polled, since nothing is sent."""
         fiche, _ = judge()

@@ -45,6 +45,7 @@ def write_ramp(
     steps: Sequence[str],
     *,
     e2e_ms: Mapping[str, float] | None = None,
+    ack_ms: Mapping[str, float] | None = None,
     backlog: Mapping[str, float] | None = None,
     recovers_s: float = 20.0,
     lost: Mapping[str, int] | None = None,
@@ -52,7 +53,7 @@ def write_ramp(
     **settings: Any,
 ) -> Path:
     """A run directory. `backlog` is that of a step at its end; it is gone `recovers_s` later."""
-    e2e_ms, backlog, lost, sent = e2e_ms or {}, backlog or {}, lost or {}, sent or {}
+    e2e_ms, ack_ms, backlog, lost, sent = e2e_ms or {}, ack_ms or {}, backlog or {}, lost or {}, sent or {}
     phases: list[tuple[str, str, float, float, int]] = [
         ("canary", "canary", 0, 5, 0),
         ("silence", "silence", 5, START_S, 0),
@@ -85,7 +86,11 @@ def write_ramp(
     ledger["phases"] = {step: one.to_json() for step, one in counts.items()}
     (record / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")
     latency = {
-        step: {"e2e": histogram([e2e_ms.get(step, 30.0)] * 2000), "send_delay": histogram([1.0] * 2000)}
+        step: {
+            "e2e": histogram([e2e_ms.get(step, 30.0)] * 2000),
+            "send_delay": histogram([1.0] * 2000),
+            "ack": histogram([ack_ms.get(step, 6.0)] * 2000),
+        }
         for step in steps
     }
     content = {step: {kind: h.to_json() for kind, h in kinds.items()} for step, kinds in latency.items()}
