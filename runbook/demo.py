@@ -7,6 +7,7 @@ fiche leaves a line of the runbook's page open is a bug of ours, and the demo sa
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -88,9 +89,24 @@ def demo(since: float | None, runs_dir: Path) -> None:
     click.echo()
     for run in played:
         click.echo("\n".join(run.lines()))
+    if any(run.exit_code for run in played) and (words := busy(os.getloadavg()[1], os.cpu_count() or 1)):
+        click.echo(words)
     spent = ", ".join(f"{name} {spent_s:.0f} s" for name, spent_s in times_s.items())
     click.echo(f"{time.time() - (since or began_s):.0f} s in all: {spent}")
     sys.exit(code or down)
+
+
+def busy(load: float, cores: int) -> str:
+    """What to say of a machine whose load average over five minutes is this; empty when it had time for the demo.
+
+    The demo itself keeps no more than one thread a core waiting.
+    """
+    if load <= 2 * cores:
+        return ""
+    return (
+        f"This machine was busy (load average {load:.0f} on {cores} cores): that alone makes scrapes fail and latencies "
+        "grow. Play the demo again when nothing else runs."
+    )
 
 
 def _play(children: Children, times_s: dict[str, float], scenario: str, rehearsal: str, runs_dir: Path) -> Played:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from checks.judge import judge_run
-from runbook.demo import Played, exit_code
+from runbook.demo import Played, busy, exit_code
 from scenarios.errors import ExitCode
 from tests.support.phase2 import phase2_metrics, write_phase2
 from tests.support.records import write_evidence
@@ -47,3 +47,8 @@ def test_the_worst_run_decides_and_a_stop_is_never_a_success(played: Played):
 def test_a_run_that_was_refused_has_no_fiche_and_says_its_code():
     refused = Played(scenario="phase1_smoke", rehearsal="1", exit_code=40, directory=None)
     assert list(refused.lines()) == ["phase1_smoke: not judged (exit code 40); its own words are above"]
+
+
+def test_a_busy_machine_is_named_as_a_reason_and_an_idle_one_is_not():
+    assert busy(3.9, 2) == ""
+    assert "load average 15 on 2 cores" in busy(14.7, 2)
