@@ -104,8 +104,8 @@ def busy(load: float, cores: int) -> str:
     if load <= 2 * cores:
         return ""
     return (
-        f"This machine was busy (load average {load:.0f} on {cores} cores): that alone makes scrapes fail and latencies "
-        "grow. Play the demo again when nothing else runs."
+        f"This machine was busy (load average {load:.0f} on {cores} cores): that alone makes scrapes fail and "
+        "latencies grow. Play the demo again when nothing else runs."
     )
 
 
