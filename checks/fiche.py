@@ -92,9 +92,12 @@ class FindingView:
 
 
 def fiche(run: Run, scenario: Scenario, evaluation: Evaluation, findings: tuple[Finding, ...], *, language: str) -> str:
-    """The fiche's text, in one of the catalogue's languages: that of the scenario's page, or the general one."""
+    """The fiche's text, in one of the catalogue's languages: that of the scenario's page, or the general one where
+    there is no page, or none in this language."""
     words = Words.load(language)
     page = page_of(scenario)
+    if page is not None and not (TEMPLATES / language / page.template).is_file():
+        page = None
     views = _Views(run, scenario, evaluation, findings, words)
     template = page.template if page is not None else "fiche.md.j2"
     text = jinja_of(language).get_template(template).render(**views.context(page))

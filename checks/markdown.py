@@ -51,6 +51,13 @@ def block(text: str, language: str = "") -> Md:
     return Md("\n".join([f"{fence}{language}", *lines, fence]))
 
 
+def spaces_around(*, before: str, after: str) -> re.Pattern[str]:
+    """Matches a space before one of some signs, the first group, or after one of others, the second."""
+    # A language that wants none on one side has no signs there: `(?!)` matches nothing.
+    left, right = (f"[{re.escape(signs)}]" if signs else "(?!)" for signs in (before, after))
+    return re.compile(f" ({left})|({right}) ")
+
+
 def spaced(text: str, *, before: str, after: str) -> str:
     """Puts no-break spaces where a language wants them: instead of a space before or after the given characters.
 
@@ -58,7 +65,7 @@ def spaced(text: str, *, before: str, after: str) -> str:
     """
     if not before and not after:
         return text
-    wide = re.compile(f" ([{re.escape(before)}])|([{re.escape(after)}]) ")
+    wide = spaces_around(before=before, after=after)
 
     def fix(match: re.Match[str]) -> str:
         return f"\u00a0{match[1]}" if match[1] else f"{match[2]}\u00a0"

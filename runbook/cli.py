@@ -29,6 +29,10 @@ set_option = click.option(
     help="a variable of the scenario: capacity=7000/s, or capacity=@RUN of a phase 4",
 )
 
+language_option = click.option(
+    "--lang", default="fr", show_default=True, envvar="MM2GATE_LANG", help="language of the reports"
+)
+
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mm2gate")
@@ -51,6 +55,7 @@ def cli() -> None:
 )
 @set_option
 @click.option("--baseline", default="", metavar="RUN", help="a run whose figures criteria may be compared with")
+@language_option
 def run(
     scenario: str,
     env: str,
@@ -60,6 +65,7 @@ def run(
     load: str,
     settings: tuple[str, ...],
     baseline: str,
+    lang: str,
 ) -> NoReturn:
     """Play SCENARIO against an environment, and judge it.
 
@@ -77,6 +83,7 @@ def run(
         load=load,
         settings=",".join(settings),
         baseline=baseline,
+        language=lang,
     )
     sys.exit(play(wanted))
 
@@ -105,7 +112,8 @@ def plan(scenario: str, env: str, rehearsal: str, settings: tuple[str, ...]) -> 
     envvar="MM2GATE_BASELINE",
     help="a judged run whose figures criteria may be compared with; its values are kept beside this run",
 )
-def judge(run_directory: Path, refresh: bool, follow: bool, baseline: Path | None) -> NoReturn:
+@language_option
+def judge(run_directory: Path, refresh: bool, follow: bool, baseline: Path | None, lang: str) -> NoReturn:
     """Judge a run from its record: writes verdict.json and fiche.md. Once evidence is there, opens no socket.
 
     Writes junit.xml and summary.md too, and says more where GITHUB_ACTIONS or GITLAB_CI is set: docs/ci.md.
@@ -115,13 +123,13 @@ def judge(run_directory: Path, refresh: bool, follow: bool, baseline: Path | Non
 
         if refresh:
             raise click.UsageError("--follow looks at a run that goes on, --refresh at one that is over: give one")
-        follow_run(run_directory)
+        follow_run(run_directory, language=lang)
         sys.exit(ExitCode.GO)
     from checks.judge import judge_run
     from runbook.ci import for_ci
     from runbook.verdict_text import verdict_text
 
-    judgement = judge_run(run_directory, refresh=refresh, baseline=baseline)
+    judgement = judge_run(run_directory, refresh=refresh, baseline=baseline, language=lang)
     click.echo(verdict_text(judgement.verdict_file, judgement.fiche_file))
     for_ci(judgement.verdict_file, say=click.echo)
     sys.exit(judgement.exit_code)

@@ -9,7 +9,7 @@ import click
 
 @click.command()
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--lang", default="fr", show_default=True, help="language of the report")
+@click.option("--lang", default="fr", show_default=True, envvar="MM2GATE_LANG", help="language of the report")
 @click.option("--compare", metavar="OTHER", type=click.Path(path_type=Path), help="another run, set beside RUN")
 def report(run_directory: Path, lang: str, compare: Path | None) -> None:
     """Write fiche.md and report.html of RUN again, from its record and evidence; or compare it with OTHER.

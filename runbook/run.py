@@ -42,7 +42,8 @@ def ask_to_confirm(env: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What `mm2gate run` was asked for. `settings` as in "capacity=7000/s"; `baseline` is a run directory."""
+    """What `mm2gate run` was asked for. `settings` as in "capacity=7000/s"; `baseline` is a run directory; `language`
+    that of the reports."""
 
     scenario: str
     env: str
@@ -52,6 +53,7 @@ class Wanted:
     load: str = "own"
     settings: str = ""
     baseline: str = ""
+    language: str = "fr"
 
 
 def play(wanted: Wanted) -> int:  # noqa: RET503 - Locust takes this process over
@@ -59,11 +61,13 @@ def play(wanted: Wanted) -> int:  # noqa: RET503 - Locust takes this process ove
 
     What is wrong with the files is said by the session, all at once, whichever way it is played.
     """
+    _require_language(wanted.language)
+    # The judge is a process of its own, some way down: it finds this here, and the baseline too.
+    os.environ["MM2GATE_LANG"] = wanted.language
     if wanted.baseline:
         if not (Path(wanted.baseline) / "verdict.json").is_file():
             message = f"{wanted.baseline} is no judged run; give the directory of one"
             raise SpecError([Problem(file="--baseline", key="", message=message)])
-        # The judge is a process of its own, some way down: it finds the baseline here.
         os.environ["MM2GATE_BASELINE"] = str(Path(wanted.baseline).resolve())
     values = resolved(parse_settings(wanted.settings), rehearsed=parse_rehearsal(wanted.rehearsal) != 1)
     wanted = replace(wanted, settings=",".join(f"{name}={value}" for name, value in values.items()))
@@ -76,6 +80,12 @@ def play(wanted: Wanted) -> int:  # noqa: RET503 - Locust takes this process ove
     if loaded.scenario.connector.tasks_max is not None:
         return _play_with_tasks(wanted, loaded.scenario.connector.tasks_max)
     exec_locust(wanted)
+
+
+def _require_language(language: str) -> None:
+    from checks.words import Words
+
+    Words.load(language)
 
 
 def _play_variants(wanted: Wanted, loaded: LoadedScenario) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,7 +54,9 @@ class Series:
     def _write(self, directory: Path) -> None:
         scenario = self.loaded.scenario
         write_json(directory / "series.json", series_content(scenario, self.played))
-        write_text(directory / "fiche.md", series_fiche(scenario, self.played, language="fr"))
+        write_text(
+            directory / "fiche.md", series_fiche(scenario, self.played, language=os.environ.get("MM2GATE_LANG", "fr"))
+        )
 
 
 def _directory(runs_directory: Path, name: str) -> Path:

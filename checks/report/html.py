@@ -19,7 +19,7 @@ from jinja2 import FunctionLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from checks.markdown import Md
+from checks.markdown import Md, spaces_around
 from checks.words import TEMPLATES, Words
 
 FOLDER = TEMPLATES / "html"
@@ -95,7 +95,7 @@ def spaced(html: str, *, before: str, after: str) -> str:
 
     Templates write " :" between a name and its value; a language that wants no space there gets none.
     """
-    wide = re.compile(f" ([{re.escape(before)}])|([{re.escape(after)}]) ") if before or after else re.compile(r"(?!)")
+    wide = spaces_around(before=before, after=after)
     close = ":" not in before
     out, within = [], ""
     for part in re.split(r"(<[^>]*>)", html):

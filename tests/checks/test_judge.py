@@ -100,7 +100,7 @@ def test_directory_that_is_no_run_is_said_in_a_sentence(tmp_path):
 
 
 def test_language_without_templates_is_refused(spoilt_run):
-    with pytest.raises(SpecError, match="no reports in this language; there are fr"):
+    with pytest.raises(SpecError, match="no reports in this language; there are en, fr"):
         judge_run(spoilt_run, language="tlh")
 
 
