@@ -117,7 +117,9 @@ def _sent(run: Run, kind: str) -> Since | None:
         return None
     sent = np.array([row.sent for row in rows], dtype=float) / rows[-1].sent
     times_s = np.array([row.at_ns for row in rows]) / NS_PER_S
-    first, last = (min(int(np.searchsorted(sent, share)), len(rows) - 1) for share in (min(shares), max(shares)))
+    # The first was sent after the last row that did not have it yet, the last one by the first row that had it.
+    first = max(int(np.searchsorted(sent, min(shares), side="right")) - 1, 0)
+    last = min(int(np.searchsorted(sent, max(shares), side="left")), len(rows) - 1)
     lasting = max(shares) >= 0.999
     return Since(start_s=float(times_s[first]), end_s=float(times_s[last]), lasting=lasting, about=True)
 

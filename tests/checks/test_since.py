@@ -71,5 +71,13 @@ def test_lost_records_are_dated_by_their_places(since_of):
     assert found.about
 
 
+def test_the_first_record_was_sent_when_the_load_began(since_of):
+    def lose(content):
+        content["streams"][0]["examples"] = {"lost": [[0, 1]]}
+        content["totals"] |= {"arrived": content["totals"]["arrived"] - 1, "lost": 1}
+
+    assert load_s(since_of(ledger=lose)["lost"].start_s) == 0
+
+
 def test_what_is_go_is_since_never(since_of):
     assert since_of() == {}
