@@ -46,7 +46,13 @@ DOORS: dict[str, tuple[str, ...]] = {
     "flask": ("locust_session/web_ui",),
     "markdown_it": ("locust_session/web_pages", "checks/report/html"),
     "ruamel": ("scenarios/yaml_file",),
-    "locust": ("locust_session", "mm2_users/replication_user", "mm2_users/kafka_user", "scenarios/shape", "locustfiles"),
+    "locust": (
+        "locust_session",
+        "mm2_users/replication_user",
+        "mm2_users/kafka_user",
+        "scenarios/shape",
+        "locustfiles",
+    ),
 }
 #: What the load may know of confluent_kafka beside its door: the types of what the door hands over, and versions.
 MESSAGE_TYPES = {"KafkaError", "Message", "libversion", "version"}

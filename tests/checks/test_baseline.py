@@ -16,8 +16,10 @@ from tests.support.records import during_look_back, healthy_metrics, scenario_te
 #: MM2's mean latency of a healthy run is 25 ms.
 CRITERIA = (
     '{id: load, measure: load.achieved, go: "== 100 %"}',
-    '{id: near, measure: mm2.latency_avg, go: "<= baseline + max(50 %, 20 ms)",'
-    ' nogo: "> baseline + max(200 %, 100 ms)"}',
+    (
+        '{id: near, measure: mm2.latency_avg, go: "<= baseline + max(50 %, 20 ms)",'
+        ' nogo: "> baseline + max(200 %, 100 ms)"}'
+    ),
 )
 
 

@@ -39,20 +39,29 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Lab]]:
 
 
 @pytest.fixture(scope="session")
-def impatient_phase1(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Phase 1 itself, but for how long it waits for what will never come."""
-    text = (ROOT / "scenarios" / "library" / "phase1_smoke.yaml").read_text(encoding="utf-8")
-    text, drains = re.subn(r"patience: 60s", "patience: 15s", text)
-    text, canaries = re.subn(r"^phases:", "canary: {patience: 15s}\nphases:", text, flags=re.MULTILINE)
-    assert (drains, canaries) == (1, 1)
-    path = tmp_path_factory.mktemp("scenarios") / "phase1_impatient.yaml"
+def light_phase2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Phase 2 with a fifth of its load on two topics, and impatient: what a fault does to it needs no more."""
+    text = (ROOT / "scenarios" / "library" / "phase2_nominal.yaml").read_text(encoding="utf-8")
+    for pattern, replacement in (
+        (r"count: 10, partitions: 12", "count: 2, partitions: 12"),
+        (r"rate: 1000/s", "rate: 200/s"),
+        (r"patience: 60s, cap: 600s", "patience: 5s, cap: 12s"),
+        (r"950\.\.1050 records/s", "190..210 records/s"),
+        (r"< 800 records/s", "< 160 records/s"),
+        (r"0\.95\.\.1\.05 MB/s", "0.19..0.21 MB/s"),
+        (r"< 0\.5 MB/s", "< 0.1 MB/s"),
+        (r"== 10 topics", "== 2 topics"),
+    ):
+        text, count = re.subn(pattern, replacement, text)
+        assert count == 1, pattern
+    path = tmp_path_factory.mktemp("scenarios") / "phase2_light.yaml"
     path.write_text(text, encoding="utf-8")
     return path
 
 
 @pytest.fixture(scope="session")
-def truths(labs: tuple[Lab, Lab], impatient_phase1: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Truths]:
-    truths = Truths(*labs, impatient_phase1, tmp_path_factory.mktemp("truths"))
+def truths(labs: tuple[Lab, Lab], light_phase2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Truths]:
+    truths = Truths(*labs, light_phase2, tmp_path_factory.mktemp("truths"))
     yield truths
     truths.close()
 

@@ -16,11 +16,48 @@ from typing import Any
 
 from lab.handles import Lab
 from run_record.store import RunRecord
+from scenarios import scenario as scenarios
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Counts of the ledger that are about records of other runs.
+OF_OTHERS = ("foreign", "unattributed")
 MM2GATE = (sys.executable, "-m", "runbook")
 LOCUST = (sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "mm2.py"))
 SHORT = str(Path(__file__).with_name("short.yaml"))
+SHORT_RECORDS = 4800
+COUNTERS = str(Path(__file__).with_name("counters.yaml"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run came to; the same plan must come to the same, however it was played."""
+
+    verdict: str
+    exit_code: int
+    counts: dict[str, int]
+    criteria: dict[str, str]
+
+    @classmethod
+    def of(cls, directory: Path) -> Outcome:
+        """From the run's own files. Counts of zero are left out, and so is what other runs had sent before."""
+        verdict = json.loads((directory / "verdict.json").read_text(encoding="utf-8"))
+        totals = json.loads((directory / "record" / "ledger.json").read_text(encoding="utf-8"))["totals"]
+        return cls(
+            verdict=verdict["verdict"],
+            exit_code=verdict["exit_code"],
+            counts={name: count for name, count in totals.items() if count and name not in OF_OTHERS},
+            criteria={one["id"]: one["verdict"] for one in verdict["criteria"]},
+        )
+
+
+def short_is_go() -> Outcome:
+    """What an undisturbed run of short.yaml comes to."""
+    return Outcome(
+        verdict="GO",
+        exit_code=0,
+        counts=dict.fromkeys(("sent", "acked", "arrived"), SHORT_RECORDS),
+        criteria={criterion.id: "GO" for criterion in scenarios.load(SHORT).scenario.criteria},
+    )
 
 
 def mm2gate(*arguments: str, cwd: Path | None = None, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
@@ -131,8 +168,28 @@ class Run:
         return dict(content["totals"])
 
     @property
+    def streams(self) -> list[dict[str, Any]]:
+        content = json.loads((self.directory / "record" / "ledger.json").read_text(encoding="utf-8"))
+        return list(content["streams"])
+
+    @property
+    def optimisation(self) -> tuple[str, str, str]:
+        """The rows of the optimisation section: target, source, capacity."""
+        target, source, capacity = (
+            next(line for line in self.fiche.split("\n") if line.startswith(f"| {side} |"))
+            for side in ("cible", "source", "capacité")
+        )
+        return target, source, capacity
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome.of(self.directory)
+
+    @property
     def fiche(self) -> str:
-        return (self.directory / "fiche.md").read_text(encoding="utf-8")
+        """With plain spaces: French puts others before a colon."""
+        text = (self.directory / "fiche.md").read_text(encoding="utf-8")
+        return text.replace("\u00a0", " ").replace("\u202f", " ")
 
     @property
     def record(self) -> RunRecord:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka import Message, Producer, TopicPartition
 
+from clients.kafka import RecordConsumer, client_configuration
 from lab.accounts import ADMIN, LOAD
 from lab.handles import Lab
-from tests.mm2_users.copier import Bench, kafka_plan
+from tests.mm2_users.copier import QUICK, Bench, kafka_plan
 from tests.mm2_users.saboteur import PARTITIONS, PATH_TROUBLE, SOURCE_TROUBLE, Place
 from tests.mm2_users.test_planted_truth import EACH, RECORDS, check, truths
 from tests.mm2_users.truth import truth_of
@@ -93,3 +96,27 @@ def test_what_was_not_read_yet_is_late_though_the_commit_is_past_it(without_mm2:
     unread = sum(row["counts"]["late"] for row in account["streams"])
     assert unread == RECORDS - before.arrived > 0
     assert sum(row["counts"]["lost"] for row in account["streams"]) == 0
+
+
+def test_markers_of_transactions_behind_the_last_record_are_nothing_unread(without_mm2: Lab) -> None:
+    """MM2 with exactly-once leaves one behind each batch, so the offset read last is never the end of the log."""
+    made = kafka_plan(without_mm2.seen_by(LOAD), without_mm2.seen_by(ADMIN), records=RECORDS)
+    mirror, admin = made.topics[0].remote, without_mm2.seen_by(ADMIN)
+    reader = RecordConsumer(made.environment.target, made.loaded_environment, name="markers", extra=QUICK)
+    reader.start_at_end([(mirror, partition) for partition in range(PARTITIONS)])
+    writer = Producer(
+        client_configuration(admin.environment.target, admin, "transactions") | {"transactional.id": "mm2gate-test"}
+    )
+    writer.init_transactions(20)
+    writer.begin_transaction()
+    writer.produce(mirror, b"value", b"key", 0)
+    writer.commit_transaction(20)
+    assert (mirror, 0) not in reader.read_to_end()
+    read: list[Message] = []
+    deadline_s = time.monotonic() + 10
+    while not read and time.monotonic() < deadline_s:
+        read += reader.read(10)
+    (position,) = reader._consumer.position([TopicPartition(mirror, 0)])
+    assert position.offset < reader._consumer.get_watermark_offsets(position, timeout=10)[1]
+    assert reader.read_to_end() == {(mirror, partition) for partition in range(PARTITIONS)}
+    reader.close()

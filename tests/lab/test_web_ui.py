@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ import pytest
 import requests
 
 from lab.handles import Lab
+from lab.ports import free_ports
 from run_record.store import RunRecord
-from tests.lab.runs import LOCUST, ROOT, SHORT
+from tests.lab.runs import LOCUST, ROOT, SHORT, SHORT_RECORDS, Outcome, short_is_go
 
 
 @dataclass(kw_only=True)
@@ -36,6 +37,18 @@ class Browser:
         fields = {"user_count": "0", "spawn_rate": "0", "host": "", "run_time": "", "profile": "", "rehearsal": "1"}
         content = {**fields, "scenario": SHORT, "env": self.environment, **form}
         return dict(requests.post(f"{self.url}/swarm", data=content, timeout=30).json())
+
+    def until_it_answers(self) -> None:
+        deadline_s = time.monotonic() + 30
+        while True:
+            try:
+                self.get("mm2gate/state")
+            except requests.ConnectionError:
+                assert self.process.poll() is None, self.log.read_text()
+                assert time.monotonic() < deadline_s, self.log.read_text()
+                time.sleep(0.1)
+            else:
+                return
 
     def get(self, path: str) -> requests.Response:
         return requests.get(f"{self.url}/{path}", timeout=10)
@@ -63,25 +76,24 @@ class Browser:
         return [RunRecord.open(directory) for directory in sorted(self.runs.iterdir())]
 
 
-@pytest.fixture
-def browser(lab: Lab, tmp_path: Path) -> Iterator[Browser]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+@contextmanager
+def opened(lab: Lab, directory: Path) -> Iterator[Browser]:
+    """Locust's web UI in a directory, and a browser on it. It knows three environments: the lab, and two bent ones."""
+    port = free_ports(("web",))["web"]
     text = lab.environment_file.read_text(encoding="utf-8")
     text = text.replace("secrets/", f"{lab.environment_file.parent}/secrets/")
-    (tmp_path / "environments").mkdir()
+    (directory / "environments").mkdir()
     for name, bent in (
         ("prod", text.replace("production: false", "production: true").replace("name: lab", "name: prod")),
         ("down", re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:9", text, count=1)),
     ):
-        (tmp_path / "environments" / f"{name}.yaml").write_text(bent, encoding="utf-8")
-    log = tmp_path / "log"
+        (directory / "environments" / f"{name}.yaml").write_text(bent, encoding="utf-8")
+    log = directory / "log"
     options = ["--web-port", str(port), "--scenario", SHORT, "--env", str(lab.environment_file), "--runs-dir", "runs"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*LOCUST, *options],
-            cwd=tmp_path,
+            cwd=directory,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -92,19 +104,11 @@ def browser(lab: Lab, tmp_path: Path) -> Iterator[Browser]:
         process=process,
         url=f"http://127.0.0.1:{port}",
         environment=str(lab.environment_file),
-        runs=tmp_path / "runs",
+        runs=directory / "runs",
         log=log,
     )
     try:
-        deadline_s = time.monotonic() + 30
-        while True:
-            try:
-                browser.get("mm2gate/state")
-                break
-            except requests.ConnectionError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline_s, log.read_text()
-                time.sleep(0.1)
+        browser.until_it_answers()
         yield browser
     finally:
         if process.poll() is None:
@@ -112,49 +116,14 @@ def browser(lab: Lab, tmp_path: Path) -> Iterator[Browser]:
         process.wait()
 
 
-def test_start_watch_read_then_start_again_and_stop_then_once_more(browser: Browser) -> None:
-    assert browser.start()["success"]
-    browser.until(": steady")
-    time.sleep(3)
-    live = {row["criterion"]: row for row in browser.rows}
-    assert live["lost"]["verdict"] == "NON ÉVALUÉ"
-    assert live["duplicated"]["verdict"] == "GO"
-    assert "TEST EN COURS" in browser.get("mm2gate/live-fiche").text
-    assert "stop it first" in browser.start()["message"]
-    browser.until_judged()
-    assert {row["verdict"] for row in browser.rows} == {"GO"}
-    assert "Fiche technique" in browser.get("mm2gate/fiche").text
-    (first,) = browser.records
-    assert first.sealed
-    counts = first.counts()
-    assert counts is not None
-    assert counts.sent == counts.arrived == 4800
-
-    assert browser.start()["success"]
-    browser.until(": steady")
-    began_s = time.monotonic()
-    assert requests.post(f"{browser.url}/stop", timeout=10).json()["success"]
-    assert time.monotonic() - began_s < 1
-    browser.until_judged()
-    _, second = browser.records
-    assert second.sealed
-    assert second.manifest.ending is not None
-    assert second.manifest.ending.how == "stopped"
-    counts = second.counts()
-    assert counts is not None
-    assert 0 < counts.sent == counts.acked == counts.arrived < 4800
-    assert browser.rows[0]["verdict"] == "INDÉTERMINÉ"
-
-    assert browser.start()["success"]
-    browser.until_judged()
-    counts = browser.records[2].counts()
-    assert counts is not None
-    assert counts.sent == counts.arrived == 4800
-    browser.process.send_signal(signal.SIGTERM)
-    assert browser.process.wait(30) == 0  # the last run's
+@pytest.fixture(scope="module")
+def browser(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One UI for the tests that follow each other in it."""
+    with opened(lab, tmp_path_factory.mktemp("web")) as browser:
+        yield browser
 
 
-def test_what_is_refused_is_said_and_the_ui_goes_on(browser: Browser) -> None:
+def test_what_is_refused_is_said_and_nothing_is_played(browser: Browser) -> None:
     for form, said in (
         ({"scenario": "nosuch"}, "was not known"),
         ({"env": "/etc/passwd"}, "was not known"),
@@ -167,17 +136,51 @@ def test_what_is_refused_is_said_and_the_ui_goes_on(browser: Browser) -> None:
         assert said in answer["message"]
         assert said in browser.log.read_text()
     assert not browser.runs.exists()
-    assert browser.start()["success"]
+
+
+def test_stop_answers_at_once_and_the_run_is_drained_sealed_and_judged(browser: Browser) -> None:
+    assert browser.start()["success"], browser.log.read_text()
+    browser.until(": rising")
+    began_s = time.monotonic()
+    assert requests.post(f"{browser.url}/stop", timeout=10).json()["success"]
+    assert time.monotonic() - began_s < 1
     browser.until_judged()
-    assert browser.rows[0]["verdict"] == "GO"
+    (record,) = browser.records
+    assert record.sealed
+    assert record.manifest.ending is not None
+    assert record.manifest.ending.how == "stopped"
+    counts = record.counts()
+    assert counts is not None
+    assert 0 < counts.sent == counts.acked == counts.arrived < SHORT_RECORDS
+    assert browser.rows[0]["verdict"] == "INDÉTERMINÉ"
+
+
+def test_started_again_it_is_watched_live_and_comes_to_what_it_comes_to_headless(browser: Browser) -> None:
+    assert browser.start()["success"], browser.log.read_text()
+    browser.until(": steady")
+    time.sleep(3)
+    live = {row["criterion"]: row for row in browser.rows}
+    assert live["lost"]["verdict"] == "NON ÉVALUÉ"
+    assert live["duplicated"]["verdict"] == "GO"
+    assert "TEST EN COURS" in browser.get("mm2gate/live-fiche").text
+    assert "stop it first" in browser.start()["message"]
+    browser.until_judged()
+    assert {row["verdict"] for row in browser.rows} == {"GO"}
+    assert "Fiche technique" in browser.get("mm2gate/fiche").text
+    record = browser.records[-1]
+    assert record.sealed
+    assert Outcome.of(record.directory) == short_is_go()
+    browser.process.send_signal(signal.SIGTERM)
+    assert browser.process.wait(30) == 0  # the last run's
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_run_then_the_process(browser: Browser, number: signal.Signals) -> None:
-    assert browser.start()["success"]
-    browser.until(": steady")
-    browser.process.send_signal(number)
-    assert browser.process.wait(60) == 50
+def test_a_signal_ends_the_run_then_the_process(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
+    with opened(lab, tmp_path) as browser:
+        assert browser.start()["success"], browser.log.read_text()
+        browser.until(": rising")
+        browser.process.send_signal(number)
+        assert browser.process.wait(60) == 50
     (record,) = browser.records
     assert record.sealed
     assert record.manifest.ending is not None

@@ -1,86 +1,120 @@
-"""The four runs that tell the truth about the gate, played while other tests go on.
+"""The runs that tell the truth about the gate, played while other tests go on.
 
-Two labs play side by side, since each run spends most of its time in silence. One is left in order; other tests have
-it after the clean run. The other has MM2 paused, then a transform that drops the topic, then no Prometheus.
+Two labs play side by side, since most runs spend their time in silence. One is left in order; other tests have it
+after the clean run. In the other, one thing after the other is out of order: MM2 paused, a transform that drops the
+topic, no Prometheus, a target that holds MM2 back, MM2 paused in the middle of a load.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from lab.handles import Lab
-from tests.lab.runs import Run
+from lab.layout import TARGET
+from tests.lab.runs import COUNTERS, MM2GATE, Run
 
 CONNECTOR = "mm2-source-connector"
+REHEARSAL = ("--rehearsal", "1/60")
+QUOTA_BYTES_PER_S = 60_000
+"""A quarter of what the light phase 2 sends."""
+
+Fault = Callable[[Lab], AbstractContextManager[None]]
 
 
 class Truths:
-    """The four runs, each a future; a test waits for the one it speaks of."""
+    """The runs, each a future; a test waits for the one it speaks of."""
 
-    def __init__(self, good: Lab, bad: Lab, phase1: Path, runs: Path) -> None:
-        self._pool = ThreadPoolExecutor(2)
-        self.clean: Future[Run] = self._pool.submit(self._clean, good, runs / "clean")
-        self.paused: Future[Run] = self._pool.submit(self._paused, bad, phase1, runs / "paused")
-        self.filtered: Future[Run] = self._pool.submit(
-            self._after, self.paused, self._filtered, bad, phase1, runs / "filtered"
-        )
-        self.blind: Future[Run] = self._pool.submit(self._after, self.filtered, self._blind, bad, runs / "blind")
+    def __init__(self, good: Lab, bad: Lab, phase2: Path, runs: Path) -> None:
+        self._pools = (ThreadPoolExecutor(1), ThreadPoolExecutor(1))
+        in_order, out_of_order = self._pools
+        self.clean: Future[Run] = in_order.submit(play, "phase1_smoke", good, runs / "clean")
+        # One after the other: the pool has one thread.
+        self.paused = out_of_order.submit(play, COUNTERS, bad, runs / "paused", before=paused)
+        self.filtered = out_of_order.submit(play, COUNTERS, bad, runs / "filtered", before=filtered)
+        self.blind = out_of_order.submit(play, COUNTERS, bad, runs / "blind", during=("smoke", 0.0, blind))
+        light = (str(phase2), bad)
+        self.throttled = out_of_order.submit(play, *light, runs / "throttled", *REHEARSAL, before=throttled)
+        self.stalled = out_of_order.submit(play, *light, runs / "stalled", *REHEARSAL, during=("nominal", 8.0, paused))
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True)
+        for pool in self._pools:
+            pool.shutdown(wait=True)
 
-    @staticmethod
-    def _after(first: Future[Run], play: Callable[..., Run], *arguments: object) -> Run:
-        first.exception()  # waits for it, whatever came of it
-        return play(*arguments)
 
-    @staticmethod
-    def _clean(lab: Lab, runs: Path) -> Run:
-        run = Run.start("phase1_smoke", lab, runs)
-        run.wait()
-        return run
-
-    @staticmethod
-    def _blind(lab: Lab, runs: Path) -> Run:
-        run = Run.start("phase1_smoke", lab, runs)
-        try:
-            run.until_phase("smoke")
-            lab.component("prometheus").stop()
+def play(
+    scenario: str,
+    lab: Lab,
+    runs: Path,
+    *options: str,
+    before: Fault | None = None,
+    during: tuple[str, float, Fault] | None = None,
+) -> Run:
+    """A run to its end, with a fault before it, or so many seconds into one of its phases; healed when it is over."""
+    if before is not None:
+        with before(lab):
+            return play(scenario, lab, runs, *options)
+    run = Run.start(scenario, lab, runs, (*MM2GATE, "run"), *options)
+    if during is not None:
+        phase, after_s, fault = during
+        run.until_phase(phase)
+        time.sleep(after_s)
+        with fault(lab):
             run.wait()
-        finally:
-            lab.component("prometheus").start()
-        return run
+    run.wait()
+    return run
 
-    @staticmethod
-    def _paused(lab: Lab, phase1: Path, runs: Path) -> Run:
-        lab.connect.pause(CONNECTOR)
-        try:
-            run = Run.start(str(phase1), lab, runs)
-            run.wait()
-        finally:
-            lab.connect.resume(CONNECTOR)
-            lab.connect.wait_running(CONNECTOR)
-        return run
 
-    @staticmethod
-    def _filtered(lab: Lab, phase1: Path, runs: Path) -> Run:
-        config = lab.connect.config(CONNECTOR)
-        drop = {
-            "transforms": "drop",
-            "transforms.drop.type": "org.apache.kafka.connect.transforms.Filter",
-            "transforms.drop.predicate": "ours",
-            "predicates": "ours",
-            "predicates.ours.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
-            "predicates.ours.pattern": r"source\.test-prometheus\.generated-data-01\.json",
-        }
-        lab.connect.put_config(CONNECTOR, {**config, **drop})
+@contextmanager
+def paused(lab: Lab) -> Iterator[None]:
+    """MM2 mirrors nothing, and says so."""
+    lab.connect.pause(CONNECTOR)
+    try:
+        yield
+    finally:
+        lab.connect.resume(CONNECTOR)
         lab.connect.wait_running(CONNECTOR)
-        try:
-            run = Run.start(str(phase1), lab, runs)
-            run.wait()
-        finally:
-            lab.connect.put_config(CONNECTOR, config)
-            lab.connect.wait_running(CONNECTOR)
-        return run
+
+
+@contextmanager
+def blind(lab: Lab) -> Iterator[None]:
+    """No Prometheus."""
+    lab.component("prometheus").stop()
+    try:
+        yield
+    finally:
+        lab.component("prometheus").start()
+
+
+@contextmanager
+def throttled(lab: Lab) -> Iterator[None]:
+    """The target lets MM2 write a part of the load only."""
+    lab.throttle(TARGET, QUOTA_BYTES_PER_S)
+    try:
+        yield
+    finally:
+        lab.throttle(TARGET, None)
+
+
+@contextmanager
+def filtered(lab: Lab) -> Iterator[None]:
+    """A transform drops the topic: MM2 polls it and writes nothing."""
+    config = lab.connect.config(CONNECTOR)
+    drop = {
+        "transforms": "drop",
+        "transforms.drop.type": "org.apache.kafka.connect.transforms.Filter",
+        "transforms.drop.predicate": "ours",
+        "predicates": "ours",
+        "predicates.ours.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
+        "predicates.ours.pattern": r"source\.test-prometheus\.generated-data-01\.json",
+    }
+    lab.connect.put_config(CONNECTOR, {**config, **drop})
+    lab.connect.wait_running(CONNECTOR)
+    try:
+        yield
+    finally:
+        lab.connect.put_config(CONNECTOR, config)
+        lab.connect.wait_running(CONNECTOR)
