@@ -338,7 +338,8 @@ def _limits(side: Side, spec: FigureSpec, words: Words) -> list[tuple[Limit, Res
     limits = []
     for result in side.evaluation.results:
         criterion = result.criterion
-        if criterion.measure in spec.measures and criterion.spec.unit == spec.unit:
+        never = criterion.phase is not None and side.run.record.manifest.phase(criterion.phase) is None
+        if criterion.measure in spec.measures and criterion.spec.unit == spec.unit and not never:
             limits += [(limit, result) for limit in _limits_of(side, result, words)]
     return limits
 

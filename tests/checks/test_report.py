@@ -8,11 +8,13 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from checks.judge import judge_run
 from checks.metric_profiles import Role
+from checks.report.figures import ROUTINE
 from checks.report.html import FOLDER, policy, spaced, style
 from checks.report.texts import texts_of
 from checks.verdict import Verdict
@@ -273,6 +275,9 @@ class TestAStaircase:
         verdicts = {row[0]: row[1] for row in rows[1:]}
         assert [verdict for title, verdict in verdicts.items() if "2 500" in title] == ["✓ GO", "✓ GO"]
         assert "`" not in page_of(directory).by_id("load").text
+        limits = plain(page_of(directory).by_id("figure-e2e").text)
+        assert "s5000_p99" in limits
+        assert "s7500_p99" not in limits, "a step that was never played has no limit to draw"
         assert [verdict for title, verdict in verdicts.items() if "5 000" in title] == ["✗ NOGO"]
 
     def test_a_run_that_is_none_has_no_such_section(self, smoke):
@@ -419,6 +424,13 @@ def luminance(colour):
 
 
 class TestWords:
+    def test_every_event_that_a_run_writes_has_a_word_or_is_routine(self):
+        text = (Path(__file__).resolve().parents[2] / "docs" / "run-record.md").read_text(encoding="utf-8")
+        table = text.partition("## record/events.jsonl")[2].partition("\n## ")[0]
+        events = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+        assert "run_started" in events
+        assert events - ROUTINE <= set(texts_of("fr").events)
+
     def test_every_language_of_the_fiche_has_the_words_of_the_report(self):
         french = texts_of("fr").model_dump()
         translated = [entry.name.removesuffix(".yaml") for entry in FOLDER.iterdir() if entry.name.endswith(".yaml")]
