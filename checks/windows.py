@@ -79,7 +79,6 @@ class Windows:
             scrape_s=environment.prometheus.scrape_interval,
         )
 
-
     @classmethod
     def of_phase(cls, record: RunRecord, environment: Environment, name: str) -> Self | None:
         """The windows of one load phase, as if it were a run: what follows it until the next load is its drain and its

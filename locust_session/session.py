@@ -90,9 +90,7 @@ class MasterSession:
         `wanted` are options that take the place of the command line's: what the web UI's form asks for.
         """
         chosen = {**options.of(self._environment.parsed_options), **(wanted or {})}
-        plan = load_plan(
-            chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"], settings=chosen["set"]
-        )
+        plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"], settings=chosen["set"])
         if plan.environment.production and not (
             _headless(self._environment) and chosen["confirm"] == plan.environment.name
         ):
