@@ -180,6 +180,14 @@ class TestTime:
         assert (verdict, reason.code) == ("INCONCLUSIVE", Code.PROMETHEUS_FAILED)
         assert "no answer within" in reason.params["error"]
 
+    def test_a_503_for_ever_costs_one_budget_too(self, judged, monkeypatch):
+        monkeypatch.setattr("checks.collect.PROMETHEUS_BUDGET_S", 0.6)
+        fake = FakePrometheus(metrics=healthy_metrics(), spoilt=only(Role.POLL_TOTAL, lambda _: BAD_REPLIES["503"]))
+        _, found = judged(fake)
+        asked = [request.query["query"] for request in judged.requests if request.query["query"].endswith("]")]
+        assert {role_of(query) for query in asked} == {Role.UP, Role.POLL_TOTAL}, "nothing more was asked"
+        assert found["latency_max"][1].code is Code.PROMETHEUS_FAILED
+
     def test_one_that_goes_silent_half_way_is_not_asked_again(self, judged, monkeypatch):
         monkeypatch.setattr("checks.collect.PROMETHEUS_BUDGET_S", 0.5)
         fake = FakePrometheus(metrics=healthy_metrics(), spoilt=only(Role.LATENCY_AVG, lambda _: Reply(after_s=60)))

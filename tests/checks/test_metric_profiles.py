@@ -166,3 +166,19 @@ def test_active_count_leaves_out_what_the_cut_rules_mix_in():
     pattern = re.search(r'_objectname!~"([^"]*)"', selector)[1]
     bean = "kafka.connect<type=source-task-metrics, connector=x, task=0><>source-record-active-count"
     assert [bool(re.fullmatch(pattern, bean + end)) for end in ("", "-max", "-avg")] == [False, True, True]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_only_what_is_ours_is_asked_for(profile):
+    """Other connectors run on the same workers, other topics are mirrored by the same tasks."""
+    environment = parse(environment_text(), Environment, file="environment.yaml")
+    label = PROFILES[profile].client_label
+    for role, bean in CONNECT_BEANS.items():
+        selector = PROFILES[profile].selector(role, environment)
+        assert 'job="kafka-connect"' in selector
+        if bean.type.endswith("task-metrics") or bean.type in ("task-error-metrics", "connect-worker-metrics"):
+            assert "connector=~" in selector, role
+        if bean.domain == "producer":
+            assert f"{label}=~" in selector, role
+    for role in MIRROR_ATTRIBUTES:
+        assert "topic=~" in PROFILES[profile].selector(role, environment)
