@@ -111,6 +111,20 @@ TASK_LABELS = {"connector": "mm2-source-connector", "task": "0"}
             "kafka_connect_mirror_source_connector_replication_latency_ms_max",
             {"source": "source", "destination": "target", "topic": "source.test-prometheus.a", "partition": "2"},
         ),
+        (  # Kafka 4.3, metric.names.formats: new
+            (
+                "kafka.connect<type=plugins, connector=mm2-source-connector, task=0, source=source, target=target, "
+                "topic=source.test-prometheus.a, partition=3><>replication-latency-ms-max: 40.0"
+            ),
+            "kafka_connect_plugins_replication_latency_ms_max",
+            {
+                **TASK_LABELS,
+                "source": "source",
+                "destination": "target",
+                "topic": "source.test-prometheus.a",
+                "partition": "3",
+            },
+        ),
         (  # Kafka 3.x: no source
             (
                 "kafka.connect.mirror<type=MirrorSourceConnector, target=target, topic=source.a, partition=2>"
