@@ -24,6 +24,7 @@ from benchmarks.figures import (
 )
 from benchmarks.program import BenchmarkError
 from benchmarks.report import Report, screen_table
+from scenarios.errors import Mm2gateError
 
 HERE = Path(__file__).parent
 ROUNDS = 3
@@ -82,7 +83,7 @@ class Bench:
             return
         try:
             self.figures += measure()
-        except BenchmarkError as error:
+        except (BenchmarkError, Mm2gateError, OSError, ValueError) as error:
             self.problems.append(f"{name}: {error}")
             self.say(f"{name} could not be measured: {error}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import scenario
-from benchmarks.program import PROJECT_ROOT, BenchmarkError, Cost, Finished, run
+from benchmarks.program import PROJECT_ROOT, BenchmarkError, Cost, Finished, program_environment, run
+from lab.ports import free_ports
 from run_record.histogram import LatencyHistogram
 from run_record.store import RunRecord
 from scenarios.plan import NS_PER_S
@@ -65,7 +67,7 @@ class OurRun:
         return self.record.latency[scenario.PHASE][kind]
 
     def cost(self, window_s: float) -> Cost:
-        """Of the whole process: hub, librdkafka, Locust, master and worker in one."""
+        """Of the worker: hub, librdkafka's threads, Locust."""
         return self.finished.cost(
             end_s=self.load_end_s,
             window_s=window_s,
@@ -81,21 +83,40 @@ class OurRun:
 
 
 def play(environment: Path, directory: Path, *, name: str, records_per_s: int, duration_s: int) -> OurRun:
-    """One run in a single process: generator, verifier, ledger, Locust and the session's master side.
+    """One run, with one worker beside its master; what is watched is the worker.
 
     Raises BenchmarkError when it leaves no verdict.
     """
     place = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=directory))
     file = scenario.write(place, name, records_per_s=records_per_s, duration_s=duration_s)
-    hub_file, runs = place / "hub.json", place / "runs"
-    command: list[str | Path] = [
-        sys.executable, "-m", "locust", "-f", LOCUSTFILE, "--headless", "--loglevel", "WARNING",
-        "--scenario", file, "--env", environment, "--runs-dir", runs,
+    hub_file, runs, port = place / "hub.json", place / "runs", str(free_ports(("master",))["master"])
+    locust: list[str | Path] = [sys.executable, "-m", "locust", "-f", LOCUSTFILE, "--loglevel", "WARNING"]
+    master = [
+        *locust, "--headless", "--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port,
+        "--expect-workers", "1", "--scenario", file, "--env", environment, "--runs-dir", runs,
     ]  # fmt: skip
-    finished = run(command, within_s=duration_s + AROUND_THE_LOAD_S, env={"MM2GATE_BENCH_HUB_FILE": str(hub_file)})
+    within_s = duration_s + AROUND_THE_LOAD_S
+    with (place / "master.log").open("w+", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            list(map(str, master)), cwd=PROJECT_ROOT, env=program_environment(), stdout=log, stderr=log
+        )
+        try:
+            finished = run(
+                [*locust, "--worker", "--master-host", "127.0.0.1", "--master-port", port],
+                within_s=within_s,
+                env={"MM2GATE_BENCH_HUB_FILE": str(hub_file)},
+            )
+            process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            raise BenchmarkError(f"{name}: the master did not end") from None
+        finally:
+            process.kill()
+            process.wait()
+        log.seek(0)
+        said = log.read()
     found = list(runs.glob("*/verdict.json"))
     if not found:
-        raise BenchmarkError(f"{name}: no verdict: {finished.output[-2000:]}")
+        raise BenchmarkError(f"{name}: no verdict: {said[-2000:]} {finished.output[-2000:]}")
     return OurRun(
         finished=finished,
         record=RunRecord.open(found[0].parent),

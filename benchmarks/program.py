@@ -58,6 +58,11 @@ class Finished:
         )
 
 
+def program_environment() -> dict[str, str]:
+    """Ours, so that it finds the packages of this checkout."""
+    return {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+
+
 def run(
     command: Sequence[str | Path],
     *,
@@ -69,7 +74,7 @@ def run(
     process = subprocess.Popen(
         list(map(str, command)),
         cwd=PROJECT_ROOT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), **(env or {})},
+        env=program_environment() | dict(env or {}),
         stdin=subprocess.PIPE if input_text is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

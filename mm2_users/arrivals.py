@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import groupby
 from typing import cast
 
 import numpy as np
@@ -54,11 +54,10 @@ class Arrivals:
     def take(self, messages: list[Message], now_ns: int, start_again: StartAgain) -> None:
         """Counts what was read by `now_ns` on the load's clock."""
         values, keys = list(map(Message.value, messages)), list(map(Message.key, messages))
-        numbers = np.array([self._mirrors.get((one.topic(), one.partition()), -1) for one in messages], dtype=np.int64)
-        cuts = (np.flatnonzero(numbers[1:] != numbers[:-1]) + 1).tolist()
-        for first, end in pairwise([0, *cuts, len(messages)]):
-            start = first
-            stream = self._by_number.get(int(numbers[first]))
+        start = end = 0
+        for place, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)):
+            start, end = end, end + len(list(run))
+            stream = self._by_number.get(self._mirrors.get(place, -1))
             if stream is not None:
                 start += self._expected(stream, values[start:end], keys[start:end], now_ns)
             if start < end:

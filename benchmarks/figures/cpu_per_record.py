@@ -20,7 +20,7 @@ RATE_PER_S, DURATION_S, WINDOW_S = 20_000, 22, 12.0
 OURS, PERF_TEST, PERF_TEST_FILE = "ours", "kafka-producer-perf-test", "kafka-producer-perf-test, payloads from a file"
 BARE, CAREFUL = "bare script", "careful Locust user"
 DOES = {
-    OURS: "sent, acked, read back, verified, in ledger and histograms; Locust and the master's side included",
+    OURS: "sent, acked, read back, verified, in ledger and histograms; all of a Locust worker",
     PERF_TEST: "sent and acked, as documented (--record-size: it makes each record's bytes); nothing is verified",
     PERF_TEST_FILE: "sent and acked; nothing is verified",
     BARE: "sent, acked, read back; latencies in a list",

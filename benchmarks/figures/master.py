@@ -11,9 +11,10 @@ from benchmarks.bench_lab import BenchLab
 from benchmarks.cpu import CpuWatch
 from benchmarks.figure import Figure
 from benchmarks.figures.capacity import mock_broker
-from benchmarks.program import PROJECT_ROOT, BenchmarkError, run
+from benchmarks.program import PROJECT_ROOT, BenchmarkError, program_environment, run
 from lab.ports import free_ports
 from run_record.store import RunRecord
+from scenarios.plan import NS_PER_S
 
 WORKERS, DURATION_S, WINDOW_S = 100, 20, 12.0
 READY_WITHIN_S = 90.0
@@ -70,10 +71,14 @@ def _one(lab: BenchLab, number: int) -> float:
         "--loglevel", "WARNING", "--scenario", file, "--env", lab.environment, "--runs-dir", place / "runs",
     ]  # fmt: skip
     log = (place / "log").open("w+", encoding="utf-8")
-    master = subprocess.Popen([str(part) for part in command], cwd=PROJECT_ROOT, stdout=log, stderr=log)
+    environment = program_environment()
+    master = subprocess.Popen(
+        [str(part) for part in command], cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=log
+    )
     workers = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.programs.simulated_workers", "--port", str(port), "--workers", str(WORKERS)],
         cwd=PROJECT_ROOT,
+        env=environment,
         stdout=log,
         stderr=log,
     )
@@ -93,8 +98,9 @@ def _one(lab: BenchLab, number: int) -> float:
     if not records:
         raise BenchmarkError(f"the master left no record: {(place / 'log').read_text(encoding='utf-8')[-2000:]}")
     manifest = RunRecord.open(records[0].parent).manifest
-    (phase,) = [one for one in manifest.phases if one.name == scenario.PHASE]
-    if len(manifest.workers) != WORKERS or phase.end_ns is None:
-        raise BenchmarkError(f"only {len(manifest.workers)} of {WORKERS} workers took part")
-    end_s = phase.end_ns / 1e9
+    ends_ns = [phase.end_ns for phase in manifest.phases if phase.name == scenario.PHASE and phase.end_ns]
+    if len(manifest.workers) != WORKERS or not ends_ns:
+        said = (place / "log").read_text(encoding="utf-8")[-2000:]
+        raise BenchmarkError(f"{len(manifest.workers)} of {WORKERS} workers took part, and no load was played: {said}")
+    end_s = ends_ns[0] / NS_PER_S
     return watch.between(end_s - WINDOW_S, end_s) / WINDOW_S * 100

@@ -40,6 +40,6 @@ def _install(**_: Any) -> None:
 
 @events.quitting.add_listener
 def _write(**_: Any) -> None:
-    file = os.environ.get("MM2GATE_BENCH_HUB_FILE")
+    file = os.environ.get("MM2GATE_BENCH_HUB_FILE")  # set for the worker
     if file:
         Path(file).write_text(json.dumps(_late), encoding="utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from locust.env import Environment  # isort: skip - it patches the process, before anything else is imported
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +18,12 @@ from locust import User, events, task
 from locust.argument_parser import parse_options
 from locust.runners import WorkerRunner
 
-from locust_session import options
+from locust_session import node, options
 from locust_session.load import Assignment, Second
 from locust_session.node import NodeSession
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
-from scenarios.plan import RunPlan
+from scenarios.plan import RunPlan, load_plan
 
 LATENCIES_PER_S = 5000
 #: Different seconds that take turns, so that no two in a row are the same.
@@ -119,9 +120,23 @@ def main() -> None:
     parser.add_argument("--workers", type=int, required=True)
     chosen = parser.parse_args()
     events.init_command_line_parser.add_listener(options.add)
+    vars(node)["load_plan"] = _shared(load_plan)
     seconds = _seconds()
     runners = [_worker(chosen.port, seconds) for _ in range(chosen.workers)]
     gevent.joinall([runner.greenlet for runner in runners], count=1)
+
+
+def _shared(load: Callable[..., RunPlan]) -> Callable[..., RunPlan]:
+    """Each worker would read the same files; in one process, once is enough."""
+    plans: dict[str, RunPlan] = {}
+
+    def shared(*names: str, **more: Any) -> RunPlan:
+        key = repr((names, more))
+        if key not in plans:
+            plans[key] = load(*names, **more)
+        return plans[key]
+
+    return shared
 
 
 def _worker(port: int, seconds: list[Second]) -> WorkerRunner:
