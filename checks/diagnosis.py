@@ -20,8 +20,11 @@ from checks.metric_profiles import Role
 from checks.reasons import Code, Param
 from checks.series import UnreadableAnswer
 from checks.verdict import Verdict
+from run_record.histogram import LatencyHistogram
 
 SLOW_MS = 500.0
+#: "Most of it": a source that takes more than half of the end-to-end time is what has to be looked at first.
+MOST = 0.5
 PAGE_ROWS = ("poll_zero", "write_zero", "slow", "nothing_on_target")
 #: Rows of ours, in the order in which a tired reader should try them.
 OUR_ROWS = (
@@ -41,6 +44,7 @@ OUR_ROWS = (
     "topic_not_selected",
     "not_readable",
     "source_refuses",
+    "source_slow",
     "mirror_unreadable",
     "load_worker_lost",
     "connect_silent",
@@ -117,6 +121,9 @@ def _load_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
     if errors > 0:
         last_error = next(iter(ledger.get("last_errors", ())), "")
         yield Finding(row="source_refuses", fits=True, params={"errors": errors, "acked": acked, "error": last_error})
+    ack_ms, e2e_ms = (_p99_ms(run, kind) for kind in ("ack", "e2e"))
+    if ack_ms is not None and e2e_ms is not None and ack_ms > SLOW_MS and ack_ms > MOST * e2e_ms:
+        yield Finding(row="source_slow", fits=True, params={"ack_ms": ack_ms, "e2e_ms": e2e_ms})
     if run.read_refused:
         refused: dict[str, Param] = {"topic": run.read_refused[0], "count": len(run.read_refused)}
         yield Finding(row="mirror_unreadable", fits=True, params=refused)
@@ -124,6 +131,15 @@ def _load_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
         workers = ", ".join(str(node["worker"]) for node in unaccounted)
         owned = sum(len(node["owned"]) for node in unaccounted)
         yield Finding(row="load_worker_lost", fits=True, params={"workers": workers, "owned": owned})
+
+
+def _p99_ms(run: Run, kind: str) -> float | None:
+    """A kind's 99th percentile over all load phases, or None where the record has none of it."""
+    together = LatencyHistogram()
+    for kinds in run.record.latency.values():
+        if kind in kinds:
+            together.merge(kinds[kind])
+    return together.percentile_ms(99) if together.count else None
 
 
 def _mm2_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:

@@ -62,6 +62,16 @@ def test_latency_that_only_our_probes_saw_is_slow_too(judge):
     assert "slow" in run.rows()
 
 
+def test_a_source_that_takes_most_of_the_time_is_named_and_one_that_takes_little_is_not(judge):
+    slow = spoil(healthy_metrics(), Role.LATENCY_AVG, during_look_back(8000.0))
+    run = judge(slow, e2e_ms=[8000.0] * 100, ack_ms=7000.0)
+    params = run.rows()["source_slow"].params
+    assert params == {"ack_ms": pytest.approx(7000, rel=0.01), "e2e_ms": pytest.approx(8000, rel=0.01)}
+    assert "la source acquitte tard" in run.fiche
+    assert "source_slow" not in judge(slow, e2e_ms=[8000.0] * 100, ack_ms=900.0).rows()
+    assert "source_slow" not in judge(slow, e2e_ms=[400.0] * 100, ack_ms=390.0).rows()
+
+
 def test_what_was_not_measured_is_not_ruled_out(judge):
     run = judge(evidence={"errors": dict.fromkeys(Role, "down")})
     assert set(run.rows()) == {"prometheus_silent"}

@@ -104,6 +104,7 @@ def write_run(
     scenario: str | None = None,
     environment: str | None = None,
     e2e_ms: Iterable[float] | None = None,
+    ack_ms: float = 6.0,
     send_delay_ms: Iterable[float] = (1.0,),
     clock_step_s: float = 0.0,
     last_errors: Iterable[str] = (),
@@ -167,7 +168,7 @@ def write_run(
         writer.ledger({**ledger, "unaccounted": [*unaccounted]})
         e2e = histogram([20.0] * counts.arrived if e2e_ms is None else e2e_ms)
         delays = histogram(send_delay_ms)
-        kinds = {"e2e": e2e, "send_delay": delays, "ack": histogram([6.0] * counts.acked)}
+        kinds = {"e2e": e2e, "send_delay": delays, "ack": histogram([ack_ms] * counts.acked)}
         if e2e_from_sent_ms is not None:
             kinds["e2e_from_sent"] = histogram(e2e_from_sent_ms)
         writer.latency({"smoke": kinds})
