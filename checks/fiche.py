@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment as Jinja
@@ -106,6 +107,7 @@ def fiche(run: Run, scenario: Scenario, evaluation: Evaluation, findings: tuple[
     return spaced(text, before=numbers.space_before, after=numbers.space_after)
 
 
+@cache
 def jinja_of(language: str) -> Jinja:
     """The templates of a language, and how they print."""
 

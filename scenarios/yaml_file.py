@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,26 +46,9 @@ def read_text(path: Path) -> str:
 
 def parse(text: str, model: type[M], *, file: str, context: dict[str, Any] | None = None) -> M:
     """`text` as `model`; SpecError lists all that is wrong, each with its dotted key."""
+    content, as_json = _loaded(text, file)
     try:
-        content = YAML(typ="safe", pure=True).load(text)
-    except DuplicateKeyError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        first_line = str(error.problem).split(" with ")[0]
-        raise SpecError([Problem(file=file, key=f"line {line}", message=f"{first_line}; keep one")]) from None
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise SpecError([Problem(file=file, key=f"line {line}", message=f"not valid YAML: {error.problem}")]) from None
-    except YAMLError as error:
-        raise SpecError([Problem(file=file, key="", message=f"not valid YAML: {error}")]) from None
-    if not isinstance(content, dict):
-        raise SpecError([Problem(file=file, key="", message="must be a mapping of keys to values")])
-    try:
-        # As JSON, where strict still lets a list be a tuple; YAML has no other type that we would accept.
-        text = json.dumps(content, default=str)
-    except (TypeError, ValueError) as error:  # a list or a date for a key; an alias of what it stands in
-        raise SpecError([Problem(file=file, key="", message=f"not plain keys and values: {error}")]) from None
-    try:
-        return model.model_validate_json(text, context=context)
+        return model.model_validate_json(as_json, context=context)
     except ValidationError as error:
         items = error.errors()
         problems = [
@@ -80,6 +64,31 @@ def parse(text: str, model: type[M], *, file: str, context: dict[str, Any] | Non
             if sentence not in said
         ]
         raise SpecError(problems) from None
+
+
+@lru_cache(maxsize=64)
+def _loaded(text: str, file: str) -> tuple[dict[str, Any], str]:
+    """A text's content, and the same as JSON. Kept: a judge reads the same few files again and again, and reading YAML
+    is most of its work."""
+    try:
+        content = YAML(typ="safe", pure=True).load(text)
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        first_line = str(error.problem).split(" with ")[0]
+        raise SpecError([Problem(file=file, key=f"line {line}", message=f"{first_line}; keep one")]) from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise SpecError([Problem(file=file, key=f"line {line}", message=f"not valid YAML: {error.problem}")]) from None
+    except YAMLError as error:
+        raise SpecError([Problem(file=file, key="", message=f"not valid YAML: {error}")]) from None
+    if not isinstance(content, dict):
+        raise SpecError([Problem(file=file, key="", message="must be a mapping of keys to values")])
+    try:
+        # As JSON, where strict still lets a list be a tuple; YAML has no other type that we would accept.
+        as_json = json.dumps(content, default=str)
+    except (TypeError, ValueError) as error:  # a list or a date for a key; an alias of what it stands in
+        raise SpecError([Problem(file=file, key="", message=f"not plain keys and values: {error}")]) from None
+    return content, as_json
 
 
 def _only_follows(item: Any, items: Iterable[Any]) -> bool:
