@@ -103,7 +103,7 @@ class Follower:
         """Draws one picture: verdicts first, then the fiche."""
         opened = RunRecord.open(self.directory)
         self._timeline.read()
-        record = LiveRecord.of(opened, tuple(self._timeline.rows), self._timeline.histograms)
+        record = LiveRecord.of(opened, tuple(self._timeline.rows), self._timeline.histograms, self._timeline)
         if self._inputs is None:
             self._inputs = scenario_of(record.manifest).scenario, environment_of(record.manifest).environment
         scenario, environment = self._inputs

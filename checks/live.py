@@ -96,11 +96,17 @@ class LiveRecord(RunRecord):
     rows: tuple[TimelineRow, ...] = ()
     histograms: Mapping[str, Mapping[str, LatencyHistogram]] = field(default_factory=dict)
     """By the phase that went on when they were kept: a step's last ones come in its rest."""
+    source: Timeline | None = None
 
     @classmethod
     def of(
-        cls, record: RunRecord, rows: tuple[TimelineRow, ...], histograms: Mapping[str, Mapping[str, LatencyHistogram]]
+        cls,
+        record: RunRecord,
+        rows: tuple[TimelineRow, ...],
+        histograms: Mapping[str, Mapping[str, LatencyHistogram]],
+        source: Timeline | None = None,
     ) -> LiveRecord:
+        """`source` keeps, from one picture to the next, what stretches of the load came to."""
         return cls(
             directory=record.directory,
             manifest=record.manifest,
@@ -109,7 +115,16 @@ class LiveRecord(RunRecord):
             torn=(),
             rows=rows,
             histograms=histograms,
+            source=source,
         )
+
+    @cached_property
+    def kept_histograms(self) -> tuple[tuple[int, Mapping[str, Any]], ...]:
+        return tuple(self.source.kept) if self.source is not None else ()
+
+    @cached_property
+    def merged_histograms(self) -> dict[tuple[str, int, int], LatencyHistogram]:
+        return self.source.merged if self.source is not None else {}
 
     @cached_property
     def timeline(self) -> tuple[TimelineRow, ...]:
@@ -361,6 +376,10 @@ class Timeline:
     path: Path
     rows: list[TimelineRow] = field(default_factory=list)
     histograms: dict[str, dict[str, LatencyHistogram]] = field(default_factory=dict)
+    kept: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
+    """When histograms were kept, and their content as it was written: a thousand of them are small only so."""
+    merged: dict[tuple[str, int, int], LatencyHistogram] = field(default_factory=dict)
+    """Of stretches that are over."""
     _read: int = 0
 
     def read(self) -> None:
@@ -373,6 +392,8 @@ class Timeline:
         self._read += len(whole) + len(newline)
         for line in whole.splitlines():
             row = TimelineRow.from_line(line)
+            if row.histograms:
+                self.kept.append((row.at_ns, row.histograms))
             for kind, content in (row.histograms or {}).items():
                 kept = self.histograms.setdefault(row.phase, {})
                 kept.setdefault(kind, LatencyHistogram()).merge(LatencyHistogram.from_json(content))

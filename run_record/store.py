@@ -16,7 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -246,6 +246,26 @@ class RunRecord:
     @cached_property
     def timeline(self) -> tuple[TimelineRow, ...]:
         return tuple(TimelineRow.from_line(line) for line in whole_lines(self.directory / "record" / "timeline.jsonl"))
+
+    @cached_property
+    def kept_histograms(self) -> tuple[tuple[int, Mapping[str, Any]], ...]:
+        """When the timeline kept histograms (ns), and of what: kind → content, as it was written."""
+        return tuple((row.at_ns, row.histograms) for row in self.timeline if row.histograms)
+
+    @cached_property
+    def merged_histograms(self) -> dict[tuple[str, int, int], LatencyHistogram]:
+        """What `histogram_between` worked out, so that it does so once."""
+        return {}
+
+    def histogram_between(self, kind: str, start_ns: int, end_ns: int) -> LatencyHistogram:
+        """Those of a kind that were kept after one instant and up to another, in one."""
+        found = self.merged_histograms.get((kind, start_ns, end_ns))
+        if found is None:
+            found = self.merged_histograms[kind, start_ns, end_ns] = LatencyHistogram()
+            for at_ns, kinds in self.kept_histograms:
+                if kind in kinds and start_ns < at_ns <= end_ns:
+                    found.merge(LatencyHistogram.from_json(kinds[kind]))
+        return found
 
     @cached_property
     def ledger(self) -> dict[str, Any] | None:

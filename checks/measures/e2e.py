@@ -55,11 +55,8 @@ def merged_latencies(run: Run, spec: MeasureSpec, kind: str, *, missing: int = 0
 
 def _of_stretch(run: Run, stretch: Window, kind: str) -> LatencyHistogram:
     """The histograms that the timeline keeps every 10 s (60 s after the first hour), of what arrived in a stretch."""
-    together = LatencyHistogram()
-    for row in run.record.timeline:
-        if row.histograms and kind in row.histograms and stretch.start_s < row.at_ns / NS_PER_S <= stretch.end_s:
-            together.merge(LatencyHistogram.from_json(row.histograms[kind]))
-    return together
+    start_ns, end_ns = (round(edge_s * NS_PER_S) for edge_s in (stretch.start_s, stretch.end_s))
+    return run.record.histogram_between(kind, start_ns, end_ns)
 
 
 def _missing_records(run: Run) -> int:

@@ -109,3 +109,16 @@ def test_run_that_waits_for_a_step_is_looked_at_whatever_it_costs(tmp_path, look
     ended_s = T0_S + ENDED_S
     looked = None if looked_s is None else ended_s + looked_s
     assert _a_step_waits(at_rest, looked_s=looked, until_s=ended_s + until_s) is waits
+
+
+def test_latencies_of_a_stretch_are_the_same_while_the_run_goes_on_and_are_merged_once(tmp_path):
+    record = RunRecord.open(write_ramp(tmp_path, STEPS))
+    timeline = Timeline(record.directory / "record" / "timeline.jsonl")
+    timeline.read()
+    edges_ns = (T0_NS + round(START_S * 1e9), T0_NS + round(ENDED_S * 1e9))
+    whole = record.histogram_between("e2e", *edges_ns)
+    pictures = [LiveRecord.of(record, tuple(timeline.rows), timeline.histograms, timeline) for _ in range(2)]
+    found = [picture.histogram_between("e2e", *edges_ns) for picture in pictures]
+    assert found[0].to_json() == whole.to_json()
+    assert whole.count > 0
+    assert found[1] is found[0]
