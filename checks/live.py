@@ -270,13 +270,15 @@ def live_content(run: LiveRun, scenario: Scenario, evaluation: Evaluation) -> di
     row = record.timeline[-1] if record.timeline else None
     at_ns = record.manifest.started_at_ns if row is None else row.at_ns
     content = verdict_content(evaluation, record.manifest, "")
-    steps = {
-        name: verdict.value
-        for name, verdict in evaluation.steps.items()
-        if run.settled(name, rest_s=scenario.staircase.rest if scenario.staircase is not None else 0.0)
-    }
+    steps = {name: verdict.value for name, verdict in judged_steps(run, scenario, evaluation).items()}
     as_of = instant(at_ns / NS_PER_S)
     return content | {"live": True, "steps": steps, "phase": phase, "as_of": as_of, "exit_code": None}
+
+
+def judged_steps(run: LiveRun, scenario: Scenario, evaluation: Evaluation) -> dict[str, Verdict]:
+    """What a staircase's steps came to, as far as they are over and all that can be known of them is."""
+    rest_s = scenario.staircase.rest if scenario.staircase is not None else 0.0
+    return {name: verdict for name, verdict in evaluation.steps.items() if run.settled(name, rest_s=rest_s)}
 
 
 def _waiting(result: Result) -> Result:

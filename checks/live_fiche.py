@@ -6,7 +6,7 @@ from typing import Any
 
 from checks.evaluate import Evaluation
 from checks.fiche import _Views, jinja_of
-from checks.live import LiveRun
+from checks.live import LiveRun, judged_steps
 from checks.markdown import spaced
 from checks.words import NS_PER_S, Words
 from scenarios.scenario import Scenario
@@ -39,5 +39,10 @@ def _context(run: LiveRun, scenario: Scenario, evaluation: Evaluation, words: Wo
         "verdict": words.verdict(evaluation.verdict),
         "deciding": list(evaluation.deciding),
         "last": [] if row is None else [words.number(getattr(row, name)) for name in COLUMNS],
-        "criteria": [views._criterion(result) for result in evaluation.results],
+        "steps": [(name, words.verdict(verdict)) for name, verdict in judged_steps(run, scenario, evaluation).items()],
+        "criteria": [
+            views._criterion(result)
+            for result in evaluation.results
+            if not result.of_step or manifest.phase(result.criterion.phase or "") is not None
+        ],
     }

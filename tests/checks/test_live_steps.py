@@ -9,6 +9,7 @@ import pytest
 from checks.evidence import Evidence
 from checks.follow import _a_step_waits
 from checks.live import LiveRecord, LiveRun, Timeline, evaluate_live, live_content, windows_until
+from checks.live_fiche import live_fiche
 from checks.record_inputs import environment_of, scenario_of
 from checks.windows import Windows
 from run_record.store import SEAL, RunRecord
@@ -122,3 +123,24 @@ def test_latencies_of_a_stretch_are_the_same_while_the_run_goes_on_and_are_merge
     assert found[0].to_json() == whole.to_json()
     assert whole.count > 0
     assert found[1] is found[0]
+
+
+def test_checkpoint_fiche_names_the_steps_that_were_judged_and_leaves_out_those_that_were_not_begun(tmp_path, look):
+    _, found = look(ENDED_S + 30)
+    run = next(iter(tmp_path.glob(f"{ENDED_S + 30}/*phase4_ramp")))
+    record = RunRecord.open(run)
+    timeline = Timeline(run / "record" / "timeline.jsonl")
+    timeline.read()
+    live = LiveRecord.of(record, tuple(timeline.rows), timeline.histograms, timeline)
+    scenario, environment = scenario_of(live.manifest).scenario, environment_of(live.manifest).environment
+    windows = windows_until(Windows.of(live, environment), T0_S + ENDED_S + 26)
+    evidence = Evidence.open(record.evidence())
+    text = live_fiche(
+        LiveRun(record=live, evidence=evidence, environment=environment, windows=windows),
+        scenario,
+        found,
+        language="fr",
+    )
+    assert "| `step_1000` | **GO** |" in text
+    assert "`s1000_p99`" in text
+    assert "`s2500_p99`" not in text
