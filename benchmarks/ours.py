@@ -105,10 +105,14 @@ def play(environment: Path, directory: Path, *, name: str, records_per_s: int, d
                 [*locust, "--worker", "--master-host", "127.0.0.1", "--master-port", port],
                 within_s=within_s,
                 env={"MM2GATE_BENCH_HUB_FILE": str(hub_file)},
+                beside=process,
             )
             process.wait(within_s)
         except subprocess.TimeoutExpired:
             raise BenchmarkError(f"{name}: the master did not end") from None
+        except BenchmarkError as error:
+            log.seek(0)
+            raise BenchmarkError(f"{name}: {log.read()[-2000:]} {error}") from None
         finally:
             process.kill()
             process.wait()

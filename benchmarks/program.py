@@ -16,6 +16,9 @@ from benchmarks.cpu import CpuWatch
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 #: The end of a run is left out: a generator that closes down is not one that generates.
 LEFT_OUT_AT_END_S = 0.5
+LOOK_EVERY_S = 1.0
+#: What a program may take to end once the one beside it, which it depends on, has ended.
+ENDS_AFTER_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +71,14 @@ def run(
     *,
     within_s: float,
     env: Mapping[str, str] | None = None,
-    input_text: str | None = None,
+    beside: subprocess.Popen[bytes] | None = None,
 ) -> Finished:
-    """Runs it to its end. Raises BenchmarkError when that does not come in time."""
+    """Runs it to its end. Raises BenchmarkError when that does not come in time, or not soon after that of `beside`."""
     process = subprocess.Popen(
         list(map(str, command)),
         cwd=PROJECT_ROOT,
         env=program_environment() | dict(env or {}),
-        stdin=subprocess.PIPE if input_text is not None else subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -83,18 +86,29 @@ def run(
     )
     cpu = CpuWatch(process.pid).start()
     try:
-        output, _ = process.communicate(input_text, timeout=within_s)
-    except subprocess.TimeoutExpired:
+        output = _output(process, within_s=within_s, beside=beside)
+    except subprocess.TimeoutExpired as error:
         process.kill()
         output, _ = process.communicate()
-        raise BenchmarkError(
-            f"{' '.join(map(str, command))}: not done within {within_s:g} s: {output[-2000:]}"
-        ) from None
+        what = " ".join(map(str, command))
+        raise BenchmarkError(f"{what}: not done within {error.timeout:.0f} s: {output[-2000:]}") from None
     finally:
         cpu.stop()
     return Finished(output=output, exit_code=process.returncode, cpu=cpu)
 
 
-def wall_s() -> float:
-    """Now, on the clock of `CpuWatch`."""
-    return time.time()
+def _output(process: subprocess.Popen[str], *, within_s: float, beside: subprocess.Popen[bytes] | None) -> str:
+    """What it prints until its end. Raises TimeoutExpired."""
+    began_s = time.monotonic()
+    deadline_s = began_s + within_s
+    while True:
+        try:
+            output, _ = process.communicate(timeout=LOOK_EVERY_S)
+        except subprocess.TimeoutExpired:
+            now_s = time.monotonic()
+            if beside is not None and beside.poll() is not None:
+                deadline_s, beside = min(deadline_s, now_s + ENDS_AFTER_S), None
+            if now_s > deadline_s:
+                raise subprocess.TimeoutExpired(process.args, now_s - began_s) from None
+        else:
+            return output

@@ -14,11 +14,10 @@ from typing import Any
 
 import gevent
 import numpy as np
-from locust import User, events, task
-from locust.argument_parser import parse_options
+from locust import User, task
 from locust.runners import WorkerRunner
 
-from locust_session import node, options
+from locust_session import node
 from locust_session.load import Assignment, Second
 from locust_session.node import NodeSession
 from run_record.counts import Counts
@@ -114,16 +113,16 @@ class MirrorUser(User):
 
 
 def main() -> None:
-    """Connects them all, and stays until the master says otherwise, or is gone."""
+    """Connects them all, and stays until the run is over; who started it ends it otherwise."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workers", type=int, required=True)
     chosen = parser.parse_args()
-    events.init_command_line_parser.add_listener(options.add)
     vars(node)["load_plan"] = _shared(load_plan)
     seconds = _seconds()
     runners = [_worker(chosen.port, seconds) for _ in range(chosen.workers)]
-    gevent.joinall([runner.greenlet for runner in runners], count=1)
+    while any(runner.state != "stopped" for runner in runners):
+        gevent.sleep(1)
 
 
 def _shared(load: Callable[..., RunPlan]) -> Callable[..., RunPlan]:
@@ -140,7 +139,7 @@ def _shared(load: Callable[..., RunPlan]) -> Callable[..., RunPlan]:
 
 
 def _worker(port: int, seconds: list[Second]) -> WorkerRunner:
-    environment: Any = Environment(user_classes=[MirrorUser], parsed_options=parse_options(args=[]))
+    environment: Any = Environment(user_classes=[MirrorUser])
     runner: WorkerRunner = environment.create_worker_runner("127.0.0.1", port)
     environment.mm2gate_node = NodeSession(environment, lambda plan, _: ReportingLoad(plan, seconds))
     return runner

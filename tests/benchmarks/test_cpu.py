@@ -45,7 +45,7 @@ def test_an_instant_that_was_not_watched_is_refused():
 
 def test_a_program_that_hangs_or_says_nothing_is_named():
     began_s = time.monotonic()
-    with pytest.raises(BenchmarkError, match="not done within 1 s"):
+    with pytest.raises(BenchmarkError, match="not done within"):
         run([sys.executable, "-c", "import time; time.sleep(60)"], within_s=1)
     assert time.monotonic() - began_s < 20
     finished = run([sys.executable, "-c", "import sys; print('oh dear'); sys.exit(3)"], within_s=20)
