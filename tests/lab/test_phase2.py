@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from lab.handles import Lab
+from lab.layout import SOURCE, TARGET
 from tests.lab.runs import SHORT, SHORT_RECORDS, Run
 from tests.lab.truths import CONNECTOR, Truths
 
@@ -25,6 +26,7 @@ def test_a_second_connector_is_caught_as_duplicates_counted_exactly_on_its_topic
     config = lab.connect.config(CONNECTOR)
     lab.connect.put_config(TWICE, {**config, "name": TWICE, "topics": TWICE_TOPIC.replace(".", "[.]")})
     try:
+        lab.connect.wait_running(TWICE)
         run = Run.start(str(tmp_path / "twice.yaml"), lab, tmp_path / "runs")
         assert run.wait() == 20, run.output
     finally:
@@ -33,11 +35,13 @@ def test_a_second_connector_is_caught_as_duplicates_counted_exactly_on_its_topic
     for stream in run.streams:
         duplicated[stream["topic"]] += stream["duplicated"]
         arrived[stream["topic"]] += stream["arrived"]
+    # The clusters count for themselves: a connector that is new may be moved once more, and copy some a third time.
+    copies = lab.owner(TARGET).record_count(f"source.{TWICE_TOPIC}") - 2 * lab.owner(SOURCE).record_count(TWICE_TOPIC)
     assert totals["sent"] == totals["arrived"] == SHORT_RECORDS
-    assert duplicated == Counter({TWICE_TOPIC: arrived[TWICE_TOPIC]})
-    assert totals["duplicated"] == arrived[TWICE_TOPIC] > 0
+    assert duplicated == Counter({TWICE_TOPIC: arrived[TWICE_TOPIC] + copies})
+    assert totals["duplicated"] == duplicated[TWICE_TOPIC] > 0
     assert {name for name, criterion in run.criteria.items() if criterion["verdict"] != "GO"} == {"duplicated"}
-    assert run.criteria["duplicated"]["value"] == arrived[TWICE_TOPIC]
+    assert run.criteria["duplicated"]["value"] == totals["duplicated"]
 
 
 def test_a_target_that_holds_mm2_back_is_nogo_and_the_diagnosis_is_the_target(truths: Truths) -> None:

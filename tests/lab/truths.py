@@ -18,7 +18,7 @@ from lab.layout import TARGET
 from tests.lab.runs import COUNTERS, MM2GATE, Run
 
 CONNECTOR = "mm2-source-connector"
-REHEARSAL = ("--rehearsal", "1/60")
+REHEARSAL = ("--rehearsal", "1/40")
 QUOTA_BYTES_PER_S = 60_000
 """A quarter of what the light phase 2 sends."""
 
