@@ -11,7 +11,7 @@ UNPATCHED := -o addopts="--strict-markers --strict-config --import-mode=importli
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- prepare -------------------------------------------------------------------------------------------------------
 
@@ -51,7 +51,11 @@ check: setup ## lint, types and the fast tests (a minute or two)
 test: setup ## everything that CI runs: lint, types, fast tests, and the tests on real labs
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@$(BIN)/pytest -q --ignore tests/lab --ignore tests/lab_unit
-	@$(BIN)/pytest -q $(UNPATCHED) --durations 10 tests/lab_unit tests/lab
+	@$(BIN)/pytest -q $(UNPATCHED) --durations 10 -m "not long" tests/lab_unit tests/lab
+
+.PHONY: test-long
+test-long: setup ## the tests on real labs that take minutes each: staircases, matrices of tasks, another Kafka
+	@$(BIN)/pytest -q $(UNPATCHED) --durations 10 -m long tests/lab
 
 # ---- measure -------------------------------------------------------------------------------------------------------
 

@@ -265,6 +265,7 @@ def test_after_everything_was_killed_up_makes_a_new_lab(lab: Lab, state_dir: Pat
     assert process.marked(lab.state.lab_id) == []
 
 
+@pytest.mark.long
 def test_a_lab_of_three_workers_and_kafka_3_mirrors_and_is_measured(lab: Lab, state_dir: Path):
     again = Lab.open(state_dir)
     workers = again.connect.workers()

@@ -13,6 +13,8 @@ from lab.handles import Lab
 from lab.layout import TARGET
 from tests.lab.runs import Run
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 CONNECTOR = "mm2-source-connector"
 #: About 550 records/s of 1 KB, as they travel to the target.
