@@ -18,10 +18,15 @@ __all__ = ["unpatched"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs a real lab."""
-    for item in items:
-        if Path(__file__).parent in Path(item.path).parents:
-            item.add_marker(pytest.mark.lab)
+    """Everything in this folder needs a real lab. The lab's own tests have one to themselves, and so come first, while
+    the long runs play on theirs."""
+    ours = [item for item in items if Path(__file__).parent in Path(item.path).parents]
+    for item in ours:
+        item.add_marker(pytest.mark.lab)
+    alone = [item for item in ours if item.path.name == "test_lab_lifecycle.py"]
+    if 0 < len(alone) < len(ours):
+        alone[0].add_marker(pytest.mark.usefixtures("truths"))
+        items.sort(key=lambda item: (item in ours) + (item in ours and item not in alone))
 
 
 @pytest.fixture(scope="session")
