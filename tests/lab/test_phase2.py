@@ -26,7 +26,7 @@ def test_a_second_connector_is_caught_as_duplicates_counted_exactly_on_its_topic
     config = lab.connect.config(CONNECTOR)
     lab.connect.put_config(TWICE, {**config, "name": TWICE, "topics": TWICE_TOPIC.replace(".", "[.]")})
     try:
-        lab.connect.wait_running(TWICE)
+        lab.connect.wait_running(TWICE, tasks=0)  # its topic is not there yet
         run = Run.start(str(tmp_path / "twice.yaml"), lab, tmp_path / "runs")
         assert run.wait() == 20, run.output
     finally:
@@ -38,8 +38,10 @@ def test_a_second_connector_is_caught_as_duplicates_counted_exactly_on_its_topic
     # The clusters count for themselves: a connector that is new may be moved once more, and copy some a third time.
     copies = lab.owner(TARGET).record_count(f"source.{TWICE_TOPIC}") - 2 * lab.owner(SOURCE).record_count(TWICE_TOPIC)
     assert totals["sent"] == totals["arrived"] == SHORT_RECORDS
-    assert duplicated == Counter({TWICE_TOPIC: arrived[TWICE_TOPIC] + copies})
-    assert totals["duplicated"] == duplicated[TWICE_TOPIC] > 0
+    assert set(+duplicated) == {TWICE_TOPIC}
+    # Once each, and no more than the target has; of what it has a third time, some may be canaries.
+    assert arrived[TWICE_TOPIC] <= duplicated[TWICE_TOPIC] <= arrived[TWICE_TOPIC] + copies
+    assert totals["duplicated"] == duplicated[TWICE_TOPIC]
     assert {name for name, criterion in run.criteria.items() if criterion["verdict"] != "GO"} == {"duplicated"}
     assert run.criteria["duplicated"]["value"] == totals["duplicated"]
 
