@@ -117,7 +117,7 @@ def busy(load: float, cores: int) -> str:
 
 
 def _warm(children: Children, times_s: dict[str, float]) -> None:
-    """Phase 2's load for 20 s, whose record is thrown away; what came of it shows in the runs that follow."""
+    """Phase 2's load for 40 s, whose record is thrown away; what came of it shows in the runs that follow."""
     with tempfile.TemporaryDirectory() as runs:
         options = ("--env", str(STATE_DIRECTORY / "environment.yaml"), "--runs-dir", runs)
         _timed(times_s, "warm-up", children, "run", str(WARM_UP), *options)
