@@ -1,4 +1,4 @@
-"""`make demo`: lab up → warm-up → phase 1 → phase 2, rehearsed → lab down, then what came of it.
+"""`make demo`: lab up → phase 1 → phase 2, rehearsed → lab down, then what came of it.
 
 Exits with the worst run's code.
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,9 +26,6 @@ from scenarios.errors import ExitCode
 STATE_DIRECTORY = Path(".lab-demo")
 #: What is played, and the factor on its load: phase 2 takes half an hour at full length.
 SCENARIOS = {"phase1_smoke": "1", "phase2_nominal": "1/30"}
-
-#: The JVMs of a lab that just started are not what is tested.
-WARM_UP = Path(__file__).resolve().parents[1] / "lab" / "warmup.yaml"
 
 UNMEASURED = "INDÉTERMINÉ"
 SHOWN_COUNTS = ("sent", "acked", "arrived", "lost", "late", "duplicated")
@@ -86,7 +82,6 @@ def demo(since: float | None, runs_dir: Path) -> None:
     try:
         code = _timed(times_s, "lab up", children, "lab", "up", *lab)
         if code == ExitCode.GO:
-            _warm(children, times_s)
             for scenario, rehearsal in SCENARIOS.items():
                 if not children.stopped:
                     played.append(_play(children, times_s, scenario, rehearsal, runs_dir))
@@ -114,13 +109,6 @@ def busy(load: float, cores: int) -> str:
         f"This machine was busy (load average {load:.0f} on {cores} cores): that alone makes scrapes fail and "
         "latencies grow. Play the demo again when nothing else runs."
     )
-
-
-def _warm(children: Children, times_s: dict[str, float]) -> None:
-    """Phase 2's load for 40 s, whose record is thrown away; what came of it shows in the runs that follow."""
-    with tempfile.TemporaryDirectory() as runs:
-        options = ("--env", str(STATE_DIRECTORY / "environment.yaml"), "--runs-dir", runs)
-        _timed(times_s, "warm-up", children, "run", str(WARM_UP), *options)
 
 
 def _play(children: Children, times_s: dict[str, float], scenario: str, rehearsal: str, runs_dir: Path) -> Played:
