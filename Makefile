@@ -53,12 +53,12 @@ test: setup ## everything that CI runs: lint, types, fast tests, and the tests o
 	@$(BIN)/pytest -q --ignore tests/lab --ignore tests/lab_unit --ignore tests/checks
 	@# The judge's tests are pure work: they take what the labs, which mostly wait, leave of the machine.
 	@log=$$(mktemp); (exec nice -n 19 $(BIN)/pytest -q tests/checks) >$$log 2>&1 & judge=$$!; trap "kill $$judge" INT TERM; \
-	  $(BIN)/pytest -q $(UNPATCHED) --durations 10 -m "not long" tests/lab_unit tests/lab; labs=$$?; \
+	  $(BIN)/pytest -q $(UNPATCHED) --durations 25 -m "not long" tests/lab_unit tests/lab; labs=$$?; \
 	  wait $$judge; judged=$$?; cat $$log; rm -f $$log; exit $$((labs | judged))
 
 .PHONY: test-long
 test-long: setup ## the tests on real labs that take minutes each: staircases, matrices of tasks, another Kafka
-	@$(BIN)/pytest -q $(UNPATCHED) --durations 10 -m long tests/lab
+	@$(BIN)/pytest -q $(UNPATCHED) --durations 25 -m long tests/lab
 
 # ---- measure -------------------------------------------------------------------------------------------------------
 
