@@ -2,14 +2,17 @@
 
     … canary  silence │ load phases │ drain │ watch │
                       └ start       load_end drained  watched
-    counters:         from the last scrape before `start` to the first one after `counters_end`
+    counters:         from the last scrape before `base` to the first one after `counters_end`
     gauges:           from `start` to `watched`, since those that look back still show the load during the watch
 
-`counters_end` is the drain's end plus Connect's offset flush interval.
+`counters_end` is the drain's end plus Connect's offset flush interval. `base` is a scrape interval before the start, as
+far as the silence there allows: a scrape is stamped when it begins, and an exporter that is slow to answer reads its
+values later; it must not have seen the first records already.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Self
@@ -35,6 +38,13 @@ class Windows:
     watched_s: float
     counters_end_s: float
     scrape_s: float
+    silence_s: float
+    """How long nothing was sent before the start."""
+
+    @property
+    def base_s(self) -> float:
+        """A counter's last scrape at or before this instant saw all that was before the load, and nothing of it."""
+        return self.start_s - min(max(self.silence_s - self.scrape_s, 0.0), self.scrape_s)
 
     @property
     def counters(self) -> Window:
@@ -77,6 +87,7 @@ class Windows:
             watched_s=watched_ns / NS_PER_S,
             counters_end_s=drained_ns / NS_PER_S + environment.connect.offset_flush_interval,
             scrape_s=environment.prometheus.scrape_interval,
+            silence_s=_silence_before(loads[0], manifest.phases),
         )
 
     @classmethod
@@ -101,7 +112,17 @@ class Windows:
             watched_s=watched_s,
             counters_end_s=drained_s + flush_s,
             scrape_s=environment.prometheus.scrape_interval,
+            silence_s=_silence_before(phases[place], phases),
         )
+
+
+def _silence_before(load: PhasePlayed, phases: Sequence[PhasePlayed]) -> float:
+    """Seconds of silence that end where the load begins; 0 when something else does."""
+    place = phases.index(load)
+    before = phases[place - 1] if place else None
+    if before is None or before.kind != "silence":
+        return 0.0
+    return (load.start_ns - before.start_ns) / NS_PER_S
 
 
 def last_known_ns(record: RunRecord) -> int:

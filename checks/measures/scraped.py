@@ -125,13 +125,15 @@ class Counted:
 
 def counted(run: Run, spec: MeasureSpec, found: Scraped) -> Counted | Measurement:
     """Growth of each series over the counters' window."""
-    patience_s = PATIENCE_SCRAPES * found.windows.scrape_s
+    windows = found.windows
+    patience_s = PATIENCE_SCRAPES * windows.scrape_s
+    base_s = windows.base_s if found.window.start_s == windows.start_s else found.window.start_s
     growths = []
     for one in found.series:
-        growth = growth_of(one, found.window.start_s, found.window.end_s, patience_s=patience_s)
+        growth = growth_of(one, base_s, found.window.end_s, patience_s=patience_s)
         if growth is None:
             continue
-        if growth.born and not _scraped_before(run, one, found.window.start_s):
+        if growth.born and not _scraped_before(run, one, base_s):
             return Measurement.missing(
                 Code.NO_BASE, unit=spec.unit, source=found.metric.query, window=found.window, series=_name(one)
             )

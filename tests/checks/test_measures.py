@@ -226,6 +226,11 @@ class TestCounters:
         found = judged()(name)
         assert (found.detail("base"), found.detail("end")) == (12, 112)
 
+    def test_exporter_that_answers_late_has_not_seen_the_load_in_its_base(self, judged, name):
+        # Its scrapes are stamped when they begin, and show what was four seconds later.
+        late = spoil(healthy_metrics(), READS[name], lambda at_s: growing(6.0, 50.0)(at_s + 4))
+        assert judged(late)(name).value == 100
+
     def test_nothing_read(self, judged, name):
         assert judged(spoil(healthy_metrics(), READS[name], always(6.0)))(name).value == 0
 
