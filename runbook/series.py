@@ -37,8 +37,10 @@ class Series:
         for number, values in enumerate(scenario.variants, start=1):
             said = ", ".join(f"{name}={value}" for name, value in values.items())
             click.echo(f"variant {number} of {len(scenario.variants)}: {said}", err=True)
+            before = _runs(self.runs_directory, scenario.name)
             code = self._play_one(values)
-            run = _newest(self.runs_directory, scenario.name, known={one.directory for one in self.played})
+            # None when a guard refused it: a run of another day says nothing about this variant.
+            run = max(_runs(self.runs_directory, scenario.name) - before, default=None)
             self.played.append(Variant(values=dict(values), directory=run, exit_code=code))
             self._write(directory)
             if code in ENDS_THE_SERIES:
@@ -65,7 +67,7 @@ def _directory(runs_directory: Path, name: str) -> Path:
     return directory
 
 
-def _newest(runs_directory: Path, scenario: str, *, known: set[Path | None]) -> Path | None:
-    """The run that was played just now; None when a guard refused it, so that there is none."""
-    found = sorted(path for path in runs_directory.glob(f"*Z-{scenario}*") if (path / "record").is_dir())
-    return found[-1] if found and found[-1] not in known else None
+def _runs(runs_directory: Path, scenario: str) -> set[Path]:
+    """The runs of this scenario, and not those of one whose name only begins alike."""
+    found = (path for end in ("", "-*") for path in runs_directory.glob(f"*Z-{scenario}{end}"))
+    return {path for path in found if (path / "record").is_dir()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,54 @@ def test_series_ends_where_the_next_run_would_be_refused_too(played):
         "exit_code": 40,
     }
     assert "**La série n'est pas allée à son terme**" in fiche
+
+
+def run_of(runs: Path, name: str) -> Path:
+    """A run that was judged GO, by another program or on another day."""
+    directory = runs / name
+    (directory / "record").mkdir(parents=True)
+    content = {"verdict": "GO", "rehearsal": False, "criteria": [], "deciding": []}
+    (directory / "verdict.json").write_text(json.dumps(content), encoding="utf-8")
+    return directory
+
+
+def test_variant_that_was_refused_has_no_verdict_whatever_was_played_before_the_series(played, tmp_path):
+    run_of(tmp_path, "20200101T000000Z-s6_payload_sizes")
+    played(ExitCode.REFUSED)
+    series, fiche = content(tmp_path)
+    (first,) = series["variants"]
+    assert (first["run"], first["verdict"], first["exit_code"]) == (None, None, 40)
+    assert "| 100B | 5000/s | **non joué** |" in fiche.replace("\u00a0", " ")
+
+
+def test_run_of_a_scenario_whose_name_begins_alike_is_no_variant(tmp_path, monkeypatch):
+    def play_one(*_):
+        run_of(tmp_path, "20270111T080000Z-s6_payload_sizes_x")
+        return int(ExitCode.REFUSED)
+
+    monkeypatch.setattr(Series, "_play_one", play_one)
+    Series(loaded=LOADED, arguments=("s6_payload_sizes", "--env", "e"), runs_directory=tmp_path).play()
+    assert content(tmp_path)[0]["variants"][0]["run"] is None
+
+
+def test_variants_that_begin_in_the_same_second_are_told_apart(tmp_path, monkeypatch):
+    names = iter(["", "-2", "-10"])
+
+    def play_one(*_):
+        suffix = next(names, None)
+        if suffix is None:
+            return int(ExitCode.REFUSED)
+        run_of(tmp_path, f"20270111T080000Z-s6_payload_sizes{suffix}")
+        return int(ExitCode.GO)
+
+    monkeypatch.setattr(Series, "_play_one", play_one)
+    Series(loaded=LOADED, arguments=("s6_payload_sizes", "--env", "e"), runs_directory=tmp_path).play()
+    assert [one["run"] for one in content(tmp_path)[0]["variants"]] == [
+        "20270111T080000Z-s6_payload_sizes",
+        "20270111T080000Z-s6_payload_sizes-2",
+        "20270111T080000Z-s6_payload_sizes-10",
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
