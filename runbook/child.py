@@ -32,6 +32,11 @@ def run_child(command: Sequence[str]) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    return answer_of(code)
+
+
+def answer_of(code: int) -> int:
+    """A return code as one of ours: killed by a signal (below 0) is an end, anything of Python's own a crash."""
     return code if code in set(ExitCode) else int(ExitCode.ABORTED if code < 0 else ExitCode.INTERNAL)
 
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from types import FrameType
 
+from runbook.child import answer_of
+
 
 class Children:
     """Runs one child at a time. A signal is the child's to answer: it ends, and we go on to take the lab down."""
@@ -18,12 +20,12 @@ class Children:
             signal.signal(number, self._stop)
 
     def run(self, *arguments: str) -> int:
-        """`python` with these arguments; its exit code."""
+        """`python` with these arguments; its exit code, which is always one of ours."""
         with subprocess.Popen([sys.executable, *arguments]) as child:
             self._child = child
             code = child.wait()
             self._child = None
-        return code
+        return answer_of(code)
 
     def _stop(self, number: int, _: FrameType | None) -> None:
         self.stopped = True

@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 
 from checks.pages import unfilled_lines
+from checks.series_fiche import worst_code
 from run_record.store import RunRecord
 from runbook.children import Children
 from scenarios.errors import ExitCode
@@ -122,7 +123,9 @@ def _play(children: Children, times_s: dict[str, float], scenario: str, rehearsa
 
 def exit_code(played: list[Played], *, stopped: bool) -> int:
     """The worst run's; a demo that was stopped, or whose fiche has an open line, is no success."""
-    worst = max((run.exit_code for run in played), default=int(ExitCode.ABORTED))
+    if not played:
+        return int(ExitCode.ABORTED)
+    worst = worst_code([run.exit_code for run in played], wanted=len(played))
     if stopped:
         return worst or ExitCode.ABORTED
     return worst or (ExitCode.INTERNAL if any(run.open_lines for run in played) else ExitCode.GO)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from checks.judge import judge_run
+from runbook.children import Children
 from runbook.demo import Played, busy, exit_code
 from scenarios.errors import ExitCode
 from tests.support.phase2 import phase2_metrics, write_phase2
@@ -42,6 +44,28 @@ def test_the_worst_run_decides_and_a_stop_is_never_a_success(played: Played):
     assert exit_code([played, nogo], stopped=False) == ExitCode.NOGO
     assert exit_code([played], stopped=True) == ExitCode.ABORTED
     assert exit_code([], stopped=True) == ExitCode.ABORTED
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"),
+    [((20, 30), 20), ((30, 20), 20), ((10, 30), 30), ((20, 40), 40)],
+)
+def test_the_worst_run_is_the_worst_verdict_and_not_the_largest_number(played: Played, codes, worst):
+    """A NOGO was seen; an INCONCLUSIVE was not, and is no worse for its code being larger."""
+    assert exit_code([replace(played, exit_code=code) for code in codes], stopped=False) == worst
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        ("import sys; sys.exit(20)", ExitCode.NOGO),
+        ("import sys; sys.exit(1)", ExitCode.INTERNAL),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", ExitCode.ABORTED),
+    ],
+)
+def test_a_child_that_crashed_or_was_killed_leaves_with_one_of_our_codes(monkeypatch, program, code):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the handlers are the program's, not this test's
+    assert Children().run("-c", program) == code
 
 
 def test_a_run_that_was_refused_has_no_fiche_and_says_its_code():
