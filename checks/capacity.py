@@ -64,7 +64,8 @@ def proven(scenario: Scenario, verdicts: Mapping[str, Verdict]) -> Capacity:
 def measured_capacity(name: str, scenario: Scenario, verdicts: Mapping[str, Verdict]) -> Measurement:
     """`capacity.confirmed` or `capacity.recommended`.
 
-    A lower bound where every step was GO, and where the step that bounds it could not be judged.
+    A lower bound where every step was GO, where a step was GO and never played again (the run was ended before that,
+    or the step looked otherwise while it went on), and where the step that bounds it could not be judged.
     """
     unit = "records/s"
     if not verdicts or not set(verdicts.values()) - {Verdict.INCONCLUSIVE}:
@@ -87,6 +88,8 @@ def measured_capacity(name: str, scenario: Scenario, verdicts: Mapping[str, Verd
 
 
 def _why_at_least(scenario: Scenario, found: Capacity, verdicts: Mapping[str, Verdict]) -> Reason | None:
+    if found.unasked:
+        return Reason.of(Code.STEP_NOT_CONFIRMED, step=found.unasked[0].name)
     if found.refused is None:
         untried = [step for step in ladder_of(scenario) if step.kind == "ramp" and step.name not in verdicts]
         if untried or not found.unconfirmed:

@@ -82,6 +82,7 @@ class Code(StrEnum):
     NO_STEP_JUDGED = "no_step_judged"
     ALL_STEPS_GO = "all_steps_go"
     STEP_UNKNOWN = "step_unknown"
+    STEP_NOT_CONFIRMED = "step_not_confirmed"
     MEASURE_CRASHED = "measure_crashed"
 
     # The run as a whole.

@@ -102,10 +102,15 @@ class StairsViews:
     def _capacity(self) -> dict[str, Any]:
         words, found = self.words, proven(self.scenario, self.evaluation.steps)
         known = bool(set(self.evaluation.steps.values()) - {Verdict.INCONCLUSIVE})
+        confirmed, recommended = (
+            words.quantity(rate_per_s, UNIT) for rate_per_s in (found.rate_per_s, RECOMMENDED_SHARE * found.rate_per_s)
+        )
+        if found.unasked:
+            confirmed, recommended = (words.phrase("at_least", value=Md(one)) for one in (confirmed, recommended))
         return {
             "known": known,
-            "confirmed": words.quantity(found.rate_per_s, UNIT),
-            "recommended": words.quantity(RECOMMENDED_SHARE * found.rate_per_s, UNIT),
+            "confirmed": confirmed,
+            "recommended": recommended,
             "refused": words.phrase("no_step_refused") if found.refused is None else self._title(found.refused),
             "why": self._why(found.refused),
             "bounds": self._bounds(known=known),
@@ -121,6 +126,7 @@ class StairsViews:
             else self.words.phrase("capacity_bounded", rate=found.refused.rate_per_s)
         ]
         parts += [self.words.phrase("capacity_unconfirmed", rate=step.rate_per_s) for step in found.unconfirmed]
+        parts += [self.words.phrase("capacity_unasked", rate=step.rate_per_s) for step in found.unasked[:1]]
         return Md(" ".join(parts))
 
     def _why(self, refused: Step | None) -> Md:

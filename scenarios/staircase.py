@@ -28,12 +28,15 @@ class Capacity:
 
     `refused`: the lowest step that was not GO, so that the capacity lies below its rate; None when all were.
     `unconfirmed`: steps that were GO once, and not when they were played again.
+    `unasked`: steps above the capacity that were GO once and were never played again, the highest first: as far as
+    anybody knows the capacity is theirs, and `rate_per_s` is a lower bound.
     """
 
     step: Step | None
     refused: Step | None
     confirmed: bool
     unconfirmed: tuple[Step, ...] = ()
+    unasked: tuple[Step, ...] = ()
 
     @property
     def rate_per_s(self) -> float:
@@ -56,13 +59,22 @@ def capacity_of(ladder: Sequence[Step], verdicts: Mapping[str, str]) -> Capacity
     """What the played steps prove so far."""
     refused = _first_refused(ladder, verdicts)
     confirms = any(step.kind == "confirm" for step in ladder)
+    best: Step | None = None
     unconfirmed: list[Step] = []
+    unasked: list[Step] = []
     for step in _once(ladder, verdicts):
         again = _again(ladder, step)
         if not confirms or (again is not None and verdicts.get(again.name) == GO):
-            return Capacity(step=step, refused=refused, confirmed=confirms, unconfirmed=tuple(unconfirmed))
-        unconfirmed += [step] if again is not None and again.name in verdicts else []
-    return Capacity(step=None, refused=refused, confirmed=False, unconfirmed=tuple(unconfirmed))
+            best = step
+            break
+        (unconfirmed if again is not None and again.name in verdicts else unasked).append(step)
+    return Capacity(
+        step=best,
+        refused=refused,
+        confirmed=confirms and best is not None,
+        unconfirmed=tuple(unconfirmed),
+        unasked=tuple(unasked),
+    )
 
 
 def _finer(ladder: Sequence[Step], verdicts: Mapping[str, str]) -> Step | None:

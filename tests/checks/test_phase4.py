@@ -7,10 +7,11 @@ import pytest
 from checks.judge import judge_run
 from checks.pages import Page, unfilled_lines
 from checks.words import TEMPLATES
+from run_record.manifest import Ending
 from scenarios.scenario import load
 from scenarios.yaml_file import parse
 from tests.support.ramp import ramp_metrics, write_ramp
-from tests.support.records import write_evidence
+from tests.support.records import T0_NS, write_evidence
 
 PAGE = parse((TEMPLATES / "pages" / "phase4_ramp.yaml").read_text(encoding="utf-8"), Page, file="phase4_ramp.yaml")
 CLIMBED = ["step_1000", "step_2500", "step_2500_again"]
@@ -76,6 +77,26 @@ class TestTheCapacity:
         assert found.result("capacity").measurement.value == 0
         assert found.verdict.value == "NOGO"
         assert "**Phase 4 terminée** : ☐ GO pour Phase 5 ☑ NOGO" in fiche
+
+    def test_of_a_ramp_that_ended_before_the_confirmation_is_not_known_and_no_nogo(self, judge):
+        """A step was GO, the next was not, and then it was stopped: nothing says that MM2 carries less than it did."""
+        fiche, found = judge(
+            ["step_1000", "step_2500"],
+            ramp_metrics(["step_1000", "step_2500"]),
+            e2e_ms={"step_2500": 9000.0},
+            ending=Ending(how="stopped", aborted=True, at_ns=T0_NS),
+        )
+        assert {name: verdict.value for name, verdict in found.steps.items()} == {
+            "step_1000": "GO",
+            "step_2500": "NOGO",
+        }
+        capacity = found.result("capacity")
+        assert (capacity.measurement.value, capacity.measurement.at_least) == (0, True)
+        assert capacity.verdict.value == "INCONCLUSIVE"
+        assert found.verdict.value == "INCONCLUSIVE"
+        assert "**Capacité confirmée : au moins 0 enr./s. Débit recommandé : au moins 0 enr./s** (70 %)" in fiche
+        assert "À 1 000 enr./s, le palier était GO une fois, et n'a pas été rejoué." in fiche
+        assert unfilled_lines("phase4_ramp", fiche) == []
 
     def test_step_that_could_not_be_judged_proves_nothing(self, judge):
         """The generator fell short at 5000/s: that is no limit of MM2's, and the capacity is at least 2500."""

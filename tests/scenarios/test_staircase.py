@@ -89,6 +89,25 @@ def test_step_that_is_not_go_again_is_no_capacity_and_the_next_lower_is_tried():
     assert [step.name for step in found.unconfirmed] == ["step_5000"]
 
 
+def test_steps_that_were_go_and_never_played_again_are_neither_confirmed_nor_refuted():
+    verdicts = {"step_1000": "GO", "step_2500": "GO", "step_5000": "NOGO", "step_2500_again": "NOGO"}
+    found = capacity_of(ladder(), verdicts)
+    assert (found.rate_per_s, found.confirmed) == (0, False)
+    assert [step.name for step in found.unconfirmed] == ["step_2500"]
+    assert [step.name for step in found.unasked] == ["step_1000"]
+
+
+def test_a_whole_climb_leaves_no_confirmation_out():
+    for limit in (500, 1000, 6000, 1e9):
+        assert capacity_of(ladder(), climb(ladder(), carrying(limit))[1]).unasked == ()
+
+
+def test_staircase_that_does_not_confirm_leaves_none_out():
+    verdicts = {"step_1000": "GO", "step_2500": "NOGO"}
+    found = capacity_of(ladder(confirm=False), verdicts)
+    assert (found.rate_per_s, found.unasked) == (1000, ())
+
+
 def test_finer_search_halves_the_gap():
     names, verdicts = climb(ladder(finer=2), carrying(6300))
     assert names[4:] == ["step_6250", "step_6875", "step_6250_again"]
