@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import gevent
 import pytest
 from locust.env import Environment
+from locust.exception import StopUser
 from locust.rpc import Message
 from locust.runners import STATE_MISSING, STATE_RUNNING, MasterRunner, WorkerNode, WorkerNodes
 
@@ -413,6 +414,7 @@ def test_an_engine_that_breaks_ends_the_run_instead_of_being_tried_again(monkeyp
 
     environment = Environment(user_classes=[Mirror])
     environment.mm2gate_node = node
-    with pytest.raises(RuntimeError, match="boom"):
+    with pytest.raises(StopUser) as stopped:  # anything else Locust would try again
         Mirror(environment).drive()
+    assert repr(stopped.value.__cause__) == "RuntimeError('boom')"
     assert [str(error) for error in failures] == ["boom"]
