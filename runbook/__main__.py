@@ -33,7 +33,8 @@ def main() -> NoReturn:
     from runbook.cli import main as command_line
 
     if sys.argv[1:2] != ["run"]:
-        # A run takes care of its signals itself as soon as there is one; other commands as Python does.
+        # A run takes care of its signals itself as soon as there is one, or as something else has begun that must be
+        # put back (`runbook.signals`); other commands as Python does.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     command_line()

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from runbook.signals import ENDING
 from scenarios.errors import ExitCode
-
-FORWARDED = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_child(command: Sequence[str]) -> int:
@@ -26,7 +25,7 @@ def run_child(command: Sequence[str]) -> int:
             if child.poll() is None:
                 child.send_signal(number)
 
-        before = {number: signal.signal(number, forward) for number in FORWARDED}
+        before = {number: signal.signal(number, forward) for number in ENDING}
     try:
         code = child.wait()
     finally:
@@ -43,8 +42,8 @@ def answer_of(code: int) -> int:
 @contextmanager
 def _waiting_signals() -> Iterator[None]:
     """A signal that comes before there is anyone to hand it on to waits until there is."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)

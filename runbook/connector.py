@@ -1,7 +1,8 @@
 """A run on another `tasks.max`: sets it on MM2's source connector, and restores what was, however the run ends.
 
 What was is on disk before anything is changed (in the runs' directory, without the rest of the configuration, which may
-hold secrets), so that even after a SIGKILL the next run on the same connector restores it first.
+hold secrets), so that even after a SIGKILL the next run on the same connector restores it first. The caller lets
+signals raise (`runbook.signals.interruptible`); the restoring itself is not cut short by one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import click
 
 from clients.connect import Connect
 from run_record.store import write_json
+from runbook.signals import finishing
 from scenarios.environment import LoadedEnvironment
 from scenarios.errors import Mm2gateError, Refused
 
@@ -42,12 +44,13 @@ def tasks_max(environment: LoadedEnvironment, wanted: int, runs_directory: Path)
         yield
         return
     runs_directory.mkdir(parents=True, exist_ok=True)
-    write_json(undo, {"connector": connector, KEY: before})
     try:
+        write_json(undo, {"connector": connector, KEY: before})
         _set(connect, connector, str(wanted))
         yield
     finally:
-        restore(connect, undo)
+        with finishing(f"{KEY} is being put back; wait for it"):
+            restore(connect, undo)
 
 
 def restore(connect: Connect, undo: Path) -> None:

@@ -90,8 +90,10 @@ def _require_language(language: str) -> None:
 
 def _play_variants(wanted: Wanted, loaded: LoadedScenario) -> int:
     from runbook.series import Series
+    from runbook.signals import interruptible
 
     arguments = (wanted.scenario, "--env", wanted.env, "--rehearsal", wanted.rehearsal, "--load", wanted.load)
+    interruptible("the series ends here")
     series = Series(
         loaded=loaded,
         arguments=(*arguments, "--confirm", wanted.confirm),
@@ -103,10 +105,12 @@ def _play_variants(wanted: Wanted, loaded: LoadedScenario) -> int:
 def _play_with_tasks(wanted: Wanted, tasks: int) -> int:
     from runbook.child import run_child
     from runbook.connector import tasks_max
+    from runbook.signals import interruptible
 
     plan = load_plan(wanted.scenario, wanted.env, rehearsal=wanted.rehearsal, settings=wanted.settings)
     if plan.environment.production and wanted.confirm != plan.environment.name:
         raise Refused(f"{plan.environment.name} is a production environment; confirm with its name")
+    interruptible("tasks.max is put back first")
     with tasks_max(plan.loaded_environment, tasks, Path(wanted.runs_dir)):
         return run_child(locust_command(wanted))
 

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from runbook.connector import tasks_max
 from scenarios.environment import Environment, LoadedEnvironment
-from scenarios.errors import ConnectFailure, Refused
+from scenarios.errors import ConnectFailure, ExitCode, Refused
 from scenarios.yaml_file import parse
 from tests.scenarios.examples import ENVIRONMENT
 from tests.support.servers import Reply, serving
 
 NAME = "mm2-source-connector"
+ROOT = Path(__file__).resolve().parents[2]
+ENDING = (signal.SIGINT, signal.SIGTERM)
+RUN = ["-m", "runbook", "run", "s7_partitions", "--env", "desk.yaml", "--set", "partitions=12", "--set", "tasks=16"]
+#: A run that is over as soon as it has begun.
+SHORT = """
+import sys
+from pathlib import Path
+from runbook.connector import tasks_max
+from runbook.signals import interruptible
+from scenarios.environment import load
+
+interruptible("put back")
+with tasks_max(load("desk.yaml"), 16, Path("runs")):
+    print("played", flush=True)
+sys.exit(20)
+"""
 
 
 class FakeConnect:
@@ -24,6 +47,8 @@ class FakeConnect:
         self.puts = []
         self.cluster = cluster
         self.refuses = False
+        self.unsettled = set()
+        self.changed = {"4": threading.Event(), "16": threading.Event()}
 
     def answer(self, method, path, body):
         if path == "/":
@@ -35,8 +60,11 @@ class FakeConnect:
                 return 500, {"error_code": 500, "message": "no"}
             self.config = body
             self.puts.append(body["tasks.max"])
+            if (changed := self.changed.get(body["tasks.max"])) is not None:
+                changed.set()
             return 200, {}
-        tasks = [{"id": n, "state": "RUNNING", "worker_id": "w"} for n in range(int(self.config["tasks.max"]))]
+        state = "UNASSIGNED" if self.config["tasks.max"] in self.unsettled else "RUNNING"
+        tasks = [{"id": n, "state": state, "worker_id": "w"} for n in range(int(self.config["tasks.max"]))]
         return 200, {"name": NAME, "connector": {"state": "RUNNING", "worker_id": "w"}, "tasks": tasks}
 
 
@@ -121,3 +149,75 @@ def test_connect_that_refuses_leaves_things_as_they_were(connect, environment, t
     with pytest.raises((ConnectFailure, Refused)), tasks_max(environment, 16, tmp_path):
         pytest.fail("the run must not start")
     assert connect.config["tasks.max"] == "4"
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def program(directory, connect, arguments, *, blocked=False):
+    """A program of ours in a directory of its own; `blocked` as a run is that another one of ours has started."""
+    (directory / "desk.yaml").write_text(ENVIRONMENT.replace("http://127.0.0.1:3", connect.url), encoding="utf-8")
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING if blocked else ())
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("blocked", [False, True])
+def test_told_to_end_while_the_tasks_settle_it_puts_back_what_was(connect, tmp_path, number, blocked):
+    connect.unsettled = {"16"}
+    with program(tmp_path, connect, RUN, blocked=blocked) as process:
+        assert connect.changed["16"].wait(30)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.ABORTED
+    assert connect.puts == ["16", "4"]
+    assert not undo_file(tmp_path / "runs").exists()
+    assert f"ended by {number.name}; tasks.max is put back first" in said
+    assert "before anything began" not in said
+
+
+def test_told_to_end_twice_it_puts_back_what_was_all_the_same(connect, tmp_path):
+    connect.unsettled = {"16", "4"}
+    with program(tmp_path, connect, RUN) as process:
+        assert connect.changed["16"].wait(30)
+        process.send_signal(signal.SIGINT)
+        assert connect.changed["4"].wait(30)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.5)
+        connect.unsettled = set()
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.ABORTED
+    assert connect.puts == ["16", "4"]
+    assert not undo_file(tmp_path / "runs").exists()
+    assert "tasks.max is being put back; wait for it" in said
+
+
+def test_told_to_end_after_the_run_it_puts_back_what_was_and_leaves_with_the_runs_code(connect, tmp_path):
+    connect.unsettled = {"4"}
+    with program(tmp_path, connect, ["-c", SHORT]) as process:
+        assert connect.changed["4"].wait(30)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.5)
+        connect.unsettled = set()
+        played, _ = process.communicate(timeout=30)
+    assert (process.returncode, played) == (20, "played\n")
+    assert connect.puts == ["16", "4"]
+    assert not undo_file(tmp_path / "runs").exists()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +16,11 @@ from checks.series_fiche import Variant, series_fiche, worst_code
 from runbook.series import Series
 from scenarios.errors import ExitCode
 from scenarios.scenario import load
+from tests.scenarios.examples import ENVIRONMENT
 from tests.support.phase2 import COUNTS, phase2_metrics, write_phase2
 from tests.support.records import write_evidence
 
+ROOT = Path(__file__).resolve().parents[2]
 LOADED = load("s6_payload_sizes")
 
 
@@ -119,6 +124,33 @@ def test_variants_that_begin_in_the_same_second_are_told_apart(tmp_path, monkeyp
         "20270111T080000Z-s6_payload_sizes-10",
         None,
     ]
+
+
+BETWEEN_RUNS = """
+import os, signal, sys
+import runbook.series
+from runbook.__main__ import main
+
+runbook.series.Series._play_one = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or 0
+sys.argv = ["mm2gate", "run", "s6_payload_sizes", "--env", "desk.yaml"]
+main()
+"""
+
+
+def test_series_that_is_told_to_end_between_two_runs_does_not_say_that_nothing_began(tmp_path):
+    (tmp_path / "desk.yaml").write_text(ENVIRONMENT, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", BETWEEN_RUNS],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == ExitCode.ABORTED, done.stderr
+    assert "ended by SIGTERM; the series ends here" in done.stderr
+    assert "before anything began" not in done.stderr
 
 
 @pytest.mark.parametrize(
