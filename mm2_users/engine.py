@@ -1,7 +1,7 @@
 """The engine: one per worker process. It sends what is due, takes acknowledgements, reads mirrors, keeps the ledger.
 
-It is driven by `step()`, called every millisecond or so by the greenlet that hosts it, and by nothing else; `step`
-never waits. All instants are nanoseconds on the load's clock: monotonic, zero at the start of the first load phase.
+It is driven by `step()`, called every STEP_EVERY_S by the greenlet that hosts it, and by nothing else; `step` never
+waits. All instants are nanoseconds on the load's clock: monotonic, zero at the start of the first load phase.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from locust_session.load import Assignment, Second
 from mm2_users.account import Trouble, account
 from mm2_users.arrivals import Arrivals
 from mm2_users.content import CANARY_SEQ, Content
-from mm2_users.envelope import CANARY, LAYOUT, VERSION, decode, encode, headers_of, run_number
+from mm2_users.envelope import CANARY, LAYOUT, VERSION, encode, headers_of, run_number, seq_of
 from mm2_users.expected import Expected, SentBatch
 from mm2_users.keys import keys_by_partition
 from mm2_users.latencies import Latencies
@@ -99,6 +99,8 @@ class Batch:
 
 class Engine:
     """See the module. `producer` and `consumer` factories are arguments so that a test can bring its own brokers."""
+
+    step_every_s = STEP_EVERY_S
 
     def __init__(
         self,
@@ -401,8 +403,7 @@ class Engine:
     def _not_delivered(self, batch: Batch, error: KafkaError, message: Message, seq: int | None) -> None:
         self._last_error = error.str()
         if seq is None:
-            decoded = decode([message.value()], self._run, batch.stream.content.pool)
-            seq = int(decoded.fields["seq"][0])
+            seq = seq_of(message.value() or b"")
         self._count_failed(batch, seq, refused=error.code() in REFUSALS)
 
     def _count_failed(self, batch: Batch, seq: int, *, refused: bool) -> None:

@@ -140,6 +140,18 @@ def test_faults_of_the_source_are_failed_unknown_and_phantom(bench):
     assert account["last_error"] is not None
 
 
+def test_undelivered_records_are_counted_without_being_decoded(source, target, monkeypatch):
+    """After a minute without the source its whole buffer fails in one call: each may cost the hub next to nothing."""
+    made = Bench(small_plan(source, target), trouble={(0, seq): "drop" for seq in range(EACH)})
+    made.canaries()
+    made.arrivals(missing=0)
+    monkeypatch.setattr("mm2_users.envelope._envelopes", lambda values: pytest.fail("a record was decoded"))
+    made.send_all()
+    assert made.engines[0].second().unknown == EACH
+    monkeypatch.undo()
+    assert totals(made.finish()).unknown == EACH
+
+
 def test_a_batch_with_refusals_in_it_keeps_the_others(bench):
     made = bench(trouble={(0, 0): "refuse", (0, 3): "silence", (0, 7): "deny", (0, 9): "refuse"})
     made.canaries()

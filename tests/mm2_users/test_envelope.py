@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mm2_users.envelope import CANARY, LAYOUT, VERSION, decode, encode, run_number
+from mm2_users.envelope import CANARY, LAYOUT, VERSION, decode, encode, run_number, seq_of
 from mm2_users.payload import HEAD_BYTES, PREFIX, render_pool
 
 RUN = run_number("20260301T100000Z-small")
@@ -50,6 +50,12 @@ def test_what_was_written_is_read(rows):
     assert np.array_equal(decoded.fields, written)
     assert decoded.intact.all()
     assert (decoded.foreign, decoded.unreadable) == (0, 0)
+
+
+@given(st.lists(ONE, min_size=1, max_size=20))
+def test_a_value_of_our_own_tells_its_sequence_number_without_being_decoded(rows):
+    written = np.array([(RUN, *row, VERSION, 0) for row in rows], dtype=LAYOUT)
+    assert [seq_of(value) for value in encode(written, POOL)] == written["seq"].tolist()
 
 
 def test_a_tiny_payload_carries_it_too():
