@@ -6,7 +6,7 @@ The catalogue's own sentences are Markdown; every figure put into them is escape
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -22,6 +22,13 @@ from scenarios.yaml_file import StrictModel, parse
 
 TEMPLATES = resources.files("report_templates")
 NS_PER_S = 1e9
+#: Figure of a sentence → the figure beside it that it was judged by.
+JUDGED_BY: Mapping[str, str] = {
+    "percent": "wanted",
+    "offset_s": "tolerance_s",
+    "lasted_s": "wanted_s",
+    "mm2_ms": "ours_ms",
+}
 
 
 def languages() -> tuple[str, ...]:
@@ -107,10 +114,11 @@ class Words:
 
     # Numbers.
 
-    def number(self, value: float, *, below: float | None = None) -> str:
+    def number(self, value: float, *, below: float | None = None, limits: Iterable[float] = ()) -> str:
         """A number with four significant digits: 0,004 · 22,29 · 116,4 · 1 234 568.
 
-        Rounding never lifts it to `below`: 99,9996 % is not 100 %.
+        Rounding never lifts it to `below`: 99,9996 % is not 100 %. Nor does it move it to one of the `limits` that it
+        is judged by, or across: where four digits would, more are shown, so what is above 5000 ms looks so too.
         """
         if not math.isfinite(value):
             return "∞" if value > 0 else "−∞" if value < 0 else "NaN"
@@ -118,34 +126,42 @@ class Words:
         decimals = 0 if value == int(value) else max(4 - whole_digits, 0)
         while below is not None and value < below <= round(value, decimals) and decimals < 9:
             decimals += 1
+        sides = [(limit, side(value, limit)) for limit in limits]
+        while any(side(round(value, decimals), limit) != true_side for limit, true_side in sides):
+            decimals += 1
         text = f"{value:,.{decimals}f}"
         if "." in text:
             text = text.rstrip("0").rstrip(".")
         marks = {",": self.catalogue.numbers.thousands, ".": self.catalogue.numbers.decimal, "-": "−"}
         return "".join(marks.get(character, character) for character in text)
 
-    def quantity(self, value: float, unit: str) -> str:
-        """A number and its unit, joined by a no-break space."""
+    def quantity(self, value: float, unit: str, *, limits: Iterable[float] = ()) -> str:
+        """A number and its unit, joined by a no-break space; `limits` as for a number."""
         one, many = self.catalogue.units.get(unit, (unit, unit))
         singular = abs(value) < 2 if self.catalogue.numbers.singular == "below_two" else value == 1
         word = one if singular else many
-        return f"{self.number(value, below=100.0 if unit == '%' else None)}\u00a0{word}"
+        return f"{self.number(value, below=100.0 if unit == '%' else None, limits=limits)}\u00a0{word}"
 
-    def measured(self, value: float, unit: str) -> str:
-        """A measured value: counts without a word, since what is counted is the measure's title."""
-        return self.number(value) if unit in self.catalogue.counts else self.quantity(value, unit)
+    def measured(self, value: float, unit: str, *, limits: Iterable[float] = ()) -> str:
+        """A measured value: counts without a word, since what is counted is the measure's title. `limits`: what it is
+        judged by, in its unit."""
+        if unit in self.catalogue.counts:
+            return self.number(value, limits=limits)
+        return self.quantity(value, unit, limits=limits)
 
     def condition(self, condition: Condition, *, planned: int) -> str:
-        """A condition in words, `plan` as the number that it stands for."""
+        """A condition in words, `plan` as the number that it stands for. No digit that its author wrote is left out."""
         number = float(planned) if condition.number is None else condition.number
         form = self.catalogue.operators[condition.op]
         if condition.slack is not None:
             slack = condition.slack
-            least = self.quantity(slack.least, slack.unit)
-            return form.format(low=self.phrase("baseline_limit", percent=slack.percent, least=Md(least)))
+            percent = Md(self.quantity(slack.percent, "%", limits=(slack.percent,)))
+            least = Md(self.quantity(slack.least, slack.unit, limits=(slack.least,)))
+            return form.format(low=self.phrase("baseline_limit", percent=percent, least=least))
         if condition.op == "..":
-            return form.format(low=self.number(number), high=self.measured(condition.high, condition.unit))
-        return form.format(low=self.measured(number, condition.unit))
+            high = self.measured(condition.high, condition.unit, limits=(condition.high,))
+            return form.format(low=self.number(number, limits=(number,)), high=high)
+        return form.format(low=self.measured(number, condition.unit, limits=(number,)))
 
     @staticmethod
     def instant(unix_s: float) -> str:
@@ -173,39 +189,65 @@ class Words:
 
     def fill(self, sentence: str, params: Mapping[str, Param]) -> Md:
         """A sentence of the catalogue with its figures; a figure that is not known is a dash."""
-        shown = _Known({name: _Figure(value, self) for name, value in params.items()})
-        return Md(sentence.format_map(shown).strip())
+        shown = {name: _Figure(value, self, limits=_limits_of(name, params)) for name, value in params.items()}
+        return Md(sentence.format_map(_Known(shown, self)).strip())
+
+    def noun(self, unit: str) -> str:
+        """The word of several; empty for a unit that is a sign, or that does not tell one from several."""
+        one, many = self.catalogue.units.get(unit, ("", ""))
+        return many if one != many else ""
+
+
+def side(value: float, limit: float) -> int:
+    """Where a value lies: below a limit (−1), on it (0), above it (1)."""
+    return (value > limit) - (value < limit)
+
+
+def _limits_of(name: str, params: Mapping[str, Param]) -> tuple[float, ...]:
+    limit = params.get(JUDGED_BY.get(name, ""))
+    # What has a sign, such as a clock's offset, is judged by its size.
+    return (limit, -limit) if isinstance(limit, int | float) else ()
 
 
 class _Figure:
     """A parameter on its way into a sentence; the format says how it is shown."""
 
-    def __init__(self, value: Param, words: Words) -> None:
+    def __init__(self, value: Param, words: Words, *, limits: tuple[float, ...] = ()) -> None:
         self._value = value
         self._words = words
+        self._limits = limits
 
     def __format__(self, spec: str) -> str:
         value = self._value
         if isinstance(value, str):
             return code(value) if spec == "code" else value if isinstance(value, Md) else escape(value)
         match spec:
-            case "ms" | "s":
-                return self._words.quantity(value, spec)
+            case "" | "n" | "code":
+                return self._words.number(value, limits=self._limits)
             case "pct":
-                return self._words.quantity(value, "%")
+                return self._words.quantity(value, "%", limits=self._limits)
             case "at":
                 return self._words.instant(value / NS_PER_S)
             case _:
-                return self._words.number(value)
+                return self._words.quantity(value, spec, limits=self._limits)
 
 
 class _Known(dict[str, Any]):
     """Parameters of a sentence; those that were not measured are shown as such."""
 
+    def __init__(self, figures: Mapping[str, _Figure], words: Words) -> None:
+        super().__init__(figures)
+        self._words = words
+
     def __missing__(self, key: str) -> Any:
-        return _Dash()
+        return _Dash(self._words)
 
 
 class _Dash:
+    """A figure that is not known. What is not known of how many is still known: – partitions."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
     def __format__(self, spec: str) -> str:
-        return "–"
+        return f"–\u00a0{noun}" if (noun := self._words.noun(spec)) else "–"

@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 
 from checks.judge import judge_run
 from checks.metric_profiles import Role
+from checks.reasons import Code, Reason
+from checks.report.texts import texts_of
 from checks.words import Words, languages
 from run_record.manifest import Ending
 from tests.support.phase2 import phase2_metrics, write_phase2
@@ -71,6 +73,43 @@ class TestWords:
     def test_no_word_of_french_is_left(self, language):
         raw = YAML(typ="safe").load((TEMPLATES / language / "words.yaml").read_text(encoding="utf-8"))
         assert {name: text for name, text in texts(raw).items() if FRENCH.search(text)} == {}
+
+
+#: Fits where nothing was written: the plural of none.
+PLURAL_OF_NONE = {".diagnosis.write_zero.figures"}
+#: Words that are no plural, or the same in the singular.
+NO_PLURAL = {"ms", "s", "fois", "series", "is", "was", "sans"}
+
+
+def sentences(language: str) -> dict[str, str]:
+    """Everything that takes figures, of the fiche and of the report."""
+    report = {f".html{path}": text for path, text in texts(texts_of(language).model_dump()).items()}
+    return {path: text for path, text in (texts(catalogue(language)) | report).items() if "{" in text}
+
+
+@pytest.mark.parametrize("language", languages())
+class TestFigures:
+    def test_every_figure_is_of_a_kind_or_of_a_unit(self, language):
+        known = {"", "n", "code", "pct", "at", *Words.load(language).catalogue.units}
+        kinds = {path: set(re.findall(r"\{\w+:?(\w*)\}", text)) for path, text in sentences(language).items()}
+        assert {path: found - known for path, found in kinds.items() if not found <= known} == {}
+
+    def test_one_is_not_several(self, language):
+        """Every sentence with 1 in the place of each of its numbers."""
+        words = Words.load(language)
+        plurals = {}
+        for path, text in sentences(language).items():
+            shown = re.findall(r"\{(\w+):?(\w*)\}", text)
+            told = words.fill(text, {name: "x" if kind in ("", "code") else 1 for name, kind in shown})
+            plurals[path] = set(re.findall(r"\b1\s(\w*s)\b", told)) - NO_PLURAL
+        assert {path: found for path, found in plurals.items() if found and path not in PLURAL_OF_NONE} == {}
+
+    def test_several_are_several(self, language):
+        words = Words.load(language)
+        lost = words.reason(Reason.of(Code.NEVER_ARRIVED, missing=2))
+        one = words.reason(Reason.of(Code.NEVER_ARRIVED, missing=1))
+        assert {"fr": "ne sont jamais arrivés", "en": "acknowledged records never"}[language] in lost
+        assert {"fr": "n'est jamais arrivé", "en": "acknowledged record never"}[language] in one
 
 
 def names_in(text: str) -> set[str]:
