@@ -246,13 +246,8 @@ def _names_plan(criterion: Criterion) -> bool:
 
 
 def _compared(run: Run, criterion: Criterion, measurement: Measurement, value: float) -> Verdict:
-    unit, planned = criterion.spec.unit, run.planned_records
-    base = run.baseline.value_of(criterion.measure) if run.baseline is not None else None
-    baseline = math.nan if base is None else base
-    go = criterion.go.interval(unit=unit, plan_records=planned, baseline=baseline)
-    nogo = (
-        None if criterion.nogo is None else criterion.nogo.interval(unit=unit, plan_records=planned, baseline=baseline)
-    )
+    go = run.wanted(criterion.go, criterion.measure)
+    nogo = None if criterion.nogo is None else run.wanted(criterion.nogo, criterion.measure)
     if measurement.interval is not None:
         return judge_interval(*measurement.interval, go, nogo)
     return (judge_at_least if measurement.at_least else judge_value)(value, go, nogo)

@@ -82,8 +82,7 @@ def since(run: Run, criterion: Criterion, measurement: Measurement) -> Since | N
 
 
 def _refused(run: Run, criterion: Criterion, values: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    unit, planned = criterion.spec.unit, run.planned_records
-    wanted = (criterion.nogo or criterion.go).interval(unit=unit, plan_records=planned)
+    wanted = run.wanted(criterion.nogo or criterion.go, criterion.measure)
     holds = np.array([wanted.holds(value) for value in values.tolist()], dtype=bool)
     return (holds if criterion.nogo is not None else ~holds) & ~np.isnan(values)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from checks.reasons import Code, Reason
 from checks.windows import Windows
 from run_record.counts import Counts
 from run_record.store import RunRecord
+from scenarios.conditions import Condition, Interval
 from scenarios.environment import Environment
 from scenarios.measures import MEASURES, MeasureSpec
 
@@ -57,6 +59,16 @@ class Run:
             return manifest.planned_records
         played = manifest.phase(self.phase)
         return played.records if played is not None else 0
+
+    def wanted(self, condition: Condition, measure: str) -> Interval:
+        """A condition on a measure as the values that it wants, in the measure's unit: `plan` and `baseline` are this
+        run's. Relative to a baseline that there is not, no value is wanted."""
+        base = self.baseline.value_of(measure) if self.baseline is not None else None
+        return condition.interval(
+            unit=MEASURES[measure].unit,
+            plan_records=self.planned_records,
+            baseline=math.nan if base is None else base,
+        )
 
     @property
     def load_window(self) -> Window | None:

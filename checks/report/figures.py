@@ -250,6 +250,7 @@ def _figure(
     limits: Sequence[tuple[Limit, Result]],
 ) -> FigureView:
     known = [(curve, label) for curve, label in curves if bool((~np.isnan(curve.values)).any())]
+    values = [limit.value for limit, _ in limits]
     drawn = None
     if known:
         drawn = draw(
@@ -264,7 +265,7 @@ def _figure(
             elapsed=lambda seconds: elapsed(words, seconds),
         )
     legend = tuple(
-        LegendView(style=curve.style, name=label, summary=_summary(curve, spec.unit, texts, words))
+        LegendView(style=curve.style, name=label, summary=_summary(curve, spec.unit, texts, words, limits=values))
         for curve, label in known
     )
     titles = texts.figures[spec.name]
@@ -280,7 +281,7 @@ def _figure(
         drawn=drawn,
         missing=tuple(label for curve, label in curves if (curve, label) not in known),
         columns=tuple(label for _, label in known),
-        rows=tuple(_rows([curve for curve, _ in known], frame, words)),
+        rows=tuple(_rows([curve for curve, _ in known], frame, words, limits=values)),
     )
 
 
@@ -298,19 +299,21 @@ def _limit_lines(limits: Sequence[tuple[Limit, Result]]) -> Iterator[Md]:
         yield Md(f"{escape(label)} ({', '.join(code(one) for one in ids)})")
 
 
-def _summary(curve: Curve, unit: str, texts: Texts, words: Words) -> Md:
-    """The largest value and when, and the last."""
+def _summary(curve: Curve, unit: str, texts: Texts, words: Words, *, limits: Sequence[float]) -> Md:
+    """The largest value and when, and the last; each on its own side of the figure's limits."""
     known = np.flatnonzero(~np.isnan(curve.values))
     largest = known[curve.values[known].argmax()]
     return sayer(texts, words)(
         "summary",
-        largest=words.measured(float(curve.values[largest]), unit),
+        largest=words.measured(float(curve.values[largest]), unit, limits=limits),
         at=elapsed(words, float(curve.times_s[largest])),
-        last=words.measured(float(curve.values[known[-1]]), unit),
+        last=words.measured(float(curve.values[known[-1]]), unit, limits=limits),
     )
 
 
-def _rows(curves: Sequence[Curve], frame: tuple[float, float], words: Words) -> Iterator[tuple[str, ...]]:
+def _rows(
+    curves: Sequence[Curve], frame: tuple[float, float], words: Words, *, limits: Sequence[float]
+) -> Iterator[tuple[str, ...]]:
     """The same in figures: what each curve ranged over in equal stretches of time."""
     edges = np.linspace(frame[0], frame[1], TABLE_ROWS + 1)
     for start_s, end_s in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
@@ -318,15 +321,15 @@ def _rows(curves: Sequence[Curve], frame: tuple[float, float], words: Words) -> 
         for curve in curves:
             inside = curve.values[(curve.times_s >= start_s) & (curve.times_s < end_s)]
             inside = inside[~np.isnan(inside)]
-            cells.append(_range(inside.tolist(), words))
+            cells.append(_range(inside.tolist(), words, limits=limits))
         if any(cell != "–" for cell in cells):
             yield (f"{elapsed(words, start_s)} → {elapsed(words, end_s)}", *cells)
 
 
-def _range(values: Sequence[float], words: Words) -> str:
+def _range(values: Sequence[float], words: Words, *, limits: Sequence[float]) -> str:
     if not values:
         return "–"
-    low, high = words.number(min(values)), words.number(max(values))
+    low, high = (words.number(edge, limits=limits) for edge in (min(values), max(values)))
     return low if low == high else f"{low} … {high}"
 
 
@@ -345,14 +348,14 @@ def _limits(side: Side, spec: FigureSpec, words: Words) -> list[tuple[Limit, Res
 
 
 def _limits_of(side: Side, result: Result, words: Words) -> Iterator[Limit]:
-    criterion, planned = result.criterion, side.run.record.manifest.planned_records
+    criterion = result.criterion
+    run = side.run if criterion.phase is None else side.run.of_phase(criterion.phase)
     start_s, end_s = _stretch(side, result)
     conditions = [("go", criterion.go)] + ([("nogo", criterion.nogo)] if criterion.nogo is not None else [])
     for kind, condition in conditions:
-        text = words.condition(condition, planned=planned)
+        text = words.condition(condition, planned=run.planned_records)
         verdict = words.catalogue.verdicts[kind.upper()]
-        interval = condition.interval(unit=criterion.spec.unit, plan_records=planned)
-        for value in _edges(interval):
+        for value in _edges(run.wanted(condition, criterion.measure)):
             yield Limit(kind=kind, label=f"{verdict} {text}", value=value, start_s=start_s, end_s=end_s)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from checks.diagnosis import OUR_ROWS, PAGE_ROWS
 from checks.markdown import Md, block, code, escape, spaced
 from checks.metric_profiles import Role
 from checks.pages import Page, unfilled_lines
-from checks.reasons import Code
+from checks.reasons import Code, Reason
 from checks.words import TEMPLATES, Words
 from run_record.counts import Counts
 from run_record.manifest import Ending
@@ -20,6 +23,7 @@ from scenarios.conditions import parse_condition
 from scenarios.measures import MEASURES, Group
 from scenarios.scenario import load
 from scenarios.yaml_file import parse
+from tests.checks.html_page import plain, read
 from tests.support.records import (
     HEALTHY,
     PHASES,
@@ -47,6 +51,13 @@ def test_a_nogo_says_since_when(judge):
     fiche = judge(spoil(healthy_metrics(), Role.LATENCY_MAX, lambda at_s: 700.0 if 75 < at_s < 90 else 40.0)).fiche
     line = row_of(fiche, "(`latency_max`)")
     assert "700 ms, attendu < 500 ms, de T+9 s à T+14 s (5 s, dès 2027-01-15 08:01:20 UTC)." in line
+
+
+def test_a_figure_of_the_report_says_on_which_side_of_its_limits_it_was(judge):
+    run = judge(spoil(healthy_metrics(), Role.LATENCY_MAX, lambda at_s: 499.96 if 75 < at_s < 90 else 40.0))
+    figure = plain(read((run.directory / "report.html").read_text(encoding="utf-8")).by_id("figure-mm2_latency").text)
+    assert "499,96 ms" in figure
+    assert "–499,96" in figure, "and in the table below it"
 
 
 class TestThePage:
@@ -291,6 +302,55 @@ def test_rounding_never_makes_a_whole_of_what_is_not():
 
 
 @pytest.mark.parametrize(
+    ("value", "unit", "limit", "text"),
+    [
+        (5000.4, "ms", 5000, "5\u202f000,4\u00a0ms"),
+        (4999.96, "ms", 5000, "4\u202f999,96\u00a0ms"),
+        (98.9996, "%", 99, "98,9996\u00a0%"),
+        (499.96, "ms", 500, "499,96\u00a0ms"),
+        (949.96, "records/s", 950, "949,96\u00a0enr./s"),
+        (-0.00001, "records/s", 0, "−0,00001\u00a0enr./s"),
+        (1e-12, "records", 0, "0,000000000001"),
+        (1234.8, "ms", 1234.56, "1\u202f235\u00a0ms"),
+    ],
+)
+def test_a_figure_is_shown_on_its_own_side_of_its_limit(value, unit, limit, text):
+    assert WORDS.measured(value, unit, limits=(limit,)) == text
+
+
+@pytest.mark.parametrize("limit", [0, 100, 5000, 1e9])
+def test_a_figure_far_from_its_limit_is_written_as_without_one(limit):
+    for value in (0.125, 31.24, 116.44, 1234.6, 5001.4, 1234567, math.inf, math.nan):
+        assert WORDS.number(value, limits=(limit,)) == WORDS.number(value)
+
+
+@given(st.floats(-1e7, 1e7), st.floats(-1e7, 1e7))
+def test_no_rounding_moves_a_figure_to_its_limit_or_across(value, limit):
+    shown = WORDS.number(value, limits=(limit,))
+    number = float(shown.replace("\u202f", "").replace(",", ".").replace("−", "-"))
+    assert (number > limit, number < limit) == (value > limit, value < limit)
+
+
+def test_a_reason_shows_its_figure_on_its_own_side_of_what_was_wanted():
+    low = Reason.of(Code.LOW_COVERAGE, percent=94.9996, wanted=95.0, where="up", points=3, interval_s=5.0)
+    assert "94,9996\u00a0% seulement (minimum 95\u00a0%)" in WORDS.reason(low)
+    skewed = Reason.of(Code.CLOCK_SKEWED, offset_s=-15.0004, tolerance_s=15.0)
+    assert "−15,0004\u00a0s (toléré : 15\u00a0s)" in WORDS.reason(skewed)
+
+
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    [
+        ("< 1234.56 ms", "< 1\u202f234,56\u00a0ms"),
+        ("949.999..1050.001 records/s", "de 949,999 à 1\u202f050,001\u00a0enr./s"),
+        ("<= baseline + max(33.333 %, 1234.56 ms)", "33,333\u00a0% ou 1\u202f234,56\u00a0ms"),
+    ],
+)
+def test_a_condition_is_shown_with_every_digit_of_its_author(condition, text):
+    assert text in WORDS.condition(parse_condition(condition), planned=100)
+
+
+@pytest.mark.parametrize(
     ("condition", "text"),
     [
         ("== plan records", "= 100"),
@@ -305,6 +365,7 @@ def test_conditions_are_written_in_french(condition, text):
 
 def test_figure_that_was_not_measured_is_a_dash_not_a_hole():
     assert WORDS.fill("{x:ms} et {y}", {"x": 5}) == "5\u00a0ms et –"
+    assert WORDS.fill("{x:partitions}", {}) == "–\u00a0partitions"
     assert isinstance(WORDS.fill("{x}", {"x": "a|b"}), Md)
 
 

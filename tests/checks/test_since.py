@@ -9,15 +9,17 @@ import pytest
 from checks.case import Case
 from run_record.store import SEAL, RunRecord, sums
 from tests.support.phase2 import END_S, START_S, during, phase2_metrics, spoil, write_phase2
-from tests.support.records import T0_S, Role, write_evidence
+from tests.support.records import T0_S, Role, scenario_text, write_evidence
 
 
 @pytest.fixture
 def since_of(tmp_path):
     """criterion → its "since" of NOGO criteria."""
 
-    def build(metrics=None, ledger=None, **settings):
+    def build(metrics=None, ledger=None, baseline=None, **settings):
         directory = write_phase2(tmp_path, **settings)
+        if baseline is not None:
+            (directory / "baseline.json").write_text(json.dumps(baseline))
         if ledger is not None:
             file = directory / "record" / "ledger.json"
             content = json.loads(file.read_text())
@@ -77,6 +79,31 @@ def test_the_first_record_was_sent_when_the_load_began(since_of):
         content["totals"] |= {"arrived": content["totals"]["arrived"] - 1, "lost": 1}
 
     assert load_s(since_of(ledger=lose)["lost"].start_s) == 0
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        'go: "<= baseline + max(50 %, 50 ms)"',
+        'go: "<= baseline + max(10 %, 10 ms)", nogo: "> baseline + max(50 %, 50 ms)"',
+    ],
+)
+def test_a_peak_above_a_baseline_is_dated_by_its_scrapes(since_of, conditions):
+    load = '{id: load, measure: load.achieved, go: "== 100 %"}'
+    text = scenario_text((load, f"{{id: near, measure: mm2.latency_max, {conditions}}}"))
+    value = during(90.0)
+    metrics = spoil(phase2_metrics(), Role.LATENCY_MAX, lambda at_s: 6000.0 if 101 < at_s < 111 else value(at_s))
+    kept = {
+        "run_id": "20270101T080000Z-phase1_smoke",
+        "verdict": "GO",
+        "aborted": False,
+        "clusters": {"source": "source-id", "target": "target-id"},
+        "versions": {"mm2gate": "0.1.0", "connect": "4.3.1"},
+        "values": {"mm2.latency_max": 90.0},
+    }
+    found = since_of(metrics, baseline=kept, scenario=text, e2e_ms=[20.0] * 1999 + [9000.0])["near"]
+    assert (load_s(found.start_s), load_s(found.end_s)) == (34, 39)
+    assert not found.lasting
 
 
 def test_what_is_go_is_since_never(since_of):
