@@ -18,6 +18,8 @@ from scenarios.errors import RunRecordError
 
 FILE = "baseline.json"
 GO = "GO"
+#: The version of what did not say which it is. Two of them need not be the same.
+UNKNOWN = "?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,8 @@ class Baseline:
 
     @classmethod
     def of(cls, content: Mapping[str, Any], manifest: Manifest, versions: Mapping[str, str]) -> Self:
-        """The baseline of baseline.json for a run; refused when it is of another system, or was not GO."""
+        """The baseline of baseline.json for a run; refused when it was not GO, may be of another system, or is of a
+        rehearsal and this run is none."""
         values = {name: float(value) for name, value in content["values"].items()}
         why = "; ".join(_objections(content, manifest, versions))
         return cls(run_id=content["run_id"], values=values, refused=why)
@@ -49,8 +52,11 @@ def _objections(content: Mapping[str, Any], manifest: Manifest, versions: Mappin
         if content["clusters"][side] != here:
             found.append(f"cluster {side} {content['clusters'][side]} ≠ {here}")
     for name, here in versions.items():
-        if content["versions"].get(name) != here:
-            found.append(f"{name} {content['versions'].get(name, '?')} ≠ {here}")
+        there = content["versions"].get(name, UNKNOWN)
+        if UNKNOWN in (here, there) or here != there:
+            found.append(f"{name} {there} ≠ {here}" if here != there else f"{name} {UNKNOWN}")
+    if content.get("rehearsal", "1") != "1" and not manifest.is_rehearsal:
+        found.append(f"rehearsal {content['rehearsal']}")
     return found
 
 
@@ -58,7 +64,7 @@ def versions_of(manifest: Manifest, evidence: Evidence) -> dict[str, str]:
     """The versions that make figures comparable: Connect's, with MM2 in it, and ours, which measures."""
     workers = evidence.connect("workers").content or ()
     seen = sorted({str(worker["version"]) for worker in workers if isinstance(worker, dict) and "version" in worker})
-    return {"mm2gate": manifest.versions.get("mm2gate", "?"), "connect": ", ".join(seen) or "?"}
+    return {"mm2gate": manifest.versions.get("mm2gate", UNKNOWN), "connect": ", ".join(seen) or UNKNOWN}
 
 
 def keep(run_directory: Path, other: Path) -> None:
@@ -82,6 +88,7 @@ def keep(run_directory: Path, other: Path) -> None:
             "scenario": verdict["scenario"],
             "verdict": verdict["verdict"],
             "aborted": verdict["aborted"],
+            "rehearsal": record.manifest.rehearsal,
             "clusters": {"source": seen.source.cluster_id, "target": seen.target.cluster_id},
             "versions": versions_of(record.manifest, Evidence.open(evidence)),
             "values": values,

@@ -11,6 +11,7 @@ from checks.judge import judge_run
 from checks.metric_profiles import Role
 from run_record.store import SEAL, sums
 from scenarios.errors import RunRecordError
+from tests.checks.html_page import read
 from tests.support.records import during_look_back, healthy_metrics, scenario_text, spoil, write_evidence, write_run
 
 #: MM2's mean latency of a healthy run is 25 ms.
@@ -74,6 +75,14 @@ def test_fiche_names_the_limit(phase1, later):
     assert "≤ la référence + 50 % ou 20 ms, le plus grand" in fiche
 
 
+def test_report_draws_the_limits_that_a_baseline_makes(phase1, later):
+    directory = later(130)
+    judge_run(directory, baseline=phase1)
+    figure = read((directory / "report.html").read_text(encoding="utf-8")).by_id("figure-mm2_latency")
+    assert len(figure.all("line", **{"class": "stroke limit go"})) == 1
+    assert len(figure.all("line", **{"class": "stroke limit nogo"})) == 1
+
+
 def test_without_a_baseline_nothing_is_better_than_before(later):
     result = near(judge_run(later()))
     assert (result.verdict.value, result.reason.code.value) == ("INCONCLUSIVE", "no_baseline")
@@ -109,6 +118,34 @@ def test_baseline_of_another_version_of_connect_is_refused(tmp_path, later):
     judge_run(other)
     result = near(judge_run(later(), baseline=other))
     assert result.reason.params["why"] == "connect 3.9.1 ≠ 4.3.1"
+
+
+@pytest.mark.parametrize("known", ["neither", "here", "there"])
+def test_baseline_of_an_unknown_version_of_connect_is_refused(tmp_path, later, known):
+    silent = [{"url": "http://w1:8083", "error": "no answer"}]
+    other = write_run(tmp_path / "phase1")
+    write_evidence(other, **({} if known == "there" else {"workers": silent}))
+    judge_run(other)
+    directory = later()
+    if known != "here":
+        shutil.rmtree(directory / "evidence")
+        write_evidence(directory, workers=silent)
+    result = near(judge_run(directory, baseline=other))
+    assert (result.verdict.value, result.reason.code.value) == ("INCONCLUSIVE", "baseline_refused")
+    why = {"neither": "connect ?", "here": "connect ? ≠ 4.3.1", "there": "connect 4.3.1 ≠ ?"}
+    assert why[known] in result.reason.params["why"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "refused"), [("1/30", "1", True), ("1/30", "1/30", False), ("1", "1/30", False)]
+)
+def test_rehearsal_is_no_baseline_of_a_whole_run(tmp_path, later, earlier, now, refused):
+    other = write_run(tmp_path / "phase1", rehearsal=earlier)
+    write_evidence(other)
+    judge_run(other)
+    result = near(judge_run(later(rehearsal=now), baseline=other))
+    assert (result.reason.params.get("why") == "rehearsal 1/30") is refused
+    assert (result.verdict.value == "GO") is not refused
 
 
 def test_baseline_that_was_not_go_is_refused(tmp_path, later):
