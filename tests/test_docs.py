@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
+from checks.verdict import Verdict
 from lab.accounts import LOAD, SOURCE, TARGET, grants
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
@@ -28,7 +29,7 @@ from run_record.manifest import Manifest
 from run_record.timeline import LatencySummary, TimelineRow
 from runbook.cli import cli
 from scenarios import environment, scenario
-from scenarios.measures import MEASURES
+from scenarios.measures import MEASURES, Group
 from scenarios.plan import make_plan
 from scenarios.units import UNITS
 from tests.test_imports import MAY_IMPORT
@@ -212,6 +213,16 @@ def test_every_key_is_described_with_its_default(page, key, field):
         assert TypeAdapter(kind).validate_python(written) == field.default
 
 
+SOURCES = [path.read_text(encoding="utf-8") for path in (ROOT / "checks").rglob("*.py")]
+
+
+@pytest.mark.parametrize("key", [key for key, _ in ENVIRONMENT_KEYS if key.startswith(("prometheus.jobs.", "cpu."))])
+def test_a_key_that_measures_read_is_not_said_to_be_idle(key):
+    name = ".".join(key.split(".")[-2:])
+    read = any(re.search(rf"\b{re.escape(name)}\b", source) for source in SOURCES)
+    assert ("no measure reads it" in rows_of("environments.md")[key][3]) is not read
+
+
 @pytest.mark.parametrize(
     ("page", "keys"),
     [
@@ -259,6 +270,28 @@ def test_rights_are_those_that_the_lab_grants_the_load():
     }
     # The lab also lets the load describe its groups at the source, where no consumer of ours ever is.
     assert said == lab - {(SOURCE, "mm2gate-*", "DESCRIBE")}
+
+
+def asked_of_connect() -> Iterator[tuple[str, str]]:
+    """Verb and path of every request that our programs make of Connect; the lab's own connectors are its own."""
+    client = ast.parse((ROOT / "clients/connect.py").read_text(encoding="utf-8"))
+    methods = {node.name: ast.unparse(node) for node in ast.walk(client) if isinstance(node, ast.FunctionDef)}
+    rooms = ("checks", "locust_session", "mm2_users", "runbook")
+    sources = "".join(path.read_text(encoding="utf-8") for room in rooms for path in (ROOT / room).rglob("*.py"))
+    called = set(re.findall(r"onnect(?:\.of\(\w+\))?\.(\w+)\(", sources)) & set(methods)
+    bodies = [methods[name] for name in called] + [methods["status"]] * ("wait_running" in called)
+    for body in bodies:
+        for verb, path in re.findall(r"_(?:request|ask)\('(\w+)',(?: url,)? f?['\"]([^'\"]+)", body):
+            yield verb, re.sub(r"^/connectors/\{.*\}", "", path).partition("?")[0]
+
+
+def test_every_request_of_connect_is_told_to_who_grants_rights():
+    text = section("environments.md", "Requests")
+    asked = set(asked_of_connect())
+    assert ("PUT", "/config") in asked
+    assert ("GET", "/offsets") in asked
+    assert {path for _, path in asked} <= words_in_code(text)
+    assert {verb for verb, _ in asked} == set(re.findall(r"\b(?:GET|PUT|POST|DELETE)\b", text))
 
 
 # --- measures --------------------------------------------------------------------------------------------------------
@@ -331,6 +364,17 @@ def strings_in(path: str, functions: set[str]) -> set[str]:
 def test_run_record_page_names_every_field(heading, names):
     described = words_in_code(section("run-record.md", heading))
     assert names <= described | {"answers"}, sorted(names - described)
+
+
+def test_run_record_page_and_glossary_name_every_verdict_and_group():
+    rows = [line for line in section("run-record.md", "verdict.json").splitlines() if line.startswith("| `verdict` |")]
+    of_the_run, of_a_criterion = rows
+    assert all(verdict in of_a_criterion for verdict in Verdict)
+    assert all((verdict in of_the_run) is (verdict is not Verdict.NOT_RUN) for verdict in Verdict)
+    glossary = text_of("glossary.md").splitlines()
+    assert all(any(line.startswith(f"| verdict {verdict} |") for line in glossary) for verdict in Verdict)
+    (groups,) = [line for line in glossary if line.startswith("| group |")]
+    assert all(group in groups for group in Group)
 
 
 def test_run_record_page_names_every_event():
