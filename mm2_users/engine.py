@@ -223,7 +223,7 @@ class Engine:
         for kind, latencies in self._latest.items():
             recent[kind], durations_ns = latencies.flush_into(self._histograms[kind])
             self._screen(kind, durations_ns, self._plan.scenario.payload.bytes)
-        missing = sum(stream.ledger.missing().count() for stream in self._streams)
+        missing = sum(stream.ledger.missing_count for stream in self._streams)
         return Second(
             sent=self._sent,
             acked=self._acked,
@@ -282,7 +282,7 @@ class Engine:
 
         Elsewhere what MM2 has passed may still lie on the mirror, and has not been read yet: late, not lost.
         """
-        if not committed or not any(len(stream.ledger.missing()) for stream in self._streams):
+        if not committed or not any(stream.ledger.missing_count for stream in self._streams):
             return {}
         at_end = off_hub(consumer.read_to_end)
         return {

@@ -31,6 +31,7 @@ class StreamLedger:
     def __init__(self) -> None:
         self.next_seq = 0
         self.arrived = RangeSet()
+        self.missing_count = 0  # how many are in `missing()`, which takes its time when there are many gaps
         self._acked = RangeSet()
         self._failed = RangeSet()
         self._unread = RangeSet()  # what may lie in a stretch of the mirror that was never read
@@ -53,8 +54,9 @@ class StreamLedger:
         return first
 
     def ack(self, first: int, end: int) -> None:
-        """The source has acknowledged [first, end)."""
+        """The source has acknowledged [first, end), for the first time."""
         self._acked.add(first, end)
+        self.missing_count += end - first - self.arrived.count(first, end)
 
     def refuse(self, seq: int) -> None:
         """The source has provably refused this record."""
@@ -92,7 +94,7 @@ class StreamLedger:
             and int(seqs[-1]) == first + count - 1
             and (count < 3 or bool((np.diff(seqs) == 1).all()))
         ):
-            self.arrived.add(first, first + count)
+            self._arrived_first(first, first + count)
             return None
         fresh = np.ones(count, dtype=np.bool_)
         for place, (seq, phase) in enumerate(zip(seqs.tolist(), phases.tolist(), strict=True)):
@@ -104,16 +106,16 @@ class StreamLedger:
             if seq < self.arrived.end:
                 self._reordered_by_phase[phase] += 1
                 self._example("reordered", seq)
-            self.arrived.add(seq, seq + 1)
+            self._arrived_first(seq, seq + 1)
         return fresh
 
     def arrive_next(self, count: int) -> None:
         """The records behind the last that arrived have arrived: so many of them, whole and in order."""
-        self.arrived.add(self.arrived.end, self.arrived.end + count)
+        self._arrived_first(self.arrived.end, self.arrived.end + count)
 
     def arrive_damaged(self, seq: int) -> None:
         """A record has arrived that says no more which one it is, and was known for this one all the same."""
-        self.arrived.add(seq, seq + 1)
+        self._arrived_first(seq, seq + 1)
         self._corrupted_by_phase[self._phase_of(seq)] += 1
         self._example("corrupted", seq)
 
@@ -187,6 +189,11 @@ class StreamLedger:
             name: [list(one) for one in some][:MOST_EXAMPLES] for name, some in ranges.items()
         }
         return {name: some for name, some in (found | self._examples).items() if some}
+
+    def _arrived_first(self, first: int, end: int) -> None:
+        """None of [first, end) had arrived before."""
+        self.arrived.add(first, end)
+        self.missing_count -= self._acked.count(first, end)
 
     def _phase_of(self, seq: int) -> int:
         return self._phase_indices[bisect_right(self._phase_starts, seq) - 1]

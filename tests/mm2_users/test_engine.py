@@ -339,6 +339,19 @@ def test_a_second_holds_the_counts_so_far_and_the_latencies_since_the_last(bench
     assert sum(LatencyHistogram.from_json(account["latency"][p]["e2e"]).count for p in ("one", "two")) == RECORDS - 1
 
 
+def test_a_second_does_not_go_through_the_gaps(source, target, monkeypatch):
+    """A filter on the way leaves hundreds of thousands of them, and each second the hub would stand still."""
+    made = Bench(small_plan(source, target, records=RECORDS), plant={(0, seq): "lose" for seq in range(0, EACH, 2)})
+    made.canaries()
+    made.send_all()
+    made.arrivals(missing=EACH // 2)
+    monkeypatch.setattr("mm2_users.ledger.StreamLedger.missing", lambda _: pytest.fail("all gaps were looked at"))
+    second = made.engines[0].second()
+    monkeypatch.undo()
+    assert (second.missing, second.arrived) == (EACH // 2, RECORDS - EACH // 2)
+    assert totals(made.finish()).arrived == RECORDS - EACH // 2
+
+
 def test_after_its_end_it_steps_and_reports_without_harm(bench):
     made = bench()
     made.canaries()

@@ -378,6 +378,42 @@ def test_the_size_of_the_batches_read_changes_nothing(history):
     assert ledgers[0].counts() == ledgers[1].counts() == ledgers[2].counts()
 
 
+EVENTS = [
+    (what, seq) for seq in range(10) for what in ("ack", "arrive", "arrive", "arrive next", "arrive damaged", "refuse")
+]
+
+
+@settings(max_examples=200)
+@given(st.permutations(EVENTS), st.data())
+def test_how_many_are_missing_is_known_at_any_time_in_any_order(events, data):
+    """Answers may come after arrivals, and arrivals twice."""
+    ledger, answered, taken = StreamLedger(), set(), 0
+    ledger.take(10, 0)
+    while taken < len(events):
+        (what, seq), taken = events[taken], taken + 1
+        if what == "arrive":
+            end = data.draw(st.integers(seq + 1, 10))
+            arrive(ledger, *range(seq, end))
+        elif what == "arrive next" and ledger.arrived.end < 10:
+            ledger.arrive_next(data.draw(st.integers(1, 10 - ledger.arrived.end)))
+        elif what == "arrive damaged" and ledger.arrived.end <= seq:
+            ledger.arrive_damaged(seq)
+        elif what in ("ack", "refuse") and seq not in answered:
+            end = seq + 1
+            while what == "ack" and end < 10 and end not in answered and data.draw(st.booleans()):
+                end += 1
+            answered.update(range(seq, end))
+            ledger.ack(seq, end) if what == "ack" else ledger.refuse(seq)
+        assert ledger.missing_count == ledger.missing().count()
+
+
+def test_acknowledging_nothing_is_nothing_missing():
+    ledger = acked(5)
+    arrive(ledger, 0, 1, 3)
+    ledger.ack(2, 2)
+    assert ledger.missing_count == ledger.missing().count() == 2
+
+
 def test_ten_million_records_in_order_are_no_anomaly_and_one_range():
     ledger, size = StreamLedger(), 10_000
     phases, intact = np.zeros(size, dtype=np.uint8), np.ones(size, dtype=np.bool_)

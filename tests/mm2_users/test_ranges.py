@@ -46,6 +46,10 @@ def test_counting_and_cutting_are_those_of_sets(ranges, start, end):
     assert_is(made.below(end), {number for number in wanted if number < end})
 
 
+def test_between_an_end_and_a_start_behind_it_lies_nothing():
+    assert RangeSet((0, 10)).count(5, 3) == 0
+
+
 @given(st.permutations(range(40)))
 def test_every_order_of_all_numbers_ends_as_one_range(order):
     made = RangeSet()
