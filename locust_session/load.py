@@ -62,11 +62,17 @@ class Second:
 class NodeLoad(Protocol):
     """The load of one node: one run at a time, prepared, started, stopped, closed."""
 
+    step_every_s: float
+    """From one step to the next."""
+
     def prepare(self, assignment: Assignment) -> list[str]:
         """Connects and takes up its reading positions; names of what only this node will be able to account for.
 
         Raises Mm2gateError.
         """
+
+    def step(self) -> None:
+        """Does what is due: called again and again once it is prepared, by one greenlet only, until the run is over."""
 
     def send_canaries(self) -> None:
         """Sends one record down every path of its own."""

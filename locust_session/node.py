@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent.event import Event
 from locust.env import Environment
 from locust.runners import Runner
 
 from locust_session import options
+from locust_session.driver import drive
 from locust_session.load import Assignment, NodeLoad
 from locust_session.wire import ToMaster, ToNodes, pack, unpack
 from scenarios.errors import ExitCode, Mm2gateError, Refused
@@ -36,10 +36,10 @@ class NodeSession:
         self._make_load = make_load
         self._load: NodeLoad | None = None
         self._plan: RunPlan | None = None
+        self._driver: gevent.Greenlet | None = None
         self._reporter: gevent.Greenlet | None = None
         self._run_id = ""
         self._heard_s = 0.0
-        self._prepared = Event()
         for message, handler in (
             (ToNodes.PREPARE, self._prepare),
             (ToNodes.CANARIES, self._canaries),
@@ -59,7 +59,10 @@ class NodeSession:
         return runner
 
     def host(self) -> NodeLoad:
-        """A user of this process offers to drive the load: makes it, and tells the master that the node is ready."""
+        """A user of this process offers the node for a run: makes its load, and tells the master that it is ready.
+
+        Another user may offer the node again: Locust moves users while a run goes on.
+        """
         if self._load is None:
             chosen = options.of(self._environment.parsed_options)
             try:
@@ -73,10 +76,6 @@ class NodeSession:
             self._send(ToMaster.READY, {"host": socket.gethostname(), "pid": os.getpid()}, "")
         return self._load
 
-    def wait_until_prepared(self) -> None:
-        """Returns when the load has its share of the run."""
-        self._prepared.wait()
-
     def failed(self, error: Exception, run_id: str | None = None) -> None:
         """The load of a run, of this one unless named, broke: tells the master, which ends the run."""
         if not isinstance(error, Mm2gateError):
@@ -86,11 +85,15 @@ class NodeSession:
 
     def close(self) -> None:
         """The run is over, however it ended; the next one starts afresh."""
-        if self._reporter is not None:
-            self._reporter.kill(block=False)
-        self._load = self._plan = self._reporter = None
+        self._end_greenlets()
+        self._load = self._plan = None
         self._run_id = ""
-        self._prepared.clear()
+
+    def _end_greenlets(self) -> None:
+        for greenlet in (self._driver, self._reporter):
+            if greenlet is not None:
+                greenlet.kill(block=False)
+        self._driver = self._reporter = None
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -132,7 +135,8 @@ class NodeSession:
         if self._load is not load:
             return  # the run ended meanwhile
         self._heard_s = time.monotonic()
-        self._prepared.set()
+        self._end_greenlets()  # of a run whose end this node has not heard
+        self._driver = gevent.spawn(self._guarded, run_id, drive, load)
         self._reporter = gevent.spawn(self._guarded, run_id, self._report_each_second, run_id)
         self._send(ToMaster.PREPARED, {"owns": owns}, run_id)
 
@@ -158,8 +162,11 @@ class NodeSession:
         if self._reporter is not None:
             self._reporter.kill()
             self._reporter = None
-        self._send(ToMaster.SECOND, load.second().to_wire(), run_id)
-        self._send(ToMaster.ACCOUNT, load.finish(data["committed"]), run_id)
+        try:
+            self._send(ToMaster.SECOND, load.second().to_wire(), run_id)
+        finally:
+            account = load.finish(data["committed"])  # closes its connections, whatever its last second is
+        self._send(ToMaster.ACCOUNT, account, run_id)
 
     # --- reports -----------------------------------------------------------------------------------------------------
 

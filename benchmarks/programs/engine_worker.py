@@ -24,11 +24,11 @@ from locust.rpc.protocol import Message  # noqa: E402
 
 from benchmarks import scenario  # noqa: E402
 from benchmarks.sampler import HubSampler  # noqa: E402
-from locust_session.load import Assignment, NodeLoad  # noqa: E402
+from locust_session.driver import drive  # noqa: E402
+from locust_session.load import Assignment  # noqa: E402
 from locust_session.screen import add_batch  # noqa: E402
 from locust_session.wire import ToMaster  # noqa: E402
 from mm2_users.engine import Engine  # noqa: E402
-from mm2_users.replication_user import ReplicationUser  # noqa: E402
 from scenarios.environment import Environment as Place  # noqa: E402
 from scenarios.environment import LoadedEnvironment  # noqa: E402
 from scenarios.plan import RunPlan, make_plan  # noqa: E402
@@ -48,20 +48,12 @@ ceilings: {{records_per_s: 10000000/s, bytes_per_s: 10GiB/s, total_bytes: 1000Gi
 PARTITIONS = 4
 
 
-class HostedBy:
-    """The part of a node's session that ReplicationUser needs."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def host(self) -> NodeLoad:
-        return self._engine
-
-    def wait_until_prepared(self) -> None:
-        """It is."""
-
-    def failed(self, error: Exception) -> None:
-        raise SystemExit(f"the engine failed: {error}")
+def drive_or_leave(engine: Engine) -> None:
+    """A failure ends the benchmark, with its reason."""
+    try:
+        drive(engine)
+    except Exception as error:
+        raise SystemExit(f"the engine failed: {error}") from error
 
 
 def plan_for(broker: str, *, topics: int, records_per_s: int, duration_s: int, mirrored: bool) -> RunPlan:
@@ -116,9 +108,7 @@ def play(plan: RunPlan, *, duration_s: int, sampled: bool) -> dict[str, Any]:
     for name in (name for topic in plan.topics for name in (topic.source, topic.remote)):
         maker.list_topics(name, timeout=10)  # the mock makes what is asked for
     engine.prepare(Assignment(run_id="capacity", index=0, senders=1))
-    environment.mm2gate_node = HostedBy(engine)
-    user = type("BenchUser", (ReplicationUser,), {"abstract": True})(environment)
-    gevent.spawn(user.drive)
+    gevent.spawn(drive_or_leave, engine)
     sampler = HubSampler()
     process, seconds = psutil.Process(), []
     engine.start(time.monotonic_ns())

@@ -45,6 +45,8 @@ def _seconds() -> list[Second]:
 class ReportingLoad:
     """A node's load that sends nothing: it says each second that all is well."""
 
+    step_every_s = 1.0
+
     def __init__(self, plan: RunPlan, seconds: list[Second]) -> None:
         self._plan = plan
         self._seconds = seconds
@@ -57,6 +59,9 @@ class ReportingLoad:
         self._assignment = assignment
         places = [f"{topic.source}:{number}" for topic in self._plan.topics for number in range(topic.partitions)]
         return places[assignment.index :: assignment.senders]
+
+    def step(self) -> None:
+        """Nothing is ever due."""
 
     def send_canaries(self) -> None:
         """They have arrived already."""

@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import gevent
-from locust import User, events, task
+from locust import events
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from locust_session import options, session
 from locust_session.load import Assignment, Second
 from mm2_users.pacing import Pacer
+from mm2_users.replication_user import ReplicationUser
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from scenarios.shape import PhaseShape  # noqa: F401 - Locust looks for it here
@@ -27,6 +27,8 @@ session.follow = lambda directory: NoJudge()
 
 class Load:
     """`NodeLoad`: the records of its share, as they fall due, arrive the moment they are sent."""
+
+    step_every_s = 0.002
 
     def __init__(self, plan: Any) -> None:
         self._plan = plan
@@ -82,17 +84,8 @@ class Load:
         return account(phases=counts)
 
 
-class Driver(User):
-    """Steps the load of its node."""
-
-    @task
-    def drive(self) -> None:
-        node = self.environment.mm2gate_node
-        load = node.host()
-        node.wait_until_prepared()
-        while True:
-            load.step()
-            gevent.sleep(0.002)
+class MirrorUser(ReplicationUser):
+    """The user of every node."""
 
 
 @events.init_command_line_parser.add_listener

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import gevent
 import pytest
 from locust.env import Environment
-from locust.exception import StopUser
 from locust.rpc import Message
 from locust.runners import STATE_MISSING, STATE_RUNNING, MasterRunner, WorkerNode, WorkerNodes
 
@@ -235,9 +234,16 @@ def test_sums_of_latencies_beyond_64_bits_cross_the_wire_unchanged():
 class Load:
     """`NodeLoad` that does what it is told to do wrong."""
 
-    def __init__(self, *, prepare=lambda: None, second=Second) -> None:
-        self._prepare, self._second = prepare, second
+    step_every_s = 0.002
+
+    def __init__(self, *, prepare=lambda: None, second=Second, step=lambda: None) -> None:
+        self._prepare, self._second, self._step = prepare, second, step
         self.stopped = self.finished = False
+        self.steps = 0
+
+    def step(self) -> None:
+        self.steps += 1
+        self._step()
 
     def prepare(self, _):
         self._prepare()
@@ -296,7 +302,6 @@ def test_a_node_offers_itself_prepares_reports_and_gives_its_account(make_node):
     load = Load()
     node, tell, sent = make_node(load)
     tell(ToNodes.PREPARE, **prepare())
-    node.wait_until_prepared()
     tell(ToNodes.STOP_SENDING)
     tell(ToNodes.FINISH, committed={})
     assert kinds(sent) == ["mm2gate.ready", "mm2gate.prepared", "mm2gate.second", "mm2gate.account"]
@@ -350,12 +355,13 @@ def test_a_second_that_cannot_be_had_is_trouble_not_silence(make_node):
 
 
 def test_a_load_prepared_after_its_run_was_over_is_not_reported_as_that_of_the_next(make_node):
-    node, tell, sent = make_node(Load(prepare=lambda: gevent.sleep(0.05)))
+    load = Load(prepare=lambda: gevent.sleep(0.05))
+    node, tell, sent = make_node(load)
     tell(ToNodes.PREPARE, **prepare())
     node.close()
     gevent.sleep(0.1)
     assert kinds(sent) == ["mm2gate.ready"]
-    assert not node._prepared.is_set()
+    assert load.steps == 0
 
 
 def test_a_message_before_the_node_takes_part_is_trouble_said_in_words(make_node):
@@ -399,22 +405,67 @@ def test_an_account_that_comes_late_still_says_which_run_it_is_of(make_node):
     node.close()
 
 
-def test_an_engine_that_breaks_ends_the_run_instead_of_being_tried_again(monkeypatch):
-    failures = []
+def test_a_load_that_breaks_ends_the_run_and_is_not_stepped_again(make_node):
+    def fail() -> None:
+        raise RuntimeError("boom")
 
-    class Broken:
-        def step(self) -> None:
-            raise RuntimeError("boom")
+    load = Load(step=fail)
+    node, tell, sent = make_node(load)
+    tell(ToNodes.PREPARE, **prepare())
+    gevent.sleep(0.05)
+    assert sent[-1] == (ToMaster.TROUBLE, "run", {"message": "the load failed: RuntimeError: boom", "exit_code": 70})
+    assert kinds(sent).count("mm2gate.trouble") == 1
+    assert load.steps == 1
+    node.close()
 
-    node = SimpleNamespace(host=Broken, wait_until_prepared=lambda: None, failed=failures.append)
-    monkeypatch.setattr("mm2_users.replication_user.Engine", Broken)
 
-    class Mirror(ReplicationUser):
-        host = None
+def test_a_load_is_closed_whatever_its_last_second_is(make_node):
+    def fail() -> Second:
+        raise Refused("mirror may not be read")
 
-    environment = Environment(user_classes=[Mirror])
+    load = Load(second=fail)
+    node, tell, sent = make_node(load)
+    tell(ToNodes.PREPARE, **prepare())
+    tell(ToNodes.FINISH, committed={})
+    assert load.finished
+    assert sent[-1][2]["message"] == "mirror may not be read"
+    node.close()
+
+
+def test_a_load_goes_on_and_is_stepped_by_one_whatever_locust_does_with_its_users(make_node, monkeypatch):
+    inside = []
+
+    def step() -> None:
+        inside.append("in")
+        gevent.sleep(0.004)
+        assert inside.pop() == "in"
+        assert not inside, "two of them step one load"
+
+    load = Load(step=step)
+    node, tell, sent = make_node(load)
+    tell(ToNodes.PREPARE, **prepare())
+    environment = node._environment
     environment.mm2gate_node = node
-    with pytest.raises(StopUser) as stopped:  # anything else Locust would try again
-        Mirror(environment).drive()
-    assert repr(stopped.value.__cause__) == "RuntimeError('boom')"
-    assert [str(error) for error in failures] == ["boom"]
+    mirror = type("Mirror", (ReplicationUser,), {})
+    monkeypatch.setattr(environment, "user_classes", [mirror])
+    users = environment.runner.user_greenlets
+
+    def users_are(count: int) -> None:
+        with gevent.Timeout(3):
+            environment.runner.start(count, 100, wait=True)
+            while len(users) != count:
+                gevent.sleep(0.01)
+        before = load.steps
+        gevent.sleep(0.1)
+        assert load.steps - before > 5
+
+    users_are(1)
+    users_are(3)  # the others of a worker that was lost
+    users_are(0)  # its own was moved to a worker that came late
+    assert kinds(sent) == ["mm2gate.ready", "mm2gate.prepared"]
+    environment.runner.stop()
+    node.close()
+    gevent.sleep(0.02)
+    before = load.steps
+    gevent.sleep(0.05)
+    assert load.steps == before, "nothing outlives the run"
