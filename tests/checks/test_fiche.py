@@ -57,7 +57,7 @@ def test_a_figure_of_the_report_says_on_which_side_of_its_limits_it_was(judge):
     run = judge(spoil(healthy_metrics(), Role.LATENCY_MAX, lambda at_s: 499.96 if 75 < at_s < 90 else 40.0))
     figure = plain(read((run.directory / "report.html").read_text(encoding="utf-8")).by_id("figure-mm2_latency").text)
     assert "499,96 ms" in figure
-    assert "–499,96" in figure, "and in the table below it"
+    assert "499,96 T+15 s" in figure, "and in the table below it"
 
 
 class TestThePage:
