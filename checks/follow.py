@@ -4,8 +4,8 @@ When a criterion marked `stop` has been NOGO for its time, it also writes live/s
 
 A process of its own, at a low priority, that never asks more of the machine than a twentieth of one processor; it
 reads what the run writes, and writes only in live/, each file whole or not at all. It ends when the record is sealed,
-when its parent dies, or on SIGTERM. Its figures from Prometheus are read and thrown away: evidence is collected once,
-by the judge, at the end.
+when its parent dies, or on SIGTERM; it decides nothing, so that it never leaves with the exit code of a GO. Its figures
+from Prometheus are read and thrown away: evidence is collected once, by the judge, at the end.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from checks.record_inputs import environment_of, scenario_of
 from checks.windows import NS_PER_S, Windows
 from run_record.store import RunRecord, is_sealed, write_json, write_text
 from scenarios.environment import Environment
+from scenarios.errors import ExitCode
 from scenarios.scenario import Scenario
 
 NICE = 10
@@ -52,7 +53,7 @@ NOTICE_S = 0.5
 
 def follow_run(directory: Path, *, language: str = "fr") -> None:
     """Follows a run to its end; what goes wrong on the way is said on stderr, and tried again."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.ABORTED))
     os.nice(NICE)
     (directory / "live").mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="mm2gate-look-") as looks:

@@ -18,6 +18,7 @@ import click
 from clients.kafka import identify
 from clients.kafka_admin import Admin, is_internal
 from run_record.store import RunRecord, is_being_written
+from runbook import output
 from scenarios import environment as environments
 from scenarios.environment import Cluster, Environment, LoadedEnvironment, Topics
 from scenarios.errors import Refused
@@ -72,7 +73,7 @@ def clean(
     *,
     yes: bool,
     confirm: str,
-    say: Callable[[str], None] = click.echo,
+    say: Callable[[str], None] = output.say,
     admin: Callable[[Cluster], TopicAdmin] | None = None,
     look_again_after_s: float = LOOKS_AGAIN_AFTER_S,
 ) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from lab.cli import lab
+from runbook.output import say, unread
 from runbook.report import report
 from scenarios.errors import EXIT_CODE_MEANINGS, ExitCode, Mm2gateError
 
@@ -34,7 +36,31 @@ language_option = click.option(
 )
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Where what is printed is not `say`'s (help, `mm2gate lab logs -f | head`) a reader that leaves ends the command,
+    as Ctrl-C does. click by itself would leave with 1, which is no answer of ours."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Reads the arguments; prints the help."""
+        with _ended_by_its_reader():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        with _ended_by_its_reader():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _ended_by_its_reader() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        unread()
+        raise click.exceptions.Exit(ExitCode.ABORTED) from None
+
+
+@click.group(cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mm2gate")
 def cli() -> None:
     """May this MirrorMaker 2 go to production? Plays the runbook's tests and writes the go/no-go sheet."""
@@ -98,13 +124,18 @@ def plan(scenario: str, env: str, rehearsal: str, settings: tuple[str, ...]) -> 
     from runbook.plan_text import plan_text
     from scenarios.plan import load_plan
 
-    click.echo(plan_text(load_plan(scenario, env, rehearsal=rehearsal, settings=",".join(settings))))
+    say(plan_text(load_plan(scenario, env, rehearsal=rehearsal, settings=",".join(settings))))
 
 
 @cli.command(epilog=EXIT_CODES)
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--refresh", is_flag=True, help="collect new evidence from Prometheus and Connect, beside the old")
-@click.option("--follow", is_flag=True, help="while the run goes on, keep its live/ files up to date")
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="while the run goes on, keep its live/ files up to date; decides nothing: leaves with 30, whatever the run "
+    "comes to",
+)
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -124,14 +155,15 @@ def judge(run_directory: Path, refresh: bool, follow: bool, baseline: Path | Non
         if refresh:
             raise click.UsageError("--follow looks at a run that goes on, --refresh at one that is over: give one")
         follow_run(run_directory, language=lang)
-        sys.exit(ExitCode.GO)
+        # What it wrote was provisional: the verdict is that of the judge, on the sealed record.
+        sys.exit(ExitCode.INCONCLUSIVE)
     from checks.judge import judge_run
     from runbook.ci import for_ci
     from runbook.verdict_text import verdict_text
 
     judgement = judge_run(run_directory, refresh=refresh, baseline=baseline, language=lang)
-    click.echo(verdict_text(judgement.verdict_file, judgement.fiche_file))
-    for_ci(judgement.verdict_file, say=click.echo)
+    say(verdict_text(judgement.verdict_file, judgement.fiche_file))
+    for_ci(judgement.verdict_file, say=say)
     sys.exit(judgement.exit_code)
 
 
@@ -161,7 +193,7 @@ def scenarios(context: click.Context) -> None:
         from scenarios import scenario
 
         for name in scenario.library_names():
-            click.echo(f"{name:<20} {scenario.load(name).scenario.question}")
+            say(f"{name:<20} {scenario.load(name).scenario.question}")
 
 
 @scenarios.command()
@@ -170,7 +202,7 @@ def show(scenario: str) -> None:
     """Print SCENARIO's text: a start for one of your own."""
     from scenarios.scenario import load
 
-    click.echo(load(scenario).text, nl=False)
+    say(load(scenario).text, nl=False)
 
 
 @scenarios.command()
@@ -180,7 +212,7 @@ def validate(scenario: str) -> None:
     from scenarios.scenario import load
 
     loaded = load(scenario)
-    click.echo(f"{loaded.file}: valid ({len(loaded.scenario.phases)} phases, {len(loaded.scenario.criteria)} criteria)")
+    say(f"{loaded.file}: valid ({len(loaded.scenario.phases)} phases, {len(loaded.scenario.criteria)} criteria)")
 
 
 @cli.command()
@@ -189,7 +221,7 @@ def locustfile(name: str) -> None:
     """Print the path of a packaged locustfile, for `locust -f`."""
     from runbook.run import locustfile_path
 
-    click.echo(locustfile_path(name))
+    say(str(locustfile_path(name)))
 
 
 cli.add_command(lab)
@@ -204,18 +236,17 @@ def main() -> NoReturn:
     except click.exceptions.Exit as exit_request:
         sys.exit(exit_request.exit_code)
     except click.ClickException as error:
-        error.show()
+        try:
+            error.show()
+        except BrokenPipeError:
+            unread(err=True)
         sys.exit(ExitCode.BAD_SPEC)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(ExitCode.ABORTED)
     except Mm2gateError as error:
         for line in str(error).splitlines():
-            print(f"mm2gate: {line}", file=sys.stderr)
+            say(f"mm2gate: {line}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # `mm2gate scenarios | head`: the reader has left, and so do we.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.GO)
     except Exception:  # noqa: BLE001 - the last line of defence
         traceback.print_exc()
         print("mm2gate: this is a bug in mm2gate; the lines above are what its authors need", file=sys.stderr)

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-import click
-
 from clients.connect import Connect
 from run_record.store import write_json
+from runbook.output import say
 from runbook.signals import finishing
 from scenarios.environment import LoadedEnvironment
 from scenarios.errors import Mm2gateError, Refused
@@ -78,4 +77,4 @@ def _set(connect: Connect, connector: str, value: str) -> None:
     config = connect.config(connector)
     connect.put_config(connector, {**config, KEY: value})
     connect.wait_running(connector, timeout_s=SETTLES_WITHIN_S)
-    click.echo(f"{connector}: {KEY} = {value} (was {config.get(KEY, DEFAULT)})", err=True)
+    say(f"{connector}: {KEY} = {value} (was {config.get(KEY, DEFAULT)})", err=True)

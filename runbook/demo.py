@@ -22,6 +22,7 @@ from checks.pages import unfilled_lines
 from checks.series_fiche import worst_code
 from run_record.store import RunRecord
 from runbook.children import Children
+from runbook.output import say
 from scenarios.errors import ExitCode
 
 STATE_DIRECTORY = Path(".lab-demo")
@@ -89,13 +90,13 @@ def demo(since: float | None, runs_dir: Path) -> None:
             code = exit_code(played, stopped=children.stopped)
     finally:
         down = _timed(times_s, "lab down", children, "lab", "down", *lab)
-    click.echo()
+    say("")
     for run in played:
-        click.echo("\n".join(run.lines()))
+        say("\n".join(run.lines()))
     if any(run.exit_code for run in played) and (words := busy(os.getloadavg()[1], os.cpu_count() or 1)):
-        click.echo(words)
+        say(words)
     spent = ", ".join(f"{name} {spent_s:.0f} s" for name, spent_s in times_s.items())
-    click.echo(f"{time.time() - (since or began_s):.0f} s in all: {spent}")
+    say(f"{time.time() - (since or began_s):.0f} s in all: {spent}")
     sys.exit(code or down)
 
 

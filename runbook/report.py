@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from runbook.output import say
+
 
 @click.command()
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
@@ -19,7 +21,7 @@ def report(run_directory: Path, lang: str, compare: Path | None) -> None:
     from checks.report.files import compare_runs, report_run
 
     if compare is not None:
-        click.echo(f"comparison: {compare_runs(run_directory, compare, language=lang)}")
+        say(f"comparison: {compare_runs(run_directory, compare, language=lang)}")
         return
     fiche_file, report_file = report_run(run_directory, language=lang)
-    click.echo(f"fiche: {fiche_file}\nreport: {report_file}")
+    say(f"fiche: {fiche_file}\nreport: {report_file}")

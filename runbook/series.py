@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
-
 from checks.series_fiche import Variant, series_content, series_fiche, worst_code
 from run_record.store import RunWriter, new_run_id, write_json, write_text
 from runbook.child import run_child
+from runbook.output import say
 from scenarios.errors import ExitCode
 from scenarios.scenario import LoadedScenario
 
@@ -36,7 +35,7 @@ class Series:
         directory = _directory(self.runs_directory, f"{scenario.name}-series")
         for number, values in enumerate(scenario.variants, start=1):
             said = ", ".join(f"{name}={value}" for name, value in values.items())
-            click.echo(f"variant {number} of {len(scenario.variants)}: {said}", err=True)
+            say(f"variant {number} of {len(scenario.variants)}: {said}", err=True)
             before = _runs(self.runs_directory, scenario.name)
             code = self._play_one(values)
             # None when a guard refused it: a run of another day says nothing about this variant.
@@ -45,7 +44,7 @@ class Series:
             self._write(directory)
             if code in ENDS_THE_SERIES:
                 break
-        click.echo(f"series: {directory / 'fiche.md'}")
+        say(f"series: {directory / 'fiche.md'}")
         return worst_code([one.exit_code for one in self.played], wanted=len(scenario.variants))
 
     def _play_one(self, values: Mapping[str, str]) -> int:

@@ -11,6 +11,7 @@ from lab.handles import Lab
 from lab.process import Life
 from lab.state import Stage
 from runbook.children import Children
+from runbook.output import say
 from runbook.run import locustfile_path
 from scenarios.errors import ExitCode, LabError
 
@@ -35,11 +36,11 @@ def ui(state_dir: Path, port: int, runs_dir: str) -> None:
     try:
         code = children.run("-m", "runbook", "lab", "up", "--state-dir", str(state_dir))
         if code == ExitCode.GO and not children.stopped:
-            click.echo(f"web UI: http://127.0.0.1:{port} (Ctrl-C ends it{'' if was_up else ', and the lab'})")
+            say(f"web UI: http://127.0.0.1:{port} (Ctrl-C ends it{'' if was_up else ', and the lab'})")
             code = children.run(*_locust(str(state_dir / "environment.yaml"), port, runs_dir))
     finally:
         if was_up:
-            click.echo(f"the lab in {state_dir} was up before, and stays up")
+            say(f"the lab in {state_dir} was up before, and stays up")
         else:
             children.run("-m", "runbook", "lab", "down", "--state-dir", str(state_dir))
     sys.exit(code)

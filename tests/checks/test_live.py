@@ -19,6 +19,7 @@ from checks.follow import Follower
 from checks.live import Timeline
 from run_record.counts import Counts
 from run_record.store import write_json, write_text
+from scenarios.errors import ExitCode
 from tests.support.records import DRAINED_S, HEALTHY, LOAD_END_S, LOAD_START_S, PHASES, T0_S, scenario_text, write_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,7 +179,7 @@ def test_the_process_ends_with_the_seal(tmp_path):
     try:
         until((directory / "live" / "fiche.md").is_file)
         write_text(directory / "record" / "SHA256SUMS", "")
-        assert process.wait(10) == 0
+        assert process.wait(10) == ExitCode.INCONCLUSIVE  # it decides nothing: `--follow && deploy` deploys nothing
     finally:
         process.kill()
     assert sorted(path.name for path in (directory / "live").iterdir()) == ["fiche.md", "verdict.json"]
@@ -192,7 +193,7 @@ def test_the_process_ends_on_sigterm_and_survives_a_record_that_cannot_be_read(t
         time.sleep(4)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(10) == ExitCode.ABORTED
         assert b"RunRecordError" in process.stderr.read()
     finally:
         process.kill()
@@ -213,6 +214,24 @@ def test_the_process_ends_when_its_parent_dies(tmp_path):
     parent.kill()
     parent.wait()
     until(lambda: not Path(f"/proc/{follower}").exists() or "Z" in Path(f"/proc/{follower}/stat").read_text())
+
+
+def test_following_a_run_that_was_go_is_no_go_by_itself(tmp_path):
+    """The verdict is the judge's, who says it with its own exit code."""
+    directory = write_run(tmp_path / "runs", scenario=scenario_text(CRITERIA))
+    write_json(directory / "verdict.json", {"verdict": "GO"})
+    process = follow(directory)
+    try:
+        assert process.wait(20) == ExitCode.INCONCLUSIVE
+    finally:
+        process.kill()
+
+
+def test_the_help_says_what_following_leaves_with():
+    done = subprocess.run(
+        [sys.executable, "-m", "runbook", "judge", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "decides nothing: leaves with 30" in " ".join(done.stdout.split())
 
 
 def test_following_and_refreshing_are_two_things(tmp_path):

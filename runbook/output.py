@@ -1,0 +1,24 @@
+"""What the commands print. A reader that leaves early (`mm2gate judge RUN | head -1`) changes nothing of what they do,
+nor of the exit code that they leave with."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Prints a line, to stderr with `err`; to nowhere once nobody reads it."""
+    try:
+        click.echo(text, err=err, nl=nl)
+    except BrokenPipeError:
+        unread(err=err)
+
+
+def unread(*, err: bool = False) -> None:
+    """What is still printed, Python's own flush at the end included, goes nowhere from here on."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+    os.close(nowhere)
