@@ -31,7 +31,7 @@ from locust_session.load import Assignment, Second
 from mm2_users.account import Trouble, account
 from mm2_users.arrivals import Arrivals
 from mm2_users.content import CANARY_SEQ, Content
-from mm2_users.envelope import CANARY, LAYOUT, VERSION, encode, headers_of, run_number, seq_of
+from mm2_users.envelope import CANARY, LAYOUT, VERSION, enclose, encode, headers_of, run_number, seq_of
 from mm2_users.expected import Expected, SentBatch
 from mm2_users.keys import keys_by_partition
 from mm2_users.latencies import Latencies
@@ -192,8 +192,8 @@ class Engine:
             fields = self._fields(stream, CANARY_SEQ, 1)
             fields["flags"], fields["seq"] = CANARY, 0
             fields["body"] = stream.content.pool.largest if stream.content.pool.in_headers else fields["body"]
-            keys = stream.content.keys_of(fields["seq"])
-            _, refused = self._hand_over(stream, fields, keys, self._canary_answered(stream))
+            values, keys = encode(fields, stream.content.pool), stream.content.keys_from(0, 1)
+            refused = self._hand_over(stream, fields, values, keys, self._canary_answered(stream))
             if refused:
                 self._last_error = "canary refused by the producer"
 
@@ -345,9 +345,12 @@ class Engine:
         self._sent += count
         self._outstanding += count
         self._latest["send_delay"].add(due.phase, sent_ns - due.due_ns)
-        keys = stream.content.keys_of(fields["seq"])
-        values, refused = self._hand_over(stream, fields, keys, batch.answered)
-        if not stream.content.pool.in_headers:  # values alone do not say that a record came as it was sent
+        content = stream.content
+        bodies, crcs = content.bodies_from(first_seq, count)
+        values = enclose(fields, bodies, crcs, in_headers=content.pool.in_headers)
+        keys = content.keys_from(first_seq, count)
+        refused = self._hand_over(stream, fields, values, keys, batch.answered)
+        if not content.pool.in_headers:  # values alone do not say that a record came as it was sent
             stream.expected.sent(
                 SentBatch(
                     first_seq=first_seq, phase=due.phase, sent_ns=sent_ns, due_ns=due.due_ns, values=values, keys=keys
@@ -363,19 +366,18 @@ class Engine:
                 self._settle(batch)
 
     def _hand_over(
-        self, stream: Stream, fields: NDArray[np.void], keys: list[bytes], answered: Answered
-    ) -> tuple[list[bytes], list[int]]:
-        """Gives a batch to the producer: its values, and the positions of those that were refused at once."""
-        producer, pool = self._require_producer(), stream.content.pool
+        self, stream: Stream, fields: NDArray[np.void], values: list[bytes], keys: list[bytes], answered: Answered
+    ) -> list[int]:
+        """Gives a batch to the producer; the positions of those that were refused at once."""
+        producer = self._require_producer()
         topic, partition = self._plan.topics[stream.place.topic].source, stream.place.partition
-        values = encode(fields, pool)
         messages: list[dict[str, Any]] = [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
-        if not pool.in_headers:
-            return values, producer.send(topic, partition, messages, answered)
+        if not stream.content.pool.in_headers:
+            return producer.send(topic, partition, messages, answered)
         # The answer to a record does not tell its headers, so each is asked for by itself.
         for message, headers, seq in zip(messages, headers_of(fields), fields["seq"].tolist(), strict=True):
             message |= {"headers": headers, "on_delivery": partial(answered, seq=seq)}
-        return values, producer.send_each(topic, partition, messages)
+        return producer.send_each(topic, partition, messages)
 
     def _canary_answered(self, stream: Stream) -> Answered:
         def answered(error: KafkaError | None, message: Message, seq: int | None = None) -> None:
