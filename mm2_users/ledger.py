@@ -56,7 +56,9 @@ class StreamLedger:
     def ack(self, first: int, end: int) -> None:
         """The source has acknowledged [first, end), for the first time."""
         self._acked.add(first, end)
-        self.missing_count += end - first - self.arrived.count(first, end)
+        self.missing_count += end - first
+        if first < self.arrived.end:
+            self.missing_count -= self.arrived.count(first, end)
 
     def refuse(self, seq: int) -> None:
         """The source has provably refused this record."""

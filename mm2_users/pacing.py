@@ -7,6 +7,7 @@ delay says so. Due instants are laid out in chunks, so that asking costs a binar
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from math import floor
 
@@ -39,7 +40,9 @@ class Pacer:
         self._phase = 0
         self._handed_out = 0
         self._next_record = 0  # of the run, the first of the current load that is not laid out yet
+        # The chunk twice: to be handed out, and to be looked at, which a list is several times quicker at.
         self._due_ns: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._due_list: list[int] = []
         self._place = 0
         self._lay_out()
 
@@ -52,25 +55,24 @@ class Pacer:
     @property
     def done(self) -> bool:
         """Whether every record that is to be sent, as far as is known, has been handed out."""
-        return self._place == len(self._due_ns)
+        return self._place == len(self._due_list)
 
     def due(self, now_ns: int, most: int) -> DueRecords | None:
         """At most `most` records due by `now_ns` on the load's clock, all of one phase; None when none is."""
-        if self.done or most <= 0 or self._due_ns[self._place] > now_ns:
+        if self.done or most <= 0 or self._due_list[self._place] > now_ns:
             return None
-        end = int(np.searchsorted(self._due_ns, now_ns, side="right"))
-        end = min(end, self._place + most)
+        end = min(bisect_right(self._due_list, now_ns, self._place), self._place + most)
         due = DueRecords(self._phase, self._due_ns[self._place : end])
+        self._handed_out += end - self._place
         self._place = end
-        self._handed_out += len(due.due_ns)
-        if end == len(self._due_ns):
+        if self.done:
             self._lay_out()
         return due
 
     def due_by(self, now_ns: int) -> int:
         """How many of its records are due by now, handed out or not."""
-        if self.done or now_ns < int(self._due_ns[-1]):
-            return self._handed_out + int(np.searchsorted(self._due_ns[self._place :], now_ns, side="right"))
+        if self.done or now_ns < self._due_list[-1]:
+            return self._handed_out + bisect_right(self._due_list, now_ns, self._place) - self._place
         return sum(
             self._owned_below(load.first_record + _due(load, now_ns)) - self._owned_below(load.first_record)
             for _, load in self._loads
@@ -85,7 +87,7 @@ class Pacer:
         self._place = 0
         while self._current < 0 or self._next_record >= self._loads[self._current][1].end_record:
             if self._current + 1 >= len(self._loads):
-                self._due_ns = self._due_ns[:0]
+                self._due_ns, self._due_list = self._due_ns[:0], []
                 return
             self._current += 1
             first = self._loads[self._current][1].first_record
@@ -94,6 +96,7 @@ class Pacer:
         end = min(self._next_record + CHUNK_RECORDS * self._senders, load.end_record)
         indices = np.arange(self._next_record, end, self._senders, dtype=np.int64)
         self._due_ns = self._plan.due_ns(load, indices)
+        self._due_list = self._due_ns.tolist()
         self._next_record = int(indices[-1]) + self._senders
 
 

@@ -65,11 +65,14 @@ class RangeSet:
         """How many numbers lie in [start, end)."""
         if end is None:
             end = self.end
-        first = bisect_right(self._ends, start)
-        last = bisect_left(self._starts, end)
-        if last - first == 1:  # as a rule; half the price of the sum
-            return max(min(self._ends[first], end) - max(self._starts[first], start), 0)
-        return sum(min(self._ends[place], end) - max(self._starts[place], start) for place in range(first, last))
+        starts, ends = self._starts, self._ends
+        if starts and start >= starts[-1]:  # as a rule, of what was added last; it spares the search
+            return max(min(ends[-1], end) - start, 0)
+        if start >= end:
+            return 0
+        first = bisect_right(ends, start)
+        last = bisect_left(starts, end)
+        return sum(min(ends[place], end) - max(starts[place], start) for place in range(first, last))
 
     def minus(self, other: RangeSet) -> RangeSet:
         """The numbers that are here and not in `other`."""
