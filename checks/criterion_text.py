@@ -28,9 +28,9 @@ def against(criterion: dict[str, Any]) -> str:
 def _number(criterion: dict[str, Any]) -> str:
     """Counts in full, six digits of anything else; more where they would put it on the wrong side of a limit."""
     value = float(criterion["value"])
-    conditions = [parse_condition(text) for text in (criterion["go"], criterion.get("nogo")) if text is not None]
     if value.is_integer():
         return str(int(value))
+    conditions = [parse_condition(text) for text in (criterion["go"], criterion.get("nogo")) if text is not None]
     if any(_is_elsewhere(condition) for condition in conditions):
         return f"{value:.15g}"  # verdict.json has six decimals at most
     wanted = [condition.interval(unit=criterion["unit"], plan_records=0) for condition in conditions]

@@ -222,7 +222,7 @@ class _Views:
 
     def _criterion(self, result: Result) -> CriterionView:
         criterion, measurement, words = result.criterion, result.measurement, self._words
-        planned = self._planned(criterion)
+        planned, limits = self._planned(criterion), self._run.limits_of(criterion)
         window = measurement.window
         beside = criterion.beside
         return CriterionView(
@@ -231,8 +231,8 @@ class _Views:
             measure=criterion.measure,
             group=words.of("groups", result.group.value),
             advisory=criterion.advisory,
-            measured=self._value(measurement),
-            growth=self._growth(measurement),
+            measured=self._value(measurement, limits=limits),
+            growth=self._growth(measurement, limits=limits),
             wanted=words.condition(criterion.go, planned=planned),
             refused=words.condition(criterion.nogo, planned=planned) if criterion.nogo else "",
             verdict=words.verdict(result.verdict),
@@ -269,14 +269,14 @@ class _Views:
         start, end = (Md(span_text(edge_s)) for edge_s in criterion.between)
         return self._words.phrase("stretch", title=Md(title), start=start, end=end)
 
-    def _value(self, measurement: Measurement) -> Md:
+    def _value(self, measurement: Measurement, *, limits: tuple[float, ...] = ()) -> Md:
         if measurement.value is None:
             return self._words.phrase("not_measured")
         if measurement.value == float("inf"):
             return self._words.phrase("never")
-        text = escape(self._words.measured(measurement.value, measurement.unit))
+        text = escape(self._words.measured(measurement.value, measurement.unit, limits=limits))
         if measurement.interval is not None:
-            low, high = measurement.interval
+            low, high = (Md(self._words.number(edge, limits=limits)) for edge in measurement.interval)
             return self._words.phrase("interval", value=text, low=low, high=high)
         return self._words.phrase("at_least", value=text) if measurement.at_least else text
 
@@ -285,12 +285,13 @@ class _Views:
         """A query stands alone, to be copied; the name of a file does not need the room."""
         return block(text) if "{" in text else Md(f"Source : {code(text)}")
 
-    def _growth(self, measurement: Measurement) -> Md:
+    def _growth(self, measurement: Measurement, *, limits: tuple[float, ...]) -> Md:
         """A counter's growth with its two readings, or else the value."""
         base, end = measurement.detail("base"), measurement.detail("end")
         if measurement.value is None or base is None or end is None or measurement.at_least:
-            return self._value(measurement)
-        return self._words.phrase("grew", growth=measurement.value, base=base, end=end)
+            return self._value(measurement, limits=limits)
+        growth = Md(self._words.number(measurement.value, limits=limits))
+        return self._words.phrase("grew", growth=growth, base=base, end=end)
 
     def _reason(self, result: Result) -> Md:
         criterion, planned = result.criterion, self._planned(result.criterion)
@@ -298,6 +299,10 @@ class _Views:
         if criterion.nogo is not None:
             conditions["nogo"] = self._words.condition(criterion.nogo, planned=planned)
         params = {name: conditions.get(name, value) for name, value in result.reason.params.items()}
+        if result.measurement.interval is not None:
+            limits = self._run.limits_of(criterion)
+            edges = ((name, params[name]) for name in ("low", "high") if name in params)
+            params |= {name: Md(self._words.number(float(edge), limits=limits)) for name, edge in edges}
         return self._words.reason(Reason(code=result.reason.code, params=params))
 
     # The run as a whole.
@@ -307,6 +312,11 @@ class _Views:
         if reason.code is Code.ABORTED:
             how = self._words.of("endings", str(reason.params["how"]))
             reason = Reason(code=reason.code, params={**reason.params, "how": how})
+        if reason.code is Code.CUT_SHORT and "value" in reason.params:
+            ended_by = self._evaluation.result(str(reason.params["criterion"]))
+            limits = () if ended_by is None else self._run.limits_of(ended_by.criterion)
+            value = Md(self._words.number(float(reason.params["value"]), limits=limits))
+            reason = Reason(code=reason.code, params={**reason.params, "value": value})
         return self._words.reason(reason)
 
     def _load(self) -> dict[str, Any]:

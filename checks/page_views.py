@@ -109,7 +109,8 @@ class PageViews:
             return self.words.phrase("not_measured")
         if measurement.value == float("inf"):
             return self.words.phrase("never")
-        return Md(self.words.measured(measurement.value, measurement.unit))
+        limits = self.run.limits_of(result.criterion)
+        return Md(self.words.measured(measurement.value, measurement.unit, limits=limits))
 
     def _latency(self) -> dict[str, Any]:
         return {"decomposition": self._decomposition(), "partitions": self._partitions()}

@@ -84,7 +84,7 @@ def test_filter_in_the_connector_is_named_with_its_predicate(judge):
     run = judge(NOTHING_WRITTEN, evidence=source(**config), counts=NOTHING_ARRIVED, e2e_ms=[])
     transforms = run.rows()["transforms"]
     assert transforms.params == {"transforms": "drop (o.a.k.c.transforms.Filter)", "predicates": "ours", "missing": 100}
-    assert "write = 0, poll > 0 | **oui** | 0 écrits pour 100 lus" in run.fiche
+    assert "write = 0, poll > 0 | **oui** | 0 écrit pour 100 lus" in run.fiche
     assert "Piste la plus probable : le connecteur applique des transformations" in run.fiche
 
 

@@ -60,6 +60,16 @@ def test_a_figure_of_the_report_says_on_which_side_of_its_limits_it_was(judge):
     assert "499,96 T+15 s" in figure, "and in the table below it"
 
 
+@pytest.mark.parametrize(
+    ("value", "shown", "verdict"),
+    [(499.96, "499,96 ms", "GO"), (500.04, "500,04 ms", "NOGO"), (700.04, "700 ms", "NOGO")],
+)
+def test_a_value_is_on_the_fiche_on_the_side_of_its_limit_where_it_was_judged(judge, value, shown, verdict):
+    run = judge(spoil(healthy_metrics(), Role.LATENCY_MAX, lambda at_s: value if 75 < at_s < 90 else 40.0))
+    assert run.criteria["latency_max"]["verdict"] == verdict
+    assert shown in row_of(run.fiche, "Max Replication Latency")
+
+
 class TestThePage:
     @pytest.mark.parametrize("line", PAGE.lines, ids=lambda line: line.page)
     def test_each_line_is_in_the_fiche_with_its_value_and_verdict(self, judge, line):
