@@ -95,11 +95,6 @@ class LatencyHistogram:
         """Exact maximum; NaN when empty."""
         return math.nan if self._max_ns is None else self._max_ns / NS_PER_US / US_PER_MS
 
-    @property
-    def min_ms(self) -> float:
-        """Exact minimum; NaN when empty."""
-        return math.nan if self._min_ns is None else self._min_ns / NS_PER_US / US_PER_MS
-
     def percentile_ms(self, percentile: float, *, missing: int = 0) -> float:
         """The value at or below which `percentile` % of all lie, `missing` more counting as infinite.
 
