@@ -44,6 +44,8 @@ VERDICT_LOOK_S = 0.5
 READY_WITHIN_S = 30.0
 PREPARED_WITHIN_S = 60.0
 ACCOUNT_WITHIN_S = 30.0
+#: What committed offsets may take once the run was asked to end; a Connect that rebalances takes a minute otherwise.
+HURRIED_OFFSETS_S = 5.0
 #: Between the order to start and second 0, so that every node has it in hand by then.
 START_AHEAD_NS = 500_000_000
 #: A generator that is this far behind at the end of the plan stops; what it did not send is load that was not applied.
@@ -111,9 +113,9 @@ class Conductor:
         """Asks the run to end; only the first reason counts. Returns at once."""
         if not self._ending.is_set() and not self.over.is_set():
             self.how, self.detail = how, detail
+            self._ending.set()
             if self._start_ns is not None or how != "failed":
                 self.progress.say(f"ending early ({how}{': ' + detail if detail else ''}); draining what was sent")
-            self._ending.set()
 
     def end_load(self, request: Mapping[str, Any]) -> None:
         """A criterion that is NOGO asks for the load's end. Drain and watch go on in full: the rest is judged as ever.
@@ -129,7 +131,7 @@ class Conductor:
             nogo_since_ns=request["nogo_since_ns"],
             at_ns=self.clock.now_ns(),
         )
-        self._event("load_cut_short", **self._cut.model_dump(exclude={"at_ns", "due_records"}))
+        self._note("load_cut_short", **self._cut.model_dump(exclude={"at_ns", "due_records"}))
         lasted_s = (self._cut.at_ns - self._cut.nogo_since_ns) / NS_PER_S
         self.progress.say(f"ending the load: {self._cut.criterion} has been NOGO for {lasted_s:.0f} s")
 
@@ -147,7 +149,10 @@ class Conductor:
             self.crew.ready(node_id, host, pid)
 
     def node_trouble(self, node_id: str, message: str, exit_code: int) -> None:
-        """A node cannot go on, so neither can the run."""
+        """A node cannot go on, so neither can the run; unless it came after the start, and takes no part."""
+        if node_id not in self.crew.by_id and self.crew.all_ready:
+            LOG.warning("worker %s, which takes no part in this run: %s", node_id, message)
+            return
         self.crew.trouble(node_id)
         if self._start_ns is None and not self._ending.is_set():
             self.exit_code = ExitCode(exit_code)
@@ -158,7 +163,7 @@ class Conductor:
         node = self.crew.lost(node_id)
         if node is None:
             return
-        self._event("worker_lost", worker=node_id, owned=node.owns)
+        self._note("worker_lost", worker=node_id, owned=node.owns)
         self.progress.say(f"worker {node_id} was lost; what it owned ({len(node.owns)}) cannot be judged")
         if self._start_ns is None:
             self.exit_code = ExitCode.INTERNAL
@@ -194,8 +199,8 @@ class Conductor:
         finally:
             if reporter is not None:
                 reporter.kill()
-            self.progress.end()
             self.over.set()
+            self.progress.end()
 
     def _open(self) -> None:
         self._writer = RunWriter.create(self.runs_directory, self.run_id)
@@ -379,13 +384,28 @@ class Conductor:
         return self._cut.model_copy(update={"due_records": due})
 
     def _committed(self) -> dict[str, int]:
+        """Where they are not told, nothing is proven lost. They are waited for, but not for long by those who wait for
+        the run's end, and kill what does not end."""
         if self._start_ns is None:
             return {}
+        asking = gevent.spawn(self._ask_for_committed)
+        gevent.wait([asking, self._ending], count=1)
+        asking.join(HURRIED_OFFSETS_S)
+        told: dict[str, int] | str = f"not told within {HURRIED_OFFSETS_S:g} s, and the run was to end"
+        if asking.ready():
+            told = asking.get()
+        asking.kill(block=False)
+        if isinstance(told, str):
+            self._event("committed_offsets_unknown", reason=told)
+            return {}
+        return told
+
+    def _ask_for_committed(self) -> dict[str, int] | str:
+        """Or why they are not told."""
         try:
             return self.load.committed()
         except Mm2gateError as error:
-            self._event("committed_offsets_unknown", reason=str(error))
-            return {}
+            return str(error)
 
     # --- small parts ---------------------------------------------------------------------------------------------
 
@@ -431,6 +451,13 @@ class Conductor:
     def _event(self, name: str, *, at_ns: int | None = None, **details: Any) -> None:
         if self._writer is not None:
             self._writer.event(name, at_ns=self.clock.now_ns() if at_ns is None else at_ns, **details)
+
+    def _note(self, name: str, **details: Any) -> None:
+        """An event that others bring: that it cannot be recorded ends the run, and is not for them to hear of."""
+        try:
+            self._event(name, **details)
+        except Mm2gateError as error:
+            self.end_early("failed", str(error))
 
     def _each_second(self) -> None:
         due_ns = self.clock.now_ns()

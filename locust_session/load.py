@@ -104,7 +104,10 @@ class MasterLoad(Protocol):
         """Creates what is missing at the source; names of what it created. Raises Refused."""
 
     def committed(self) -> dict[str, int]:
-        """The form "topic:partition" → last committed source offset; empty when the system does not tell."""
+        """The form "topic:partition" → last committed source offset; empty when the system does not tell.
+
+        Killed when that takes too long.
+        """
 
     def versions(self) -> dict[str, str]:
         """Versions worth keeping in the record."""

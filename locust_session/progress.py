@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
+from locust_session.output import write
 from run_record.manifest import PhasePlayed
 from run_record.timeline import TimelineRow
 from scenarios.plan import NS_PER_S, RunPlan
@@ -21,7 +22,7 @@ PLAIN_EVERY_S = 10
 
 
 class Progress:
-    """Writes to stderr, so that stdout stays free for results."""
+    """Writes to stderr, so that stdout stays free for results. Nobody need be reading: see `output`."""
 
     def __init__(self, stream: TextIO | None = None, environment: Mapping[str, str] = os.environ) -> None:
         self._stream = stream if stream is not None else sys.stderr
@@ -38,10 +39,9 @@ class Progress:
 
     def _line(self, text: str) -> None:
         if self._live:
-            self._stream.write(f"\r\x1b[K{text}\n")
+            write(self._stream, f"\r\x1b[K{text}\n")
         else:
-            self._stream.write(f"{datetime.now(UTC):%H:%M:%SZ} {text}\n")
-        self._stream.flush()
+            write(self._stream, f"{datetime.now(UTC):%H:%M:%SZ} {text}\n")
 
     def second(self, row: TimelineRow, achieved_per_s: float, left_s: float | None) -> None:
         """A second of the run. `left_s`: the least time that the run still needs, where it can be told."""
@@ -50,16 +50,14 @@ class Progress:
         line = _row_line(row, achieved_per_s, left_s)
         if self._live:
             width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r\x1b[K{line[:width]}")
-            self._stream.flush()
+            write(self._stream, f"\r\x1b[K{line[:width]}")
         elif new_phase or self._seconds % PLAIN_EVERY_S == 0:
             self.say(line)
 
     def end(self) -> None:
         """Leaves the live line as it stands. What is said later stands outside of the run's section."""
         if self._live:
-            self._stream.write("\n")
-            self._stream.flush()
+            write(self._stream, "\n")
         self._section(open_=False)
         self._sections = False
 
@@ -69,8 +67,7 @@ class Progress:
         self._section_is_open = open_
         edge, title = ("start", "the run, every 10 s") if open_ else ("end", "")
         at = f"{datetime.now(UTC).timestamp():.0f}"
-        self._stream.write(f"\x1b[0Ksection_{edge}:{at}:mm2gate_run\r\x1b[0K{title}\n")
-        self._stream.flush()
+        write(self._stream, f"\x1b[0Ksection_{edge}:{at}:mm2gate_run\r\x1b[0K{title}\n")
 
 
 def least_left_s(plan: RunPlan, phase: PhasePlayed, *, start_ns: int | None, now_ns: int) -> float:

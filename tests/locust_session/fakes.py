@@ -53,6 +53,7 @@ def quicken(monkeypatch) -> None:
         "READY_WITHIN_S": 0.3,
         "PREPARED_WITHIN_S": 0.3,
         "ACCOUNT_WITHIN_S": 0.3,
+        "HURRIED_OFFSETS_S": 0.1,
         "START_AHEAD_NS": 20_000_000,
         "OVERTIME_S": 0.3,
     }.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import time
 
@@ -9,9 +10,10 @@ import pytest
 
 from locust_session.load import Second
 from locust_session.moments import MasterClock
+from locust_session.progress import Progress
 from locust_session.wire import ToNodes
 from run_record.counts import Counts
-from scenarios.errors import ExitCode, Refused, Unreachable
+from scenarios.errors import ExitCode, Refused, RunRecordError, Unreachable
 from tests.locust_session import fakes
 from tests.locust_session.fakes import FakeMaster, Stage, quick_plan, quicken
 
@@ -157,6 +159,33 @@ def test_committed_offsets_that_cannot_be_had_are_said_and_the_account_goes_on(s
     assert "committed_offsets_unknown" in played.events(record)
     assert played.nodes[0].told(ToNodes.FINISH) == [{"committed": {}}]
     assert record.counts().sent == 20
+
+
+class SlowMaster(FakeMaster):
+    """Connect rebalances, and says nothing for longer than anybody waits."""
+
+    def committed(self) -> dict[str, int]:
+        time.sleep(8)
+        raise AssertionError("nobody waited so long")
+
+
+@pytest.mark.parametrize("phase", ["one", "drain"], ids=["before they are asked for", "or while they are"])
+def test_a_run_that_is_ended_does_not_wait_long_for_committed_offsets(stage, phase):
+    played = stage(master=SlowMaster())
+
+    def end() -> None:
+        if phase == "drain":
+            time.sleep(0.5)  # a drain of which everything has arrived takes less
+        played.conductor.end_early("sigterm")
+
+    began_s = time.monotonic()
+    record = played.play(played.when(phase, end))
+    assert time.monotonic() - began_s < 3
+    (unknown,) = [event for event in record.events if event["event"] == "committed_offsets_unknown"]
+    assert "not told within" in unknown["reason"]
+    assert played.nodes[0].told(ToNodes.FINISH) == [{"committed": {}}]
+    assert record.sealed
+    assert record.ledger is not None
 
 
 def test_the_load_ends_when_its_last_record_was_sent_not_when_the_nodes_next_report(stage, monkeypatch):
@@ -364,10 +393,51 @@ def test_a_stranger_is_not_listened_to(stage):
         played.conductor.crew.second("late", Second(sent=1000))
         played.conductor.crew.trouble("late")
         played.conductor.node_lost("late")
+        played.conductor.node_trouble("late", "no such scenario here", 64)
 
     record = played.play(played.when("one", speak))
     assert [worker.id for worker in record.manifest.workers] == ["0"]
     assert record.manifest.ending.how == "completed"
+
+
+# --- those who look on ------------------------------------------------------------------------------------------------
+
+
+class Unread(io.StringIO):
+    """A pipe whose reader went away, or a terminal that was closed."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    def flush(self) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+class UnreadTerminal(Unread):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("screen", [Unread, UnreadTerminal])
+@pytest.mark.parametrize("gitlab", [{}, {"GITLAB_CI": "true"}])
+def test_a_run_that_nobody_looks_at_any_more_goes_on_to_its_end(stage, screen, gitlab):
+    played = stage(made=quick_plan(watch=True, load_s=1.4))
+    played.conductor.progress = Progress(screen(), gitlab)
+    record = played.play()
+    assert record.manifest.ending.how == "completed"
+    assert record.counts() == Counts(sent=280, acked=280, arrived=280)
+    assert record.timeline
+    assert record.sealed
+
+
+def test_a_run_that_nobody_looks_at_any_more_can_be_ended(stage):
+    played = stage(made=quick_plan(load_s=3))
+    played.conductor.progress = Progress(Unread(), {})
+    began_s = time.monotonic()
+    record = played.play(played.when("one", lambda: played.conductor.end_early("sigterm")))
+    assert time.monotonic() - began_s < 2
+    assert (record.manifest.ending.how, record.manifest.ending.aborted) == ("sigterm", True)
+    assert record.sealed
 
 
 # --- record and clock ------------------------------------------------------------------------------------------------
@@ -395,6 +465,36 @@ def test_a_disk_that_fills_up_during_the_load_ends_it(stage, monkeypatch):
     began = time.monotonic()
     record = played.play(played.when("one", fill))
     assert time.monotonic() - began < 2.5
+    assert record.manifest.ending.how == "failed"
+    assert "No space left on device" in record.manifest.ending.detail
+
+
+@pytest.mark.parametrize("event", ["worker_lost", "load_cut_short"])
+def test_what_others_bring_and_the_disk_does_not_take_ends_the_run_and_is_not_their_trouble(stage, monkeypatch, event):
+    played = stage(made=quick_plan(load_s=3), nodes=2)
+    raised = []
+
+    def bring() -> None:
+        writer = played.conductor._writer
+        write = writer.event
+
+        def full(name, **more):
+            if name == event:
+                raise RunRecordError("events.jsonl: the record cannot be written (No space left on device)")
+            write(name, **more)
+
+        monkeypatch.setattr(writer, "event", full)
+        played.nodes[1].kill()
+        try:
+            if event == "worker_lost":
+                played.conductor.node_lost("1")
+            else:
+                played.conductor.end_load(REQUEST)
+        except RunRecordError as error:
+            raised.append(error)
+
+    record = played.play(played.when("one", bring))
+    assert raised == []
     assert record.manifest.ending.how == "failed"
     assert "No space left on device" in record.manifest.ending.detail
 

@@ -1,0 +1,56 @@
+"""Output that nobody reads: what is written to it is lost, and nothing else comes of it, the exit code included."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from locust_session.output import write
+
+ROOT = Path(__file__).resolve().parents[2]
+WRITER = """
+import sys
+from locust_session.output import write
+stream = getattr(sys, sys.argv[1])
+sys.stdin.readline()
+for _ in range(3):
+    write(stream, "words\\n")
+sys.exit(20)
+"""
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_reader_that_left_does_not_change_the_exit_code(name):
+    pipes = {"stdin": subprocess.PIPE, name: subprocess.PIPE}
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with subprocess.Popen([sys.executable, "-c", WRITER, name], cwd=ROOT, env=buffered, **pipes) as writer:
+        getattr(writer, name).close()
+        writer.stdin.close()
+        assert writer.wait(timeout=20) == 20
+
+
+def test_a_disk_without_room_takes_the_next_words_that_it_has_room_for():
+    class Full(io.StringIO):
+        full = True
+
+        def write(self, text: str) -> int:
+            if self.full:
+                raise OSError(28, "No space left on device")
+            return super().write(text)
+
+    log = Full()
+    write(log, "lost\n")
+    log.full = False
+    write(log, "kept\n")
+    assert log.getvalue() == "kept\n"
+
+
+def test_a_stream_that_was_closed_is_no_error():
+    log = io.StringIO()
+    log.close()
+    write(log, "words\n")
