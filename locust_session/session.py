@@ -27,6 +27,7 @@ from locust_session.crew import Crew
 from locust_session.judge_process import end, follow, judge, stop_request
 from locust_session.load import MasterLoad, Second
 from locust_session.node import MakeLoad, NodeSession
+from locust_session.output import write
 from locust_session.run_manifest import RunFacts
 from locust_session.web_ui import WebUi
 from locust_session.wire import ToMaster, unpack
@@ -46,6 +47,8 @@ SESSION, NODE = "mm2gate_session", "mm2gate_node"
 
 #: What an abnormal end may take: the hurried drain, the accounts, the seal.
 BARRIER_S = 20.0
+#: Signals that end a run.
+_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 FOLLOW_LOOK_S = 0.05
 STOP_LOOK_S = 0.5
 
@@ -196,7 +199,8 @@ class MasterSession:
     def say_verdict(self) -> None:
         """Prints what the judge said; a headless run does so last of all, below Locust's tables."""
         verdict, self._verdict = self._verdict, ""
-        print(verdict, end="", flush=True)
+        write(sys.stdout, verdict)
+        write(sys.stderr, "")  # whether anybody still reads what Locust and its log have said
 
     @property
     def _not_started(self) -> str:
@@ -311,9 +315,11 @@ def _install_node(environment: Environment, make_load: MakeLoad) -> None:
 
     environment.events.test_stop.add_listener(close)
     if isinstance(environment.runner, WorkerRunner):
-        # Ctrl-C reaches the workers of --processes too: the master ends the run, they drain, and leave when it says so.
+        # Ctrl-C, and the terminal's end, reach the workers of --processes too: the master ends the run, they drain, and
+        # leave when it says so.
         gevent.signal_handler(signal.SIGINT, LOG.info, "Ctrl-C: waiting for the master to end the run")
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        _on_hang_up(LOG.info, "the terminal is gone: waiting for the master to end the run")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
 def _install_master(environment: Environment, make_master: MakeMaster) -> None:
@@ -355,21 +361,29 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
 
 
 def _catch_signals(session: MasterSession, environment: Environment) -> None:
-    """SIGTERM and Ctrl-C end the run, which then drains, seals and is judged; the shape ends after it by itself.
+    """SIGTERM, Ctrl-C and a terminal that is closed end the run, which then drains, seals and is judged; the shape ends
+    after it by itself.
 
     Locust installs its own handlers too late for a headless run with a shape: SIGTERM would kill it dead. A web UI goes
-    on after its runs, so there Locust leaves by itself on SIGTERM, and Ctrl-C ends its server too.
+    on after its runs, so there Locust leaves by itself on SIGTERM, and the others end its server too.
     """
 
-    def interrupted() -> None:
-        session.end("sigint")
+    def interrupted(how: How) -> None:
+        session.end(how)
         if environment.web_ui is not None:
             environment.web_ui.stop()
 
     gevent.signal_handler(signal.SIGTERM, session.end, "sigterm")
-    gevent.signal_handler(signal.SIGINT, interrupted)
-    # `mm2gate run` starts with both blocked; what came in the meantime is delivered now.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    gevent.signal_handler(signal.SIGINT, interrupted, "sigint")
+    _on_hang_up(interrupted, "sigterm")
+    # `mm2gate run` starts with them blocked; what came in the meantime is delivered now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
+def _on_hang_up(action: Callable[..., object], *arguments: Any) -> None:
+    """What a run under nohup, which ignores it, is meant to survive is not its end."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        gevent.signal_handler(signal.SIGHUP, action, *arguments)
 
 
 def _headless(environment: Environment) -> bool:
@@ -379,4 +393,4 @@ def _headless(environment: Environment) -> bool:
 def say(error: Mm2gateError) -> None:
     """A guard's sentences, on stderr, without a traceback."""
     for line in str(error).splitlines():
-        print(f"mm2gate: {line}", file=sys.stderr)
+        write(sys.stderr, f"mm2gate: {line}\n")

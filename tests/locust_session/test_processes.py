@@ -35,9 +35,11 @@ class Played:
 
 
 class Player:
-    """A run of Locust in a process group of its own."""
+    """A run of Locust in a process group of its own; `nohup`: started as by that command."""
 
-    def __init__(self, place: Path, phases: tuple[str, ...], *arguments: str) -> None:
+    def __init__(
+        self, place: Path, phases: tuple[str, ...], *arguments: str, stderr: int | None = None, nohup: bool = False
+    ) -> None:
         place.mkdir()
         self._runs = place / "runs"
         (place / "scenario.yaml").write_text(with_phases(*phases))
@@ -47,14 +49,17 @@ class Player:
             one.bind(("127.0.0.1", 0))
             free_port = one.getsockname()[1]
         command = [sys.executable, "-m", "locust", "-f", str(HERE / "fake_load.py"), "--headless"]
+        if nohup:
+            command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command]
         files = ["--scenario", str(place / "scenario.yaml"), "--env", str(place / "desk.yaml")]
         rest = ["--runs-dir", str(self._runs), "--master-bind-port", str(free_port), "--master-port", str(free_port)]
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
                 [*command, *files, *rest, *arguments],
                 stdout=log,
-                stderr=log,
+                stderr=log if stderr is None else stderr,
                 cwd=HERE.parents[1],
+                env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
                 start_new_session=True,
             )
 
@@ -97,17 +102,29 @@ def runs(tmp_path_factory):
         "sigterm": Player(place / "sigterm", LONG),
         "ctrl-c": Player(place / "ctrl-c", LONG, "--processes", "2"),
         "run-time": Player(place / "run-time", LONG, "--run-time", "4s"),
+        "hang-up": Player(place / "hang-up", LONG, "--processes", "2"),
+        "nohup": Player(place / "nohup", LOAD, nohup=True),
     }
+    read, unread = os.pipe()
+    players["unread"] = Player(place / "unread", LOAD, stderr=unread)
+    os.close(unread)
+    players["unread"].when("canary")
+    os.close(read)
+    players["nohup"].when("one")
+    players["nohup"].process.send_signal(signal.SIGHUP)
     players["sigterm"].when("one")
     time.sleep(0.5)
     players["sigterm"].process.send_signal(signal.SIGTERM)
     players["ctrl-c"].when("one")
     time.sleep(0.5)
     os.killpg(players["ctrl-c"].process.pid, signal.SIGINT)  # as a terminal does: to master and workers alike
+    players["hang-up"].when("one")
+    time.sleep(0.5)
+    os.killpg(players["hang-up"].process.pid, signal.SIGHUP)  # a terminal that is closed
     return {name: player.played() for name, player in players.items()}
 
 
-@pytest.mark.parametrize(("name", "workers"), [("alone", 1), ("workers", 2)])
+@pytest.mark.parametrize(("name", "workers"), [("alone", 1), ("workers", 2), ("nohup", 1), ("unread", 1)])
 def test_a_run_to_its_end_sends_the_plan_exactly_however_many_share_it(runs, name, workers):
     run = runs[name]
     assert run.record.counts() == Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS), run.said
@@ -117,7 +134,9 @@ def test_a_run_to_its_end_sends_the_plan_exactly_however_many_share_it(runs, nam
     assert run.record.sealed
 
 
-@pytest.mark.parametrize(("name", "how"), [("sigterm", "sigterm"), ("ctrl-c", "sigint"), ("run-time", "run_time")])
+@pytest.mark.parametrize(
+    ("name", "how"), [("sigterm", "sigterm"), ("ctrl-c", "sigint"), ("run-time", "run_time"), ("hang-up", "sigterm")]
+)
 def test_a_run_cut_short_leaves_a_whole_record_of_what_was_sent(runs, name, how):
     run = runs[name]
     assert (run.record.manifest.ending.how, run.record.manifest.ending.aborted) == (how, True), run.said
@@ -128,7 +147,10 @@ def test_a_run_cut_short_leaves_a_whole_record_of_what_was_sent(runs, name, how)
     assert [phase.name for phase in run.record.manifest.phases] == ["canary", "one", "drain"]
 
 
-@pytest.mark.parametrize("name", ["alone", "workers", "sigterm", "ctrl-c", "run-time"])
+ALL = ["alone", "workers", "sigterm", "ctrl-c", "run-time", "hang-up", "nohup", "unread"]
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_the_process_leaves_with_the_judges_code_and_without_a_traceback(runs, name):
     run = runs[name]
     assert run.code == 20, run.said
@@ -136,7 +158,7 @@ def test_the_process_leaves_with_the_judges_code_and_without_a_traceback(runs, n
     assert "Traceback" not in run.said
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_master_that_waits_for_its_workers_leaves_at_once(tmp_path, number):
     player = Player(tmp_path / "waiting", LONG, "--master", "--expect-workers", "3", "--loglevel", "DEBUG")
     try:
