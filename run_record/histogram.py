@@ -29,9 +29,14 @@ def _bucket_indices(values: NDArray[np.int64]) -> NDArray[np.int64]:
     Values below 2048 have a bucket each; every further power of two has 1024 of them.
     """
     # The exponent of a double is where the highest bit stands; these values are far below 2**53, so none is rounded.
-    exponents = (values | _SUB_BUCKET_MASK).astype(np.float64).view(np.int64) >> 52
-    shift = exponents - (1022 + _SUB_BUCKET_BITS)
-    indices: NDArray[np.int64] = (shift << (_SUB_BUCKET_BITS - 1)) + (values >> shift)
+    # All in two arrays: malloc gives such large ones back each time, and what costs most is to get new pages for them.
+    scratch = values | _SUB_BUCKET_MASK
+    indices: NDArray[np.int64] = scratch.astype(np.float64).view(np.int64)
+    indices >>= 52
+    indices -= 1022 + _SUB_BUCKET_BITS
+    np.right_shift(values, indices, out=scratch)
+    indices <<= _SUB_BUCKET_BITS - 1
+    indices += scratch
     return indices
 
 
