@@ -54,27 +54,24 @@ class Arrivals:
     def take(self, messages: list[Message], now_ns: int, start_again: StartAgain) -> None:
         """Counts what was read by `now_ns` on the load's clock."""
         values, keys = list(map(Message.value, messages)), list(map(Message.key, messages))
-        start = end = 0
-        for place, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)):
-            start, end = end, end + len(list(run))
+        for place, start, end in _runs(messages):
             stream = self._by_number.get(self._mirrors.get(place, -1))
-            if stream is not None:
-                start += self._expected(stream, values[start:end], keys[start:end], now_ns)
-            if start < end:
+            counted = self._expected(stream, values[start:end], keys[start:end], now_ns) if stream is not None else 0
+            if start + counted < end:
                 pool = stream.content.pool if stream is not None else self._no_pool
-                self._any(messages[start:end], pool, now_ns, start_again)
+                self._any(messages[start + counted : end], pool, now_ns, start_again)
 
     def _expected(self, stream: Stream, values: list[bytes | None], keys: list[bytes | None], now_ns: int) -> int:
         """How many of these, all read from the stream's mirror, are just what was expected there; they are counted."""
         place = 0
         while place < len(values):
-            found = stream.expected.match(values[place:], keys[place:], stream.ledger.arrived.end)
+            found = stream.expected.match(values, keys, stream.ledger.arrived.end, place)
             if found is None:
                 break
             batch, start, end = found
             stream.ledger.arrive_next(end - start)
             self.e2e.add(batch.phase, now_ns - batch.due_ns[start:end])
-            self.e2e_from_sent.add(batch.phase, np.full(end - start, now_ns - batch.sent_ns))
+            self.e2e_from_sent.add_same(batch.phase, now_ns - batch.sent_ns, end - start)
             place += end - start
         return place
 
@@ -178,6 +175,18 @@ class Arrivals:
                 self._by_number[self._mirrors[place]].ledger.lose_place()
                 self.lost_places.add(f"{topic}:{partition}")
                 start_again(topic, partition)
+
+
+def _runs(messages: list[Message]) -> list[tuple[tuple[str | None, int | None], int, int]]:
+    """Which mirror the messages are of, from where to where, in the order read."""
+    topics, partitions = list(map(Message.topic, messages)), list(map(Message.partition, messages))
+    if topics.count(topics[0]) == partitions.count(partitions[0]) == len(messages):
+        return [((topics[0], partitions[0]), 0, len(messages))]  # as a rule; and counting is all that it costs
+    runs, end = [], 0
+    for place, run in groupby(zip(topics, partitions, strict=True)):
+        start, end = end, end + len(list(run))
+        runs.append((place, start, end))
+    return runs
 
 
 def _place(message: Message) -> tuple[str, int]:

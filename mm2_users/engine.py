@@ -431,4 +431,4 @@ class Engine:
             start = seq + 1
         batch.stream.ledger.ack(start, batch.first_seq + batch.count)
         answered = batch.count - len(batch.failed_seqs)
-        self._latest["ack"].add(batch.phase, np.full(answered, self._now_ns() - batch.sent_ns))
+        self._latest["ack"].add_same(batch.phase, self._now_ns() - batch.sent_ns, answered)

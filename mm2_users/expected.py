@@ -46,9 +46,10 @@ class Expected:
             self._records += len(batch.values)
 
     def match(
-        self, values: Sequence[bytes | None], keys: Sequence[bytes | None], next_seq: int
+        self, values: Sequence[bytes | None], keys: Sequence[bytes | None], next_seq: int, place: int = 0
     ) -> tuple[SentBatch, int, int] | None:
-        """The batch and the stretch [start, end) of it that these begin with; None when they are something else.
+        """The batch and the stretch [start, end) of it that these, from `place` on, begin with; None when they are
+        something else.
 
         `next_seq` follows the last that arrived; what lies before it is forgotten.
         """
@@ -59,8 +60,10 @@ class Expected:
             return None
         batch = batches[0]
         start = next_seq - batch.first_seq
-        end = min(start + len(values), len(batch.values))
-        count = end - start
-        if values[:count] == batch.values[start:end] and keys[:count] == batch.keys[start:end]:
-            return batch, start, end
-        return None
+        count = min(len(values) - place, len(batch.values) - start)
+        if count == len(values) == len(batch.values):  # all of both, as a rule: nothing need be copied to be compared
+            same = values == batch.values and keys == batch.keys
+        else:
+            here, there = slice(place, place + count), slice(start, start + count)
+            same = values[here] == batch.values[there] and keys[here] == batch.keys[there]
+        return (batch, start, start + count) if same else None

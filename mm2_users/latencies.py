@@ -1,4 +1,4 @@
-"""Latencies of one kind as they come in, in ns: an array a step, put into histograms once a second."""
+"""Latencies of one kind as they come in, in ns: a batch at a time, put into histograms once a second."""
 
 from __future__ import annotations
 
@@ -16,19 +16,36 @@ class Latencies:
     """Durations in ns since the last second, by phase index."""
 
     arrays: dict[int, list[NDArray[np.int64]]] = field(default_factory=lambda: defaultdict(list))
+    same: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    """(duration, how many have it): an array for each would cost more than all else that is done with it."""
 
     def add(self, phase: int, durations_ns: NDArray[np.int64]) -> None:
         self.arrays[phase].append(durations_ns)
 
+    def add_same(self, phase: int, duration_ns: int, count: int) -> None:
+        """`count` times the same."""
+        self.same[phase].append((duration_ns, count))
+
     def flush_into(self, phases: dict[int, LatencyHistogram]) -> tuple[LatencyHistogram, NDArray[np.int64]]:
         """Adds them to the phases' histograms; the histogram of all of them, and all of them."""
-        second, everything = LatencyHistogram(), []
-        for phase, arrays in self.arrays.items():
-            durations_ns = np.concatenate(arrays)
+        second, everything = None, []
+        for phase, durations_ns in self._taken():
             part = LatencyHistogram()
             part.record_ns(durations_ns)
             phases[phase].merge(part)
-            second.merge(part)
             everything.append(durations_ns)
+            if second is None:
+                second = part  # as a rule a second has one phase, and this is all of it
+            else:
+                second.merge(part)
+        return second or LatencyHistogram(), np.concatenate(everything or [np.empty(0, dtype=np.int64)])
+
+    def _taken(self) -> list[tuple[int, NDArray[np.int64]]]:
+        """Each phase's durations; there are none afterwards."""
+        for phase, pairs in self.same.items():
+            durations_ns, counts = np.array(pairs, dtype=np.int64).T
+            self.arrays[phase].append(np.repeat(durations_ns, counts))
+        taken = [(phase, np.concatenate(arrays)) for phase, arrays in self.arrays.items()]
         self.arrays.clear()
-        return second, np.concatenate(everything) if everything else np.empty(0, dtype=np.int64)
+        self.same.clear()
+        return taken

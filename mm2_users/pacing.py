@@ -65,7 +65,7 @@ class Pacer:
         due = DueRecords(self._phase, self._due_ns[self._place : end])
         self._handed_out += end - self._place
         self._place = end
-        if self.done:
+        if end == len(self._due_list):
             self._lay_out()
         return due
 

@@ -44,6 +44,23 @@ def test_a_stretch_ends_with_what_was_read_or_with_the_batch(expected):
     assert found(expected, *read(5, 8), 5) == (5, 8)
 
 
+def test_what_was_matched_before_in_the_same_read_is_passed_over(expected):
+    values, keys = read(0, 8)
+    matched = [expected.match(values, keys, place, place) for place in (0, 5)]
+    assert [(batch.first_seq, start, end) for batch, start, end in matched] == [(0, 0, 5), (5, 0, 3)]
+    assert expected.match(values, keys, 5, 4) is None
+
+
+@pytest.mark.parametrize("size", [5, 3])
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_other_value_or_key_is_seen_in_a_batch_read_whole_or_in_part(expected, which, place, size):
+    read_now = read(0, size)
+    assert found(expected, *read_now, 0) == (0, size)
+    read_now[which][place] += b"x"
+    assert found(expected, *read_now, 0) is None
+
+
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_one_other_value_or_key_is_not_what_was_expected(expected, which, place):
