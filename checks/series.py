@@ -38,6 +38,13 @@ class Series:
         inside = (self.times_s >= start_s) & (self.times_s <= end_s)
         return Series(labels=self.labels, times_s=self.times_s[inside], values=self.values[inside])
 
+    def known(self) -> Series:
+        """The points that are numbers: NaN says nothing."""
+        numbers = ~np.isnan(self.values)
+        if numbers.all():
+            return self
+        return Series(labels=self.labels, times_s=self.times_s[numbers], values=self.values[numbers])
+
     def last_before(self, at_s: float) -> int | None:
         """Index of the last point at or before an instant."""
         index = int(np.searchsorted(self.times_s, at_s, side="right")) - 1
@@ -106,8 +113,8 @@ def growth_of(series: Series, start_s: float, end_s: float, *, patience_s: float
 
     NaN points are left out. A series without a scrape at `end_s` or within `patience_s` after it counts as ended.
     """
-    known = ~np.isnan(series.values)
-    times_s, values = series.times_s[known], series.values[known]
+    known = series.known()
+    times_s, values = known.times_s, known.values
     before = int(np.searchsorted(times_s, start_s, side="right")) - 1
     after = int(np.searchsorted(times_s, end_s, side="left"))
     used = values[max(before, 0) : after + 1]
@@ -139,15 +146,15 @@ def largest_sum(series: Sequence[Series], *, stale_s: float) -> float | None:
 def sums(series: Sequence[Series], *, stale_s: float) -> tuple[Floats, Floats]:
     """(instants, sums over series): at each scrape each series counts with its last point, for `stale_s` at most. NaN
     counts as nothing said; both are empty when nothing was said at all."""
-    parts = [(s.times_s[~np.isnan(s.values)], s.values[~np.isnan(s.values)]) for s in series]
-    at_s = np.unique(np.concatenate([times for times, _ in parts])) if parts else np.array([])
+    parts = [one.known() for one in series]
+    at_s = instants(parts)
     total = np.zeros(len(at_s))
-    for times_s, values in parts:
-        if len(times_s) == 0:
+    for one in parts:
+        if len(one.times_s) == 0:
             continue
-        index = np.searchsorted(times_s, at_s, side="right") - 1
-        fresh = (index >= 0) & (at_s - times_s[np.maximum(index, 0)] <= stale_s)
-        total += np.where(fresh, values[np.maximum(index, 0)], 0.0)
+        index = np.searchsorted(one.times_s, at_s, side="right") - 1
+        fresh = (index >= 0) & (at_s - one.times_s[np.maximum(index, 0)] <= stale_s)
+        total += np.where(fresh, one.values[np.maximum(index, 0)], 0.0)
     return at_s, total
 
 
@@ -172,4 +179,6 @@ def coverage(times_s: Floats, start_s: float, end_s: float, *, interval_s: float
 
 def instants(series: Sequence[Series]) -> Floats:
     """All scrape times at which any of the series has a point."""
+    if len(series) == 1:
+        return series[0].times_s
     return np.unique(np.concatenate([one.times_s for one in series])) if series else np.array([])

@@ -19,7 +19,7 @@ from checks.measures.connect import largest_value
 from checks.measures.ledger import SOURCE as LEDGER_SOURCE
 from checks.measures.ledger import partial
 from checks.measures.registry import Run, measures
-from checks.measures.scraped import Counted, Scraped, counted, gauge, scraped
+from checks.measures.scraped import Counted, Scraped, counted, gauge, parts_by, scraped
 from checks.metric_profiles import Role
 from checks.reasons import Code
 from checks.series import Series
@@ -38,14 +38,17 @@ def ours(run: Run) -> Callable[[Series], bool]:
 def mirrored(
     run: Run, spec: MeasureSpec, role: Role, *, counter: bool = False, window: Window | None = None
 ) -> Scraped | Measurement:
-    """A role's series on the topics of the plan, one per partition, and none of them missing: MM2 has the sensors of
-    all partitions from the start, so a worker whose exporter is not scraped shows here."""
+    """A role's series on the topics of the plan, one per partition, none of them missing from the window and each
+    scraped for all of it: MM2 has a partition's sensors from the moment it takes it up, so a worker whose exporter is
+    silent shows here."""
     profile = run.evidence.profile
     identity = (profile.topic_label, profile.partition_label)
-    found = scraped(run, spec, role, counter=counter, identity=identity, only=ours(run), window=window)
+    found = scraped(
+        run, spec, role, counter=counter, identity=identity, only=ours(run), window=window, parts=parts_by(*identity)
+    )
     if isinstance(found, Measurement):
         return found
-    seen = {(one.label(identity[0]), one.label(identity[1])) for one in found.series}
+    seen = {(one.label(identity[0]), one.label(identity[1])) for one in found.within() if len(one.times_s)}
     missing = [
         f"{topic.remote}-{partition}"
         for topic in run.record.manifest.topics

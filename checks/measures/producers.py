@@ -12,7 +12,7 @@ import numpy as np
 from checks.measurement import Measurement
 from checks.measures.connect import largest_value
 from checks.measures.registry import Run, measures
-from checks.measures.scraped import counted, gauge, scraped
+from checks.measures.scraped import counted, gauge, parts_by, scraped, without_partner
 from checks.metric_profiles import Role
 from checks.series import Series
 from scenarios.measures import MeasureSpec
@@ -24,19 +24,22 @@ def buffer_utilization(run: Run, spec: MeasureSpec) -> Measurement:
     drop records (max.block.ms is unlimited), so a full buffer stops the poll."""
     client = run.evidence.profile.client_label
     identity = (client, "instance")
-    available = scraped(run, spec, Role.BUFFER_AVAILABLE, counter=False, identity=identity)
-    total = scraped(run, spec, Role.BUFFER_TOTAL, counter=False, identity=identity)
+    available = scraped(run, spec, Role.BUFFER_AVAILABLE, counter=False, identity=identity, parts=parts_by(client))
+    total = scraped(run, spec, Role.BUFFER_TOTAL, counter=False, identity=identity, parts=parts_by(client))
     if isinstance(available, Measurement):
         return available
     if isinstance(total, Measurement):
         return total
+    if unpaired := without_partner(spec, available, total, by=identity):
+        return unpaired
     totals = {(one.label(client), one.label("instance")): one for one in total.within()}
     shares = [
-        _in_use(one, totals[key])
-        for one in available.within()
-        if (key := (one.label(client), one.label("instance"))) in totals
+        _in_use(one, totals[one.label(client), one.label("instance")]) for one in available.within() if len(one.times_s)
     ]
-    return gauge(available, spec, largest_value(shares))
+    largest = [largest_value([share]) for share in shares]
+    known = [value for value in largest if value is not None]
+    # One that says nothing may be the fullest.
+    return gauge(available, spec, max(known) if known and len(known) == len(largest) else None)
 
 
 def _in_use(available: Series, total: Series) -> Series:
@@ -72,8 +75,8 @@ def buffer_exhausted(run: Run, spec: MeasureSpec) -> Measurement:
 def throttle_max(run: Run, spec: MeasureSpec) -> Measurement:
     """Largest produce-throttle-time-max of any of them. An idle producer's is NaN; after a quota is lifted it still
     shows it for up to 60 s."""
-    identity = (run.evidence.profile.client_label, "instance")
-    found = scraped(run, spec, Role.THROTTLE_MAX, counter=False, identity=identity)
+    client = run.evidence.profile.client_label
+    found = scraped(run, spec, Role.THROTTLE_MAX, counter=False, identity=(client, "instance"), parts=parts_by(client))
     if isinstance(found, Measurement):
         return found
     return gauge(found, spec, largest_value(found.within()))

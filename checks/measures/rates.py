@@ -15,7 +15,7 @@ import numpy as np
 from checks.measurement import Measurement
 from checks.measures.mirror import mirrored
 from checks.measures.registry import MeasureFunction, Run, measures
-from checks.measures.scraped import PATIENCE_SCRAPES, Scraped, scraped
+from checks.measures.scraped import PATIENCE_SCRAPES, Scraped, name_of, parts_by, scraped, scraped_before
 from checks.metric_profiles import Role
 from checks.reasons import Code, Reason
 from checks.series import Series
@@ -25,22 +25,26 @@ from scenarios.units import UNITS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """Growth per second of one counter. `broken`: it was reset or ended within, so the rate is a lower bound."""
+    """Growth per second of one counter. `broken`: it was reset or ended within, so the rate is a lower bound. `born`:
+    it had no scrape at the start, and is counted from 0."""
 
     growth: float
     per_s: float
     points: int
     broken: bool
+    born: bool
 
 
-def rate_of(series: Series, start_s: float, end_s: float, *, patience_s: float) -> Rate | None:
+def rate_of(series: Series, start_s: float, end_s: float, *, patience_s: float, at_rest: bool) -> Rate | None:
     """The rate of a counter between two instants; None when it has no number before the end.
 
     A counter without a scrape at the start counts from 0 (its task came from elsewhere). One whose last scrape is
-    older than `patience_s` at the end has ended: what it grew is spread over all of the time.
+    older than `patience_s` at the end has ended: what it grew is spread over all of the time. `at_rest`: it did not
+    grow between its last scrape before the start and the start; else its time begins at that scrape, as its growth
+    does.
     """
-    known = ~np.isnan(series.values)
-    times_s, values = series.times_s[known], series.values[known]
+    known = series.known()
+    times_s, values = known.times_s, known.values
     before = int(np.searchsorted(times_s, start_s, side="right")) - 1
     last = int(np.searchsorted(times_s, end_s, side="right")) - 1
     if last < 0:
@@ -49,18 +53,34 @@ def rate_of(series: Series, start_s: float, end_s: float, *, patience_s: float) 
     steps = np.diff(used, prepend=0.0 if before < 0 else used[0])
     growth = float(np.where(steps < 0, used, steps).sum())
     ended = float(times_s[last]) < end_s - patience_s
-    elapsed_s = (end_s if ended else float(times_s[last])) - start_s
+    since_s = start_s if at_rest or before < 0 else float(times_s[before])
+    elapsed_s = (end_s if ended else float(times_s[last])) - since_s
     if elapsed_s <= 0:
         return None
-    return Rate(growth=growth, per_s=growth / elapsed_s, points=len(used), broken=ended or bool((steps < 0).any()))
+    return Rate(
+        growth=growth,
+        per_s=growth / elapsed_s,
+        points=len(used),
+        broken=ended or bool((steps < 0).any()),
+        born=before < 0,
+    )
 
 
-def _rate(spec: MeasureSpec, found: Scraped | Measurement, *, per: float = 1.0) -> Measurement:
+def _rate(run: Run, spec: MeasureSpec, found: Scraped | Measurement, *, per: float = 1.0) -> Measurement:
     if isinstance(found, Measurement):
         return found
     window, patience_s = found.window, PATIENCE_SCRAPES * found.windows.scrape_s
-    rates = [rate_of(one, window.start_s, window.end_s, patience_s=patience_s) for one in found.series]
-    known = [rate for rate in rates if rate is not None]
+    at_rest = window.start_s <= found.windows.start_s
+    known = []
+    for one in found.series:
+        rate = rate_of(one, window.start_s, window.end_s, patience_s=patience_s, at_rest=at_rest)
+        if rate is None:
+            continue
+        if rate.born and not scraped_before(run, one, window.start_s):
+            return Measurement.missing(
+                Code.NO_BASE, unit=spec.unit, source=found.metric.query, window=window, series=name_of(one)
+            )
+        known.append(rate)
     if not known:
         return Measurement.missing(
             Code.ONLY_NAN, unit=spec.unit, source=found.metric.query, window=window, series=len(found.series)
@@ -82,7 +102,7 @@ def _rate(spec: MeasureSpec, found: Scraped | Measurement, *, per: float = 1.0) 
 
 def _mirror_rate(role: Role) -> MeasureFunction:
     def measured(run: Run, spec: MeasureSpec) -> Measurement:
-        return _rate(spec, mirrored(run, spec, role, window=run.load_window), per=UNITS[spec.unit][1])
+        return _rate(run, spec, mirrored(run, spec, role, window=run.load_window), per=UNITS[spec.unit][1])
 
     return measured
 
@@ -90,12 +110,12 @@ def _mirror_rate(role: Role) -> MeasureFunction:
 def _task_counter(run: Run, spec: MeasureSpec, role: Role) -> Scraped | Measurement:
     profile = run.evidence.profile
     identity = (profile.connector_label, profile.task_label)
-    return scraped(run, spec, role, counter=False, identity=identity, window=run.load_window)
+    return scraped(run, spec, role, counter=False, identity=identity, window=run.load_window, parts=parts_by(*identity))
 
 
 def _task_rate(role: Role) -> MeasureFunction:
     def measured(run: Run, spec: MeasureSpec) -> Measurement:
-        return _rate(spec, _task_counter(run, spec, role))
+        return _rate(run, spec, _task_counter(run, spec, role))
 
     return measured
 
@@ -113,15 +133,20 @@ def poll_idle(run: Run, spec: MeasureSpec) -> Measurement:
     found = _task_counter(run, spec, Role.POLL_TOTAL)
     if isinstance(found, Measurement):
         return found
-    moves_s = _moves(found.series)
     window = found.window
+    samples = sum(len(one.known().times_s) for one in found.within())
+    if samples == 0:
+        return Measurement.missing(
+            Code.ONLY_NAN, unit=spec.unit, source=found.metric.query, window=window, series=len(found.series)
+        )
+    moves_s = _moves([one.known() for one in found.series])
     inside = moves_s[(moves_s > window.start_s) & (moves_s < window.end_s)]
     edges_s = np.concatenate([[window.start_s], inside, [window.end_s]])
     return Measurement(
         value=float(np.diff(edges_s).max()),
         unit=spec.unit,
         source=found.metric.query,
-        samples=sum(len(one.times_s) for one in found.within()),
+        samples=samples,
         window=window,
         series=len(found.series),
         coverage=found.coverage,
@@ -129,6 +154,6 @@ def poll_idle(run: Run, spec: MeasureSpec) -> Measurement:
 
 
 def _moves(series: Sequence[Series]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Scrape times at which any of the counters stood elsewhere than at the scrape before, ascending."""
+    """Scrape times at which any of the counters, numbers all, stood elsewhere than at the scrape before, ascending."""
     moved = [one.times_s[1:][np.diff(one.values) != 0] for one in series if len(one.times_s) > 1]
     return np.unique(np.concatenate(moved)) if moved else np.array([])

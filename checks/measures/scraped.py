@@ -2,8 +2,9 @@
 
 In this order: the load ran; the answer came whole and without warnings; Prometheus as a whole can be believed
 (checks/measures/scrape_guards.py); there are series; every worker's exporter was scraped for at least 90 % of the
-window; so was the metric; the last point is not older than the window needs; no two series count the same thing; no
-number is infinite. The first that fails is the reason why there is no value.
+window; so was the metric, each part of it that must be there by itself; the last point is not older than the window
+needs; no two series count the same thing; no number is infinite. The first that fails is the reason why there is no
+value.
 """
 
 from __future__ import annotations
@@ -32,6 +33,36 @@ PATIENCE_SCRAPES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What must each be scraped for all of the window: the points of one would hide that another is silent.
+
+    `of` names the part that a series belongs to (several series may be one: a task that moved has one on each worker).
+    `expected` parts must be there, with a series or without. `may_begin`: a part without a point before the window and
+    with one in it did not exist before (its exporter was scraped, or there is no figure at all), and counts from its
+    first point on; one that was gone before the window is none of it.
+    """
+
+    of: Callable[[Series], str] = lambda _: "metric"
+    expected: frozenset[str] = frozenset()
+    may_begin: bool = False
+
+
+#: All series together are one part: they come and go, and say nothing by their absence.
+TOGETHER = Parts()
+
+
+def parts_by(*labels: str) -> Parts:
+    """A part for each combination of labels, from its first point on."""
+    return Parts(of=lambda one: ", ".join(f"{name}={one.label(name)}" for name in labels), may_begin=True)
+
+
+def every_worker(run: Run) -> Parts:
+    """A part for each worker whose exporter is scraped: of metrics that every one of them has, all the time."""
+    workers = run.evidence.metric(Role.UP).series
+    return Parts(of=lambda one: one.label("instance"), expected=frozenset(one.label("instance") for one in workers))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scraped:
     """Series that passed, cut to nothing yet, with what is to be said about them."""
 
@@ -55,12 +86,13 @@ def scraped(
     identity: Sequence[str] = (),
     only: Callable[[Series], bool] = lambda _: True,
     window: Window | None = None,
+    parts: Parts = TOGETHER,
 ) -> Scraped | Measurement:
     """The series of a role that `only` lets through, or the measurement that says why they cannot be used.
 
     `counter`: over the counters' window, which a scrape must close. `identity`: labels that name what is measured, so
     that two series of the same identity at the same time count it twice. `window`: another than the usual; the
-    stretch looked at, if the run is narrowed to one, is the usual one.
+    stretch looked at, if the run is narrowed to one, is the usual one. `parts`: what must be covered one by one.
     """
     metric = run.evidence.metric(role)
     windows = run.windows
@@ -68,13 +100,16 @@ def scraped(
         return Measurement.missing(Code.LOAD_NOT_STARTED, unit=spec.unit, source=metric.query)
     window = window or run.stretch or (windows.counters if counter else windows.gauges)
     series = tuple(one for one in metric.series if only(one))
+    covered = _covered(run, series, parts, window, interval_s=windows.scrape_s)
+    fresh_s = FRESH_SCRAPES * windows.scrape_s
     objections = (
         metric.trouble,
         run.evidence.metric(Role.UP).trouble,
         whole_objection(run, windows, role),
         _empty_objection(metric, series, window),
-        _coverage_objection(run, series, windows, window),
-        _stale_objection(series, window, fresh_s=0.0 if counter else FRESH_SCRAPES * windows.scrape_s),
+        _coverage_objection(run, covered, windows, window),
+        _stale_objection(instants(series), window, fresh_s=0.0 if counter else fresh_s),
+        *(_stale_objection(part.times_s, window, fresh_s=fresh_s, where=part.where) for part in covered),
         _twin_objection(series, identity, longer_than_s=PATIENCE_SCRAPES * windows.scrape_s),
         _infinite_objection(series, window),
     )
@@ -89,8 +124,8 @@ def scraped(
                 warnings=metric.warnings,
                 why_not=objection,
             )
-    covered, _, _ = _least_covered(run, series, windows, window)
-    return Scraped(metric=metric, series=series, windows=windows, window=window, coverage=covered)
+    least = min(part.share for part in covered)
+    return Scraped(metric=metric, series=series, windows=windows, window=window, coverage=least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +168,9 @@ def counted(run: Run, spec: MeasureSpec, found: Scraped) -> Counted | Measuremen
         growth = growth_of(one, base_s, found.window.end_s, patience_s=patience_s)
         if growth is None:
             continue
-        if growth.born and not _scraped_before(run, one, base_s):
+        if growth.born and not scraped_before(run, one, base_s):
             return Measurement.missing(
-                Code.NO_BASE, unit=spec.unit, source=found.metric.query, window=found.window, series=_name(one)
+                Code.NO_BASE, unit=spec.unit, source=found.metric.query, window=found.window, series=name_of(one)
             )
         growths.append((one, growth))
     if not growths:
@@ -145,7 +180,7 @@ def counted(run: Run, spec: MeasureSpec, found: Scraped) -> Counted | Measuremen
     return Counted(found=found, growths=tuple(growths))
 
 
-def gauge(found: Scraped, spec: MeasureSpec, value: float | None, *, at_least: bool = False) -> Measurement:
+def gauge(found: Scraped, spec: MeasureSpec, value: float | None) -> Measurement:
     """The measurement of a gauge whose value over the window was worked out."""
     points = sum(int((~np.isnan(one.values)).sum()) for one in found.within())
     if value is None:
@@ -162,8 +197,21 @@ def gauge(found: Scraped, spec: MeasureSpec, value: float | None, *, at_least: b
         window=found.window,
         series=len(found.series),
         coverage=found.coverage,
-        at_least=at_least,
     )
+
+
+def without_partner(spec: MeasureSpec, one: Scraped, other: Scraped, *, by: Sequence[str]) -> Measurement | None:
+    """Of two metrics that are read together, the objection that one has a series (by these labels) without its partner
+    in the other: what the rest come to says nothing of it. None when all are paired."""
+    keys = [
+        {tuple(series.label(name) for name in by) for series in side.within() if len(series.times_s)}
+        for side in (one, other)
+    ]
+    if keys[0] == keys[1]:
+        return None
+    lacking = one if keys[1] - keys[0] else other
+    query = lacking.metric.query
+    return Measurement.missing(Code.NO_SERIES, unit=spec.unit, source=query, window=lacking.window, query=query)
 
 
 def _empty_objection(metric: Metric, series: Sequence[Series], window: Window) -> Reason | None:
@@ -172,38 +220,65 @@ def _empty_objection(metric: Metric, series: Sequence[Series], window: Window) -
     return Reason.of(Code.NO_SERIES, query=metric.query)
 
 
-def _coverage_objection(run: Run, series: Sequence[Series], windows: Windows, window: Window) -> Reason | None:
-    if not run.evidence.metric(Role.UP).series:
-        return Reason.of(Code.NO_SCRAPES, query=run.evidence.metric(Role.UP).query)
-    least, where, times_s = _least_covered(run, series, windows, window)
-    if least >= COVERAGE_LEAST:
-        return None
-    return Reason.of(
-        Code.LOW_COVERAGE,
-        percent=100 * least,
-        wanted=100 * COVERAGE_LEAST,
-        points=int(((times_s >= window.start_s) & (times_s <= window.end_s)).sum()),
-        interval_s=windows.scrape_s,
-        where=where,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Covered:
+    """How much of the window the scrapes of an exporter, or of a part of the metric, vouch for."""
+
+    share: float
+    where: str
+    times_s: Floats
+
+
+def _covered(
+    run: Run, series: Sequence[Series], parts: Parts, window: Window, *, interval_s: float
+) -> tuple[_Covered, ...]:
+    """The coverage of each worker's exporter and of each part of the metric."""
+    exporters = run.evidence.metric(Role.UP).series
+    groups: dict[str, list[Series]] = {name: [] for name in sorted(parts.expected)}
+    for one in series:
+        groups.setdefault(parts.of(one), []).append(one)
+    scrapes = [(one.label("instance"), one.times_s[one.values == 1.0], window.start_s) for one in exporters]
+    for name, group in groups.items():
+        times_s, start_s = instants(group), window.start_s
+        if parts.may_begin:
+            inside = times_s[(times_s >= window.start_s) & (times_s <= window.end_s)]
+            before = times_s[times_s < window.start_s]
+            if len(inside) == 0 and (len(before) == 0 or before[-1] < window.start_s - PATIENCE_SCRAPES * interval_s):
+                continue
+            start_s = window.start_s if len(before) else float(inside[0])
+        scrapes.append((name, times_s, start_s))
+    return tuple(
+        _Covered(
+            # What begins at the window's last instant is whole.
+            share=1.0
+            if start_s == window.end_s > window.start_s
+            else coverage(times_s, start_s, window.end_s, interval_s=interval_s),
+            where=where,
+            times_s=times_s,
+        )
+        for where, times_s, start_s in scrapes
     )
 
 
-def _least_covered(run: Run, series: Sequence[Series], windows: Windows, window: Window) -> tuple[float, str, Floats]:
-    """The least coverage among the workers' exporters and the metric itself, whose it is, and its scrape times."""
-    exporters = run.evidence.metric(Role.UP).series
-    parts = [(one.label("instance"), one.times_s[one.values == 1.0]) for one in exporters]
-    parts.append(("metric", instants(series)))
-    measured = [
-        (coverage(times_s, window.start_s, window.end_s, interval_s=windows.scrape_s), where, times_s)
-        for where, times_s in parts
-    ]
-    return min(measured, key=lambda part: part[:2])
+def _coverage_objection(run: Run, covered: Sequence[_Covered], windows: Windows, window: Window) -> Reason | None:
+    if not run.evidence.metric(Role.UP).series:
+        return Reason.of(Code.NO_SCRAPES, query=run.evidence.metric(Role.UP).query)
+    least = min(covered, key=lambda part: (part.share, part.where))
+    if least.share >= COVERAGE_LEAST:
+        return None
+    return Reason.of(
+        Code.LOW_COVERAGE,
+        percent=100 * least.share,
+        wanted=100 * COVERAGE_LEAST,
+        points=int(((least.times_s >= window.start_s) & (least.times_s <= window.end_s)).sum()),
+        interval_s=windows.scrape_s,
+        where=least.where,
+    )
 
 
-def _stale_objection(series: Sequence[Series], window: Window, *, fresh_s: float) -> Reason | None:
-    times_s = instants(series)
+def _stale_objection(times_s: Floats, window: Window, *, fresh_s: float, where: str = "metric") -> Reason | None:
     age_s = window.end_s - float(times_s[-1]) if len(times_s) else 0.0
-    return Reason.of(Code.STALE, age_s=age_s) if age_s > fresh_s else None
+    return Reason.of(Code.STALE, age_s=age_s, where=where) if age_s > fresh_s else None
 
 
 def _infinite_objection(series: Sequence[Series], window: Window) -> Reason | None:
@@ -227,7 +302,7 @@ def _twin_objection(series: Sequence[Series], identity: Sequence[str], *, longer
     return None
 
 
-def _scraped_before(run: Run, series: Series, at_s: float) -> bool:
+def scraped_before(run: Run, series: Series, at_s: float) -> bool:
     """Whether the exporter of a series was scraped before an instant, so that the series' absence then is known."""
     return any(
         one.label("instance") == series.label("instance") and bool(((one.times_s <= at_s) & (one.values == 1.0)).any())
@@ -235,5 +310,5 @@ def _scraped_before(run: Run, series: Series, at_s: float) -> bool:
     )
 
 
-def _name(series: Series) -> str:
+def name_of(series: Series) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(series.labels.items()) if key not in ("job", "__name__"))

@@ -58,35 +58,44 @@ def _growth(
     """`least`: a smaller beginning counts as this. `floor`: it is the least of each block of time that grows."""
     window = source.window
     warm_s = window.start_s + max(WARM_UP_LEAST_S, WARM_UP_SHARE * window.duration_s)
-    growths, samples = [], 0
-    for times_s, values in tracks:
-        known = ~np.isnan(values) & (times_s >= warm_s) & (times_s <= window.end_s)
-        samples = max(samples, int(known.sum()))
-        if known.sum() < spec.min_samples:
-            continue
-        shown = _floor(times_s[known], values[known]) if floor else (times_s[known], values[known])
-        trend = trend_of(*shown)
-        lasted_s = float(times_s[known][-1] - times_s[known][0])
-        began = max(trend.start, least)
-        if began > 0:
-            growths.append([100.0 * lasted_s * one / began for one in (trend.slope.value, *trend.interval)])
-    if not growths:
+    points = [_between(*track, warm_s, window.end_s) for track in tracks]
+    fewest = min((len(times_s) for times_s, _ in points), default=0)
+    growths = [] if fewest < spec.min_samples else [_in_percent(*one, least=least, floor=floor) for one in points]
+    known = [growth for growth in growths if growth is not None]
+    if not known:
+        # One track that says too little is enough: it may be the one that grows most.
         return Measurement.missing(
             Code.TOO_FEW_SAMPLES,
             unit=spec.unit,
             source=source.metric.query,
             window=window,
-            samples=samples,
+            samples=fewest,
             needed=spec.min_samples,
         )
-    value, low, high = (max(one[place] for one in growths) for place in range(3))
+    value, low, high = (max(one[place] for one in known) for place in range(3))
     return Measurement(
         value=value,
         unit=spec.unit,
         source=source.metric.query,
-        samples=samples,
+        samples=max(len(times_s) for times_s, _ in points),
         window=window,
         series=len(source.series),
         coverage=source.coverage,
         interval=(low, high),
     )
+
+
+def _between(times_s: Floats, values: Floats, start_s: float, end_s: float) -> tuple[Floats, Floats]:
+    """The numbers of start ≤ t ≤ end."""
+    inside = ~np.isnan(values) & (times_s >= start_s) & (times_s <= end_s)
+    return times_s[inside], values[inside]
+
+
+def _in_percent(times_s: Floats, values: Floats, *, least: float, floor: bool) -> tuple[float, ...] | None:
+    """Slope and interval of a track's trend, as growth over all of it in % of where it began; None if at nothing."""
+    trend = trend_of(*(_floor(times_s, values) if floor else (times_s, values)))
+    began = max(trend.start, least)
+    if began <= 0:
+        return None
+    lasted_s = float(times_s[-1] - times_s[0])
+    return tuple(100.0 * lasted_s * one / began for one in (trend.slope.value, *trend.interval))

@@ -15,7 +15,7 @@ import numpy as np
 from checks.measurement import Measurement, Window
 from checks.measures.connect import largest_value
 from checks.measures.registry import Run, measures
-from checks.measures.scraped import Scraped, counted, gauge, scraped
+from checks.measures.scraped import Parts, Scraped, counted, every_worker, gauge, scraped, without_partner
 from checks.metric_profiles import Role
 from checks.reasons import Code, Reason
 from checks.series import Floats, Series
@@ -35,13 +35,15 @@ def _host(series: Series) -> str:
 def _on_workers_nodes(
     run: Run, spec: MeasureSpec, role: Role, *, counter: bool = False, window: Window | None = None
 ) -> Scraped | Measurement:
-    """A node_exporter metric on the workers' nodes. Every worker must have one, or a full node would go unseen."""
+    """A node_exporter metric on the workers' nodes. Every worker must have one that is scraped all the time, or a full
+    node would go unseen."""
     up, metric = run.evidence.metric(Role.UP), run.evidence.metric(role)
     if up.trouble is None and not up.series:
         return Measurement.missing(Code.NO_SCRAPES, unit=spec.unit, source=metric.query, query=up.query)
     hosts = {_host(one) for one in up.series}
     window = window or (run.stretch if run.stretch or counter else run.load_window)
-    found = scraped(run, spec, role, counter=counter, only=lambda one: _host(one) in hosts, window=window)
+    nodes = Parts(of=_host, expected=frozenset(hosts))
+    found = scraped(run, spec, role, counter=counter, only=lambda one: _host(one) in hosts, window=window, parts=nodes)
     seen = {_host(one) for one in metric.series}
     if metric.trouble is None and seen and (unseen := hosts - seen):
         return Measurement(
@@ -52,6 +54,11 @@ def _on_workers_nodes(
             why_not=Reason.of(Code.UNKNOWN_NODE, host=min(unseen), nodes=", ".join(sorted(seen))),
         )
     return found
+
+
+def _of_every_worker(run: Run, spec: MeasureSpec, role: Role, *, window: Window | None) -> Scraped | Measurement:
+    """A metric of the workers' processes, which each of them has for as long as it runs."""
+    return scraped(run, spec, role, counter=False, identity=("instance",), window=window, parts=every_worker(run))
 
 
 @measures("workers.cpu")
@@ -77,7 +84,7 @@ def cpu_shares(run: Run, spec: MeasureSpec, *, window: Window | None = None) -> 
         grown = [(len(cores), average_growth(cores, idle.window)) for cores in nodes.values()]
         return idle, [(ends_s, 1.0 - growth / cores) for cores, (ends_s, growth) in grown]
     window = window or run.load_window
-    processes = scraped(run, spec, Role.PROCESS_CPU, counter=False, identity=("instance",), window=window)
+    processes = _of_every_worker(run, spec, Role.PROCESS_CPU, window=window)
     if isinstance(processes, Measurement):
         return processes
     own = [
@@ -94,31 +101,35 @@ def _by_host(series: Iterable[Series]) -> Mapping[str, list[Series]]:
 
 
 def _largest_percent(shares: Iterable[Floats]) -> float | None:
-    values = np.concatenate([*shares, np.array([])])
-    known = values[~np.isnan(values)]
-    return float(100.0 * known.max()) if len(known) else None
+    """The largest of all, in %; None when one of them says nothing, since that may be the largest."""
+    known = [share[~np.isnan(share)] for share in shares]
+    return float(100.0 * max(share.max() for share in known)) if known and all(map(len, known)) else None
 
 
 def average_growth(series: Sequence[Series], window: Window) -> tuple[Floats, Floats]:
     """Growth per second of counters together, averaged over the CPU window that ends at each scrape of the window:
     (instants, averages).
 
-    Between two scrapes a counter is taken to grow evenly. After a restart it shows what it grew.
+    Between two scrapes a counter is taken to grow evenly. After a restart it shows what it grew. Before the
+    first scrape and after the last nothing is known of it, so the window ends there; without any, there is no average.
     """
-    width_s = min(CPU_WINDOW_S, window.duration_s)
-    ends_s = np.unique(np.concatenate([one.times_s for one in series]))
-    ends_s = ends_s[(ends_s >= window.start_s + width_s) & (ends_s <= window.end_s)]
+    known = [one.known() for one in series]
+    if not known or not all(len(one.times_s) for one in known):
+        return np.array([]), np.array([])
+    start_s = max([window.start_s, *(float(one.times_s[0]) for one in known)])
+    end_s = min([window.end_s, *(float(one.times_s[-1]) for one in known)])
+    width_s = min(CPU_WINDOW_S, end_s - start_s)
+    if width_s <= 0:
+        return np.array([]), np.array([])
+    ends_s = np.unique(np.concatenate([one.times_s for one in known]))
+    ends_s = ends_s[(ends_s >= start_s + width_s) & (ends_s <= end_s)]
     if len(ends_s) == 0:
-        ends_s = np.array([window.end_s])
+        ends_s = np.array([end_s])
     total = np.zeros(len(ends_s))
-    for one in series:
-        known = ~np.isnan(one.values)
-        times_s, values = one.times_s[known], one.values[known]
-        if len(times_s) == 0:
-            continue
-        steps = np.diff(values, prepend=values[0])
-        grown = np.cumsum(np.where(steps < 0, values, steps))
-        total += np.interp(ends_s, times_s, grown) - np.interp(ends_s - width_s, times_s, grown)
+    for one in known:
+        steps = np.diff(one.values, prepend=one.values[0])
+        grown = np.cumsum(np.where(steps < 0, one.values, steps))
+        total += np.interp(ends_s, one.times_s, grown) - np.interp(ends_s - width_s, one.times_s, grown)
     return ends_s, np.asarray(total / width_s)
 
 
@@ -131,7 +142,7 @@ def memory(run: Run, spec: MeasureSpec) -> Measurement:
 def memory_in_use(run: Run, spec: MeasureSpec) -> tuple[Scraped, Shares] | Measurement:
     """For each node, (instants, share of its memory that no process could have any more)."""
     available = _on_workers_nodes(run, spec, Role.NODE_MEMORY_AVAILABLE)
-    return _shares(available, _on_workers_nodes(run, spec, Role.NODE_MEMORY_TOTAL), rest=True)
+    return _shares(spec, available, _on_workers_nodes(run, spec, Role.NODE_MEMORY_TOTAL), rest=True)
 
 
 @measures("workers.heap")
@@ -142,9 +153,9 @@ def heap(run: Run, spec: MeasureSpec) -> Measurement:
 
 def heap_in_use(run: Run, spec: MeasureSpec) -> tuple[Scraped, Shares] | Measurement:
     """For each worker, (instants, share of its heap in use)."""
-    used = scraped(run, spec, Role.HEAP_USED, counter=False, identity=("instance",), window=run.load_window)
-    allowed = scraped(run, spec, Role.HEAP_MAX, counter=False, identity=("instance",), window=run.load_window)
-    return _shares(used, allowed, rest=False)
+    used = _of_every_worker(run, spec, Role.HEAP_USED, window=run.load_window)
+    allowed = _of_every_worker(run, spec, Role.HEAP_MAX, window=run.load_window)
+    return _shares(spec, used, allowed, rest=False)
 
 
 def _largest_share(spec: MeasureSpec, found: tuple[Scraped, Shares] | Measurement) -> Measurement:
@@ -155,19 +166,20 @@ def _largest_share(spec: MeasureSpec, found: tuple[Scraped, Shares] | Measuremen
 
 
 def _shares(
-    part: Scraped | Measurement, whole: Scraped | Measurement, *, rest: bool
+    spec: MeasureSpec, part: Scraped | Measurement, whole: Scraped | Measurement, *, rest: bool
 ) -> tuple[Scraped, Shares] | Measurement:
     if isinstance(part, Measurement):
         return part
     if isinstance(whole, Measurement):
         return whole
+    if unpaired := without_partner(spec, part, whole, by=("instance",)):
+        return unpaired
     wholes = {one.label("instance"): largest_value([one]) for one in whole.within()}
     shares: Shares = []
     for one in part.within():
-        of = wholes.get(one.label("instance"))
-        if of is not None and of > 0:
-            share = one.values / of
-            shares.append((one.times_s, 1.0 - share if rest else share))
+        of = wholes[one.label("instance")]
+        share = one.values / (of if of is not None and of > 0 else np.nan)
+        shares.append((one.times_s, 1.0 - share if rest else share))
     return part, shares
 
 

@@ -57,6 +57,11 @@ def test_nan_scrapes_are_no_scrapes():
     assert growth([(0, 12), (10, math.nan), (20, 20)], 0, 20).growth == 8
 
 
+def test_known_points_are_numbers():
+    found = series([(0, 1), (5, math.nan), (10, 2)], a="x").known()
+    assert (found.times_s.tolist(), found.values.tolist(), found.labels) == ([0, 10], [1, 2], {"a": "x"})
+
+
 def test_sum_takes_each_series_last_point_while_it_is_fresh():
     one, two = series([(0, 5), (10, 1)]), series([(1, 7), (11, 0)])
     assert largest_sum([one, two], stale_s=15) == 12
