@@ -14,13 +14,27 @@ import numpy as np
 from checks.connectors import connectors_seen
 from checks.measurement import Measurement
 from checks.measures.registry import MeasureFunction, Run, measures
-from checks.measures.scraped import PATIENCE_SCRAPES, Counted, counted, gauge, scraped
+from checks.measures.scraped import (
+    PATIENCE_SCRAPES,
+    TOGETHER,
+    Counted,
+    counted,
+    gauge,
+    name_of,
+    parts_by,
+    scraped,
+    scraped_before,
+)
 from checks.metric_profiles import Role
 from checks.reasons import Code
 from checks.series import Series, UnreadableAnswer, largest_sum
+from checks.windows import NS_PER_S, last_known_ns
 from scenarios.measures import MeasureSpec
 
 STATUS_PATH = "GET /connectors?expand=status&expand=info"
+#: Connect's state is the run's when it was asked for as the run ended; collecting may itself take ten minutes. Later,
+#: somebody may have restarted what had failed.
+STATE_FRESH_S = 900.0
 
 
 def _counter(run: Run, spec: MeasureSpec, role: Role) -> Counted | Measurement:
@@ -82,7 +96,8 @@ def replication_ratio(run: Run, spec: MeasureSpec) -> Measurement:
 
 
 def _largest_sum(run: Run, spec: MeasureSpec, role: Role, identity: tuple[str, ...]) -> Measurement:
-    found = scraped(run, spec, role, counter=False, identity=identity)
+    parts = parts_by(*identity) if identity else TOGETHER
+    found = scraped(run, spec, role, counter=False, identity=identity, parts=parts)
     if isinstance(found, Measurement):
         return found
     # Workers are scraped at different instants: each series counts with its last point while that is fresh.
@@ -105,13 +120,25 @@ def failed_tasks(run: Run, spec: MeasureSpec) -> Measurement:
 
 @measures("connect.task_failures")
 def task_failures(run: Run, spec: MeasureSpec) -> Measurement:
-    """Every rise of a worker's failed-task count while the run went on. A task that failed and was restarted between
-    two scrapes is not seen."""
+    """Every rise of a worker's failed-task count while the run went on, from the last scrape before it on. A worker
+    without a task of the connector has no such count: it begins at 0. A task that failed and was restarted between two
+    scrapes is not seen."""
     found = scraped(run, spec, Role.FAILED_TASKS, counter=False)
     if isinstance(found, Measurement):
         return found
-    rises = sum(float(np.maximum(np.diff(one.values[~np.isnan(one.values)]), 0.0).sum()) for one in found.within())
-    return gauge(found, spec, rises)
+    window, rises = found.window, []
+    for one in found.series:
+        known = one.known()
+        base, inside = known.last_before(window.start_s), known.between(window.start_s, window.end_s).values
+        if len(inside) == 0:
+            continue
+        began = 0.0 if base is None else float(known.values[base])
+        if base is None and inside[0] > 0 and not scraped_before(run, one, window.start_s):
+            return Measurement.missing(
+                Code.NO_BASE, unit=spec.unit, source=found.metric.query, window=window, series=name_of(one)
+            )
+        rises.append(float(np.maximum(np.diff(inside, prepend=began), 0.0).sum()))
+    return gauge(found, spec, sum(rises) if rises else None)
 
 
 @measures("connect.rebalances")
@@ -137,10 +164,8 @@ def rebalances(run: Run, spec: MeasureSpec) -> Measurement:
 @measures("connect.offset_commit_max")
 def offset_commit_max(run: Run, spec: MeasureSpec) -> Measurement:
     """Largest offset-commit-max-time-ms of any task. A task that committed nothing in a while reads NaN: no data."""
-    profile = run.evidence.profile
-    found = scraped(
-        run, spec, Role.OFFSET_COMMIT_MAX, counter=False, identity=(profile.connector_label, profile.task_label)
-    )
+    identity = (run.evidence.profile.connector_label, run.evidence.profile.task_label)
+    found = scraped(run, spec, Role.OFFSET_COMMIT_MAX, counter=False, identity=identity, parts=parts_by(*identity))
     if isinstance(found, Measurement):
         return found
     return gauge(found, spec, largest_value(found.within()))
@@ -149,10 +174,8 @@ def offset_commit_max(run: Run, spec: MeasureSpec) -> Measurement:
 @measures("connect.offset_commit_failure")
 def offset_commit_failure(run: Run, spec: MeasureSpec) -> Measurement:
     """Largest share of a task's offset commits that failed, in %. JMX calls it a percentage and shows a fraction."""
-    profile = run.evidence.profile
-    found = scraped(
-        run, spec, Role.OFFSET_COMMIT_FAILURE, counter=False, identity=(profile.connector_label, profile.task_label)
-    )
+    identity = (run.evidence.profile.connector_label, run.evidence.profile.task_label)
+    found = scraped(run, spec, Role.OFFSET_COMMIT_FAILURE, counter=False, identity=identity, parts=parts_by(*identity))
     if isinstance(found, Measurement):
         return found
     largest = largest_value(found.within())
@@ -191,11 +214,17 @@ def largest_value(series: Sequence[Series]) -> float | None:
 
 @measures("connect.not_running")
 def not_running(run: Run, spec: MeasureSpec) -> Measurement:
-    """Connectors and tasks that are not RUNNING when the evidence is collected. Where MM2 runs by itself (dedicated
-    mode) there is no REST API to ask: then the source connector's tasks that are not running, by the workers' metrics.
+    """Connectors and tasks that are not RUNNING when the evidence is collected, which must be as the run ends. Where
+    MM2 runs by itself (dedicated mode) there is no REST API to ask: then the source connector's tasks that are not
+    running, by the workers' metrics.
     """
     if not run.environment.connect.urls:
         return _not_running_by_metrics(run, spec)
+    # A run that goes on is looked at now, and has no instant of collection.
+    collected_ns = run.evidence.index.get("collected_at_ns")
+    age_s = 0.0 if collected_ns is None else (collected_ns - last_known_ns(run.record)) / NS_PER_S
+    if age_s > STATE_FRESH_S:
+        return Measurement.missing(Code.STALE, unit=spec.unit, source=STATUS_PATH, age_s=age_s, where="connect")
     connectors, workers = run.evidence.connect("connectors"), run.evidence.connect("workers")
     if connectors.content is None:
         return Measurement.missing(

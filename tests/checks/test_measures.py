@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
 import pytest
 
 from checks.evidence import Evidence
+from checks.judge import judge_run
 from checks.measures import REGISTRY, Run, measure
+from checks.measures.connect import STATE_FRESH_S
 from checks.metric_profiles import Role
 from checks.reasons import Code
 from checks.record_inputs import environment_of
 from checks.windows import Windows
 from run_record.counts import Counts
 from run_record.manifest import Ending
-from run_record.store import RunRecord
+from run_record.store import SEAL, RunRecord, sums
 from scenarios.measures import MEASURES, Group
+from tests.support.ramp import ramp_metrics, write_ramp
 from tests.support.records import (
     DRAINED_S,
     HEALTHY,
@@ -38,6 +42,7 @@ from tests.support.records import (
 )
 
 NAN = math.nan
+STEPS = ["step_1000", "step_2500", "step_5000", "step_7500", "step_10000"]
 #: What each measure reads from Prometheus first.
 READS = {
     "connect.poll_total": Role.POLL_TOTAL,
@@ -199,13 +204,15 @@ def _until(end_s, one):
     return {**one, "values": [pair for pair in one["values"] if pair[0] <= 1_800_000_000 + end_s]}
 
 
+RATES = ("connect.poll_rate", "connect.poll_idle")
 COUNTERS = ("connect.poll_total", "connect.write_total")
 GAUGES = ("connect.in_flight_max", "connect.offset_commit_max", "connect.failed_tasks", "mm2.latency_max")
 
 
-@pytest.mark.parametrize("name", [*COUNTERS, *GAUGES, "mm2.latency_avg"])
+@pytest.mark.parametrize("name", [*COUNTERS, *GAUGES, *RATES, "mm2.latency_avg", "connect.task_failures"])
 def test_nothing_but_nan_is_no_value(judged, name):
-    found = judged(spoil(healthy_metrics(), READS[name], always(NAN)))(name)
+    role = READS.get(name) or {"connect.task_failures": Role.FAILED_TASKS}.get(name, Role.POLL_TOTAL)
+    found = judged(spoil(healthy_metrics(), role, always(NAN)))(name)
     assert (found.value, found.why_not.code) == (None, Code.ONLY_NAN)
 
 
@@ -414,6 +421,55 @@ def test_answer_that_is_not_connects_is_no_value(judged, connectors):
 def test_silent_connect_is_no_value(judged):
     found = judged(evidence={"connect_error": "no Connect worker answers"})("connect.not_running")
     assert (found.value, found.why_not.code) == (None, Code.CONNECT_FAILED)
+
+
+def collected(directory, *, after_s):
+    """The run, its newest evidence as if collected so long after the run ended."""
+    record = RunRecord.open(directory)
+    evidence = record.evidence()
+    index = json.loads((evidence / "index.json").read_text(encoding="utf-8"))
+    index["collected_at_ns"] = record.manifest.ending.at_ns + round(after_s * 1e9)
+    (evidence / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    (evidence / SEAL).write_text(sums(evidence), encoding="utf-8")
+    return directory
+
+
+BROKEN = {SOURCE_CONNECTOR: connector(SOURCE_CONNECTOR), "mm2-heartbeat": connector("mm2-heartbeat", tasks=("FAILED",))}
+
+
+def test_state_of_another_day_is_not_the_runs(tmp_path):
+    """The heartbeat failed; somebody restarted it, and asked again."""
+    directory = write_run(tmp_path)
+    write_evidence(directory, connectors=BROKEN)
+    assert judge_run(directory).evaluation.result("not_running").verdict == "NOGO"
+    write_evidence(directory)
+    evaluation = judge_run(collected(directory, after_s=86_400)).evaluation
+    found = evaluation.result("not_running")
+    assert (evaluation.verdict, found.verdict, found.reason.code) == ("INCONCLUSIVE", "INCONCLUSIVE", Code.STALE)
+    assert found.reason.params["age_s"] == pytest.approx(86_400)
+
+
+@pytest.mark.parametrize("after_s", [-1.0, 0.0, 60.0, 700.0])
+def test_state_asked_for_as_the_run_ended_is_the_runs_however_late_it_is_judged(tmp_path, after_s):
+    """Collecting alone may take ten minutes."""
+    directory = write_run(tmp_path)
+    write_evidence(directory)
+    judge_run(collected(directory, after_s=after_s))
+    written = (directory / "verdict.json").read_bytes()
+    assert judge_run(directory).evaluation.result("not_running").verdict == "GO"
+    assert (directory / "verdict.json").read_bytes() == written
+
+
+def test_state_of_a_step_is_as_old_as_the_run_and_not_as_the_step(tmp_path):
+    directory = write_ramp(tmp_path, STEPS)
+    write_evidence(directory, ramp_metrics(STEPS))
+    record = RunRecord.open(collected(directory, after_s=600))
+    environment = environment_of(record.manifest).environment
+    windows = Windows.of(record, environment)
+    run = Run(record=record, evidence=Evidence.open(record.evidence()), environment=environment, windows=windows)
+    first = run.of_phase(STEPS[0])
+    assert first.evidence.index["collected_at_ns"] / 1e9 - first.windows.needed_until_s > STATE_FRESH_S
+    assert measure("connect.not_running", first).value == 0
 
 
 # The ledger.

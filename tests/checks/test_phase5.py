@@ -155,6 +155,26 @@ def test_cpu_that_grows_is_grey_and_one_that_is_full_is_nogo(judge):
     assert full.result("cpu_saturated").verdict.value == "NOGO"
 
 
+@pytest.mark.parametrize(
+    ("trend", "role"),
+    [
+        ("memory_trend", Role.NODE_MEMORY_AVAILABLE),
+        ("heap_trend", Role.HEAP_USED),
+        ("cpu_trend", Role.NODE_CPU_IDLE),
+    ],
+)
+def test_node_that_says_too_little_is_not_left_out_of_a_trend(judge, trend, role):
+    metrics_ = metrics()
+    metrics_[role] = [
+        {**one, "values": [[at_s, value if at_s < T0_NS / 1e9 + 120 else "NaN"] for at_s, value in one["values"]]}
+        if one["metric"]["instance"].startswith("w2")
+        else one
+        for one in metrics_[role]
+    ]
+    result = judge(metrics_)[1].result(trend)
+    assert (result.verdict.value, result.reason.code.value) == ("INCONCLUSIVE", "too_few_samples")
+
+
 def test_rebalances_count_once_however_many_workers_saw_them(judge):
     metrics_ = spoilt(Role.REBALANCES, lambda at_s: 3.0 + (2 if at_s > 200 else 0))
     result = judge(metrics_)[1].result("rebalances")
@@ -170,6 +190,40 @@ def test_task_that_failed_and_was_restarted_is_seen(judge):
     )
     result = judge(metrics_)[1].result("task_failures")
     assert (result.measurement.value, result.verdict.value) == (2, "GREY")
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        # Failed just as the load began, and restarted after two scrapes.
+        lambda at_s: 1.0 if START_S < at_s < START_S + 8 else 0.0,
+        # The task came to this worker, which had none, and failed there.
+        lambda at_s: None if at_s < START_S + 14 else 1.0 if at_s < START_S + 22 else 0.0,
+    ],
+    ids=["before the first scrape of the load", "on a worker that had no task"],
+)
+def test_failure_that_no_scrape_before_it_shows_is_seen(judge, seen):
+    metrics_ = metrics()
+    metrics_[Role.FAILED_TASKS][1]["values"] = points(seen, end_s=WATCHED_S + 20)
+    result = judge(metrics_)[1].result("task_failures")
+    assert (result.measurement.value, result.verdict.value) == (1, "GREY")
+
+
+def test_task_that_had_failed_before_is_no_failure_of_the_run(judge):
+    result = judge(spoilt(Role.FAILED_TASKS, lambda _: 1.0))[1].result("task_failures")
+    assert result.measurement.value == 0
+
+
+def test_failed_task_that_may_have_failed_before_is_not_told(judge):
+    """Nobody scraped the workers before the load began."""
+    metrics_ = metrics()
+    for role, value in ((Role.UP, 1.0), (Role.FAILED_TASKS, 1.0)):
+        metrics_[role] = [
+            {**one, "values": points(lambda _, value=value: value, start_s=START_S + 4, end_s=WATCHED_S + 20)}
+            for one in metrics_[role]
+        ]
+    result = judge(metrics_)[1].result("task_failures")
+    assert (result.verdict.value, result.reason.code.value) == ("INCONCLUSIVE", "no_base")
 
 
 def test_scenario_has_every_criterion_of_the_page():

@@ -190,6 +190,19 @@ def connect(recorded: Path) -> Iterator[str]:
         yield server.url
 
 
+def collected_then(run: Path) -> Evidence:
+    """New evidence of the run, as if it had been collected when the run ended: Connect's state is told of no other
+    day."""
+    record = RunRecord.open(run)
+    directory = collect(record)
+    assert record.manifest.ending is not None
+    index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
+    index["collected_at_ns"] = record.manifest.ending.at_ns
+    (directory / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    (directory / SEAL).write_text(sums(directory), encoding="utf-8")
+    return Evidence.open(directory)
+
+
 def told(content: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
     return {one["id"]: (one["verdict"], one["value"], one["reason"]["code"]) for one in content["criteria"]}
 
@@ -204,7 +217,7 @@ def test_verdict_is_the_same_under_every_profile(recorded, verdict, prometheus, 
     run = tmp_path / "run"
     shutil.copytree(recorded, run)
     pointed_elsewhere(run, prometheus, connect, job_of(profile, agent))
-    evidence = Evidence.open(collect(RunRecord.open(run)))
+    evidence = collected_then(run)
     assert evidence.profile.name == profile
     judge_run(run)
     again = json.loads((run / "verdict.json").read_text(encoding="utf-8"))
@@ -229,6 +242,7 @@ def fiche(recorded, prometheus, connect, tmp_path):
         run = tmp_path / "run"
         shutil.copytree(recorded, run)
         pointed_elsewhere(run, prometheus, connect, job, **keys)
+        collected_then(run)
         judgement = judge_run(run)
         text = judgement.fiche_file.read_text(encoding="utf-8").replace("\u00a0", " ").replace("\u202f", " ")
         return judgement.evaluation, text
