@@ -59,9 +59,28 @@ def _of_stretch(run: Run, stretch: Window, kind: str) -> LatencyHistogram:
     return run.record.histogram_between(kind, start_ns, end_ns)
 
 
-def _missing_records(run: Run) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """How many acknowledged records never arrived, of the stretch looked at or of all: at most, and how many of those
+    may have been missing before it already."""
+
+    most: int
+    before: int = 0
+
+
+def missing_records(run: Run) -> Missing:
+    """What never arrived was missing at every instant from its acknowledgement on. So of a stretch no more is missing
+    than at its end, nor than at any instant after; and what was missing at its start may be of before."""
     counts = run.counts
-    return counts.backlog if counts is not None else 0
+    missing = counts.backlog if counts is not None else 0
+    stretch = run.stretch
+    if stretch is None or missing == 0:
+        return Missing(most=missing)
+    rows = run.record.timeline
+    ahead = [row.backlog for row in rows if row.at_ns / NS_PER_S <= stretch.start_s]
+    since = [row.backlog for row in rows if row.at_ns / NS_PER_S >= stretch.end_s]
+    most = min([missing, *since])
+    return Missing(most=most, before=min(most, ahead[-1] if ahead else 0))
 
 
 @measures("e2e.mean")
@@ -80,7 +99,7 @@ def _of_arrived(run: Run, spec: MeasureSpec, read: Callable[[LatencyHistogram], 
     found = merged_latencies(run, spec, "e2e")
     if isinstance(found, Measurement):
         return found
-    missing = _missing_records(run)
+    missing = missing_records(run).most
     return Measurement(
         value=read(found.histogram),
         unit=spec.unit,
@@ -93,17 +112,22 @@ def _of_arrived(run: Run, spec: MeasureSpec, read: Callable[[LatencyHistogram], 
 
 def _percentile(percentile: float) -> MeasureFunction:
     def measured(run: Run, spec: MeasureSpec) -> Measurement:
-        missing = _missing_records(run)
-        found = merged_latencies(run, spec, "e2e", missing=missing)
+        missing = missing_records(run)
+        found = merged_latencies(run, spec, "e2e", missing=missing.most)
         if isinstance(found, Measurement):
             return found
-        value = found.histogram.percentile_ms(percentile, missing=missing)
+        value = found.histogram.percentile_ms(percentile, missing=missing.most)
+        never = value == math.inf and missing.most > 0
+        least = found.histogram.percentile_ms(percentile, missing=missing.most - missing.before)
+        # If those that may be of before make all the difference, a lower bound is all that is known.
+        unsure = never and math.isfinite(least)
         return Measurement(
-            value=value,
+            value=least if unsure else value,
             unit=spec.unit,
             source=found.source,
-            samples=found.histogram.count + missing,
-            note=Reason.of(Code.NEVER_ARRIVED, missing=missing) if missing and value == math.inf else None,
+            samples=found.histogram.count + missing.most,
+            at_least=unsure,
+            note=Reason.of(Code.NEVER_ARRIVED, missing=missing.most) if never else None,
         )
 
     return measured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from checks.metric_profiles import Role
 from checks.reasons import Code
 from checks.record_inputs import environment_of
 from checks.windows import Windows
-from run_record.store import RunRecord
+from run_record.store import SEAL, RunRecord, sums
 from tests.support.phase2 import (
     COUNTS,
     END_S,
@@ -27,7 +28,7 @@ from tests.support.phase2 import (
     spoil,
     write_phase2,
 )
-from tests.support.records import T0_S, environment_text, write_evidence
+from tests.support.records import T0_S, environment_text, histogram, write_evidence
 
 HALF = 30_000.0  # records of a task, of two
 SHARE = 6000.0  # records of a mirrored partition, of ten
@@ -137,6 +138,90 @@ def test_longest_time_without_a_poll(run_of):
     stopped = spoil(phase2_metrics(), Role.POLL_TOTAL, growing(60.0, HALF / 3, until_s=START_S + 20))
     assert measure("connect.poll_idle", run_of(stopped)).value == pytest.approx(35, abs=6)
     assert measure("connect.poll_idle", run_of(run_id="b")).value <= 6
+
+
+def test_a_nan_in_a_standstill_is_no_poll(run_of):
+    stop = growing(60.0, HALF / 3, until_s=START_S + 20)
+    spoilt = spoil(phase2_metrics(), Role.POLL_TOTAL, lambda at_s: math.nan if at_s == START_S + 44 else stop(at_s))
+    assert measure("connect.poll_idle", run_of(spoilt)).value == pytest.approx(35, abs=6)
+
+
+RATES = ["mm2.record_rate", "connect.poll_rate", "connect.write_rate"]
+
+
+@pytest.mark.parametrize("name", RATES)
+@pytest.mark.parametrize(("start_s", "end_s"), [(0, 10), (20, 30), (22, 32), (20, 40), (31, 59)])
+def test_rate_of_a_stretch_is_that_of_the_load(run_of, name, start_s, end_s):
+    """Its growth begins at the scrape before the stretch; so does its time."""
+    assert measure(name, narrowed(run_of(), start_s, end_s)).value == pytest.approx(1000, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_rate_of_a_counter_that_nobody_scraped_before_is_unknown(run_of, name):
+    """Prometheus restarted as the load began; the counters had stood at five millions."""
+    metrics = phase2_metrics()
+    for role in (Role.UP, Role.RECORD_COUNT, Role.POLL_TOTAL, Role.WRITE_TOTAL):
+        value = (lambda _: 1.0) if role is Role.UP else growing(5e6, HALF)
+        metrics = spoil(metrics, role, lambda at_s, value=value: value(at_s) if at_s > START_S + 1 else None)
+    assert measure(name, run_of(metrics)).why_not.code is Code.NO_BASE
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_rate_of_a_task_that_began_within_counts_from_zero(run_of, name):
+    metrics = phase2_metrics()
+    for role, records in ((Role.RECORD_COUNT, SHARE), (Role.POLL_TOTAL, HALF), (Role.WRITE_TOTAL, HALF)):
+        metrics = spoil(
+            metrics, role, lambda at_s, records=records: growing(0.0, records)(at_s) if at_s > START_S + 1 else None
+        )
+    assert measure(name, run_of(metrics)).value == pytest.approx(1000, rel=1e-6)
+
+
+def narrowed(run, start_s, end_s):
+    return run.over(Window(start_s=T0_S + START_S + start_s, end_s=T0_S + START_S + end_s))
+
+
+class TestMissingRecordsOfAStretch:
+    """700 of 60 000 never arrived; the record keeps the histograms of the load in two halves, by arrival."""
+
+    counts = replace(COUNTS, arrived=59_300, late=700)
+
+    @pytest.fixture
+    def half(self, run_of):
+        def build(number, backlog):
+            directory = run_of(counts=self.counts, backlog=backlog, load_end_s=END_S + 62).record.directory
+            path = directory / "record" / "timeline.jsonl"
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            for row in rows:
+                if (row["at_ns"] - T0_S * 10**9) / 1e9 in (START_S + 30, END_S):
+                    row["histograms"] = {"e2e": histogram([20.0] * 20_000).to_json()}
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+            (directory / "record" / SEAL).write_text(sums(directory / "record"), encoding="utf-8")
+            record = RunRecord.open(directory)
+            environment = environment_of(record.manifest).environment
+            windows = Windows.of(record, environment)
+            evidence = Evidence.open(record.evidence())
+            whole = Run(record=record, evidence=evidence, environment=environment, windows=windows)
+            return measure("e2e.p99", narrowed(whole, 30 * number, 30 * number + 30))
+
+        return build
+
+    def test_those_of_the_end_were_not_missing_before(self, half):
+        found = half(0, lambda at_s: 5 if at_s <= 30 else 700)
+        assert (found.value, found.at_least, found.samples) == (pytest.approx(20, rel=1e-3), False, 20_005)
+
+    def test_those_of_the_end_are_infinitely_late_there(self, half):
+        found = half(1, lambda at_s: 5 if at_s <= 30 else 700)
+        assert (found.value, found.note.code, found.at_least) == (math.inf, Code.NEVER_ARRIVED, False)
+
+    def test_those_that_were_on_their_way_at_its_end_arrived(self, half):
+        """A lag of 5000 as it ends, of which 40 are left a moment later, is none that never arrived."""
+        found = half(0, lambda at_s: 5000 if at_s <= 30 else 40 if at_s < 40 else 700)
+        assert (found.value, found.samples) == (pytest.approx(20, rel=1e-3), 20_040)
+
+    def test_those_of_before_may_be_none_of_it(self, half):
+        found = half(1, lambda at_s: 5 if at_s < 10 else 700)
+        assert (found.value, found.at_least) == (pytest.approx(20, rel=1e-3), True)
+        assert found.note.code is Code.NEVER_ARRIVED
 
 
 class TestWorkers:
