@@ -6,6 +6,7 @@ import os
 import runpy
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,14 +22,16 @@ def leave(number: int, _frame: object) -> NoReturn:
 
     At once: an exception would be swallowed where it came out of a module's destructor or callback.
     """
-    os.write(2, f"mm2gate: ended by {signal.Signals(number).name} before anything began\n".encode())
+    with suppress(OSError):  # the terminal may be what has ended
+        os.write(2, f"mm2gate: ended by {signal.Signals(number).name} before anything began\n".encode())
     os._exit(ABORTED)
 
 
 def main() -> NoReturn:
     """The console script."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, leave)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, leave)
     runpy.run_path(str(ROOT / "runbook" / "installation.py"))["require_own"](ROOT)
     from runbook.cli import main as command_line
 
@@ -37,6 +40,8 @@ def main() -> NoReturn:
         # put back (`runbook.signals`); other commands as Python does.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGHUP) is leave:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
     command_line()
 
 

@@ -1,8 +1,9 @@
-"""What the commands print. A reader that leaves early (`mm2gate judge RUN | head -1`) changes nothing of what they do,
-nor of the exit code that they leave with."""
+"""What the commands print. A reader that leaves early (`mm2gate judge RUN | head -1`), or a terminal that is closed,
+changes nothing of what they do, nor of the exit code that they leave with."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -13,7 +14,9 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Prints a line, to stderr with `err`; to nowhere once nobody reads it."""
     try:
         click.echo(text, err=err, nl=nl)
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
         unread(err=err)
 
 

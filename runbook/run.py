@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from runbook.signals import ENDING, interruptible
 from scenarios import environment as environments
 from scenarios import scenario as scenarios
 from scenarios.errors import Problem, Refused, SpecError
@@ -90,7 +91,6 @@ def _require_language(language: str) -> None:
 
 def _play_variants(wanted: Wanted, loaded: LoadedScenario) -> int:
     from runbook.series import Series
-    from runbook.signals import interruptible
 
     arguments = (wanted.scenario, "--env", wanted.env, "--rehearsal", wanted.rehearsal, "--load", wanted.load)
     interruptible("the series ends here")
@@ -105,7 +105,6 @@ def _play_variants(wanted: Wanted, loaded: LoadedScenario) -> int:
 def _play_with_tasks(wanted: Wanted, tasks: int) -> int:
     from runbook.child import run_child
     from runbook.connector import tasks_max
-    from runbook.signals import interruptible
 
     plan = load_plan(wanted.scenario, wanted.env, rehearsal=wanted.rehearsal, settings=wanted.settings)
     if plan.environment.production and wanted.confirm != plan.environment.name:
@@ -143,10 +142,11 @@ def locust_command(wanted: Wanted) -> list[str]:
 def exec_locust(wanted: Wanted) -> NoReturn:
     """Replaces this process by the run.
 
-    SIGTERM and Ctrl-C wait, through exec, until the session has its handlers (`locust_session.session`): during the
-    second that Python and Locust take to start they would kill the process without a word.
+    SIGTERM, Ctrl-C and the terminal's end wait, through exec, until the session has its handlers
+    (`locust_session.session`): during the second that Python and Locust take to start they would kill the process
+    without a word.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     command = locust_command(wanted)
     sys.stdout.flush()
     sys.stderr.flush()

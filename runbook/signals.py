@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM in a command that has begun something: `runbook.__main__` leaves at once, which is too early then.
+"""Ctrl-C, SIGTERM and the terminal's end in a command that has begun something: `runbook.__main__` leaves at once,
+which is too early then.
 
 interruptible(…)        from here on a signal raises KeyboardInterrupt, and what was changed is put back on the way out
 with finishing(…):      what may not be cut short: a signal is answered with a sentence, and changes nothing
@@ -9,11 +10,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-#: The signals that ask for an end.
-ENDING = (signal.SIGINT, signal.SIGTERM)
+#: The signals that ask for an end. A terminal that is closed does not where nohup has it ignored.
+ENDING = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *((signal.SIGHUP,) if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else ()),
+)
 
 
 def interruptible(then: str) -> None:
@@ -47,5 +52,6 @@ def finishing(what: str) -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    # Not print: a handler may run in the middle of one.
-    os.write(2, f"mm2gate: {text}\n".encode())
+    # Not print: a handler may run in the middle of one. The terminal may be what has ended.
+    with suppress(OSError):
+        os.write(2, f"mm2gate: {text}\n".encode())

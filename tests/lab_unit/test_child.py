@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
 import signal, sys, time
 heard = []
-for number in (signal.SIGINT, signal.SIGTERM):
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, lambda n, _: heard.append(n))
-signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))  # as the session does
+signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))  # as the session does
 print("ready", flush=True)
 deadline = time.monotonic() + 20
 while not heard and time.monotonic() < deadline:
@@ -40,7 +40,7 @@ def start(child: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("to_group", [False, True], ids=["to it", "as a terminal does"])
 def test_signal_reaches_the_child_once_and_it_is_waited_for(number, to_group):
     parent = start(CHILD.format(code=50))

@@ -62,5 +62,15 @@ def test_whatever_else_nobody_reads_is_an_end_from_outside_and_never_a_code_of_p
     assert unread(*arguments) == (ExitCode.ABORTED, "")
 
 
+def test_a_terminal_that_is_closed_is_no_trouble():
+    ours, terminal = os.openpty()
+    command = "import sys; from runbook.output import say; sys.stdin.read(); say('words', err=True); sys.exit(20)"
+    with subprocess.Popen([sys.executable, "-c", command], cwd=ROOT, stdin=subprocess.PIPE, stderr=terminal) as process:
+        os.close(terminal)
+        os.close(ours)
+        process.stdin.close()
+        assert process.wait(timeout=30) == 20
+
+
 def test_a_command_whose_errors_nobody_reads_leaves_with_its_code():
     assert unread("scenarios", "show", "nowhere.yaml", stderr_too=True)[0] == ExitCode.BAD_SPEC

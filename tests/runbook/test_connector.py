@@ -22,7 +22,7 @@ from tests.support.servers import Reply, serving
 
 NAME = "mm2-source-connector"
 ROOT = Path(__file__).resolve().parents[2]
-ENDING = (signal.SIGINT, signal.SIGTERM)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RUN = ["-m", "runbook", "run", "s7_partitions", "--env", "desk.yaml", "--set", "partitions=12", "--set", "tasks=16"]
 #: A run that is over as soon as it has begun.
 SHORT = """
@@ -188,6 +188,21 @@ def test_told_to_end_while_the_tasks_settle_it_puts_back_what_was(connect, tmp_p
     assert not undo_file(tmp_path / "runs").exists()
     assert f"ended by {number.name}; tasks.max is put back first" in said
     assert "before anything began" not in said
+
+
+def test_under_nohup_the_terminals_end_is_not_the_runs(connect, tmp_path):
+    connect.unsettled = {"16"}
+    run = [sys.executable, *RUN]
+    nohup = f"import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv({run[0]!r}, {run!r})"
+    with program(tmp_path, connect, ["-c", nohup]) as process:
+        assert connect.changed["16"].wait(30)
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.5)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+    assert connect.puts == ["16", "4"]
+    assert "SIGHUP" not in said
 
 
 def test_told_to_end_twice_it_puts_back_what_was_all_the_same(connect, tmp_path):
