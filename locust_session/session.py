@@ -33,7 +33,7 @@ from locust_session.web_ui import WebUi
 from locust_session.wire import ToMaster, unpack
 from run_record.manifest import ClusterSeen
 from run_record.store import new_run_id
-from scenarios.errors import ExitCode, Mm2gateError, Refused
+from scenarios.errors import ExitCode, Mm2gateError
 from scenarios.plan import RunPlan, load_plan
 
 LOG = logging.getLogger("mm2gate.session")
@@ -94,13 +94,7 @@ class MasterSession:
         """
         chosen = {**options.of(self._environment.parsed_options), **(wanted or {})}
         plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"], settings=chosen["set"])
-        if plan.environment.production and not (
-            _headless(self._environment) and chosen["confirm"] == plan.environment.name
-        ):
-            raise Refused(
-                f"{plan.environment.name} is a production environment; start it headless, "
-                f"with --confirm {plan.environment.name}"
-            )
+        plan.environment.require_confirmed(chosen["confirm"] if _headless(self._environment) else "")
         load = self._make_master(plan)
         self._checked = (plan, load, load.identify())
 

@@ -126,10 +126,6 @@ class SharedClients:
             if not name:
                 raise Refused("which environment? say --env FILE, or a name in environments/, or export MM2GATE_ENV")
             loaded = environments.load(name)
-            if loaded.environment.production and confirmed != loaded.environment.name:
-                raise Refused(
-                    f"{loaded.environment.name} is a production environment; start it headless, "
-                    f"with --confirm {loaded.environment.name}"
-                )
+            loaded.environment.require_confirmed(confirmed)
             self._environment = loaded
         return self._environment

@@ -15,7 +15,7 @@ import click
 from runbook.signals import ENDING, interruptible
 from scenarios import environment as environments
 from scenarios import scenario as scenarios
-from scenarios.errors import Problem, Refused, SpecError
+from scenarios.errors import Problem, SpecError
 from scenarios.plan import load_plan, parse_rehearsal
 from scenarios.scenario import LoadedScenario
 from scenarios.variables import parse_settings, resolved
@@ -107,8 +107,7 @@ def _play_with_tasks(wanted: Wanted, tasks: int) -> int:
     from runbook.connector import tasks_max
 
     plan = load_plan(wanted.scenario, wanted.env, rehearsal=wanted.rehearsal, settings=wanted.settings)
-    if plan.environment.production and wanted.confirm != plan.environment.name:
-        raise Refused(f"{plan.environment.name} is a production environment; confirm with its name")
+    plan.environment.require_confirmed(wanted.confirm)
     interruptible("tasks.max is put back first")
     with tasks_max(plan.loaded_environment, tasks, Path(wanted.runs_dir)):
         return run_child(locust_command(wanted))

@@ -197,6 +197,11 @@ class Environment(StrictModel):
             raise ValueError("source and target have the same cluster_id; MM2 mirrors between two clusters")
         return self
 
+    def require_confirmed(self, confirmed: str) -> None:
+        """Refuses a production environment, unless its name was typed out. Raises Refused."""
+        if self.production and confirmed != self.name:
+            raise Refused(f"{self.name} is a production environment; start it headless, with --confirm {self.name}")
+
 
 class LoadedEnvironment(StrictModel):
     """An environment and the file it came from, which its relative paths start at."""

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from runbook.connector import tasks_max
+from runbook.run import Wanted, play
 from scenarios.environment import Environment, LoadedEnvironment
 from scenarios.errors import ConnectFailure, ExitCode, Refused
 from scenarios.yaml_file import parse
@@ -188,6 +189,24 @@ def test_told_to_end_while_the_tasks_settle_it_puts_back_what_was(connect, tmp_p
     assert not undo_file(tmp_path / "runs").exists()
     assert f"ended by {number.name}; tasks.max is put back first" in said
     assert "before anything began" not in said
+
+
+@pytest.mark.parametrize(("confirm", "refused"), [("", True), ("prod", True), ("desk", False)])
+def test_in_production_nothing_is_changed_before_its_name_is_typed_out(tmp_path, monkeypatch, confirm, refused):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MM2GATE_LANG", "fr")  # a run sets it for good
+    (tmp_path / "desk.yaml").write_text(ENVIRONMENT + "production: true\n", encoding="utf-8")
+    asked = []
+    monkeypatch.setattr("runbook.run.interruptible", lambda _: None)
+    monkeypatch.setattr("runbook.connector.tasks_max", lambda *_: asked.append("tasks.max") or nullcontext())
+    monkeypatch.setattr("runbook.child.run_child", lambda _: 0)
+    wanted = Wanted(scenario="s7_partitions", env="desk.yaml", settings="partitions=12,tasks=16", confirm=confirm)
+    if refused:
+        with pytest.raises(Refused, match="is a production environment; start it headless, with --confirm desk"):
+            play(wanted)
+    else:
+        assert play(wanted) == 0
+    assert bool(asked) != refused
 
 
 def test_under_nohup_the_terminals_end_is_not_the_runs(connect, tmp_path):
