@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -273,14 +274,13 @@ class WebUi:
             return self._html("mm2gate", links=links, nothing="There is no such run, or no such document."), 404
         file, rendered = document
         try:
-            text = (directory / file).read_text(encoding="utf-8")
+            text = _rendered(directory / file) if rendered else (directory / file).read_text(encoding="utf-8")
         except OSError:
             return self._html(run_id, links=links, nothing=f"{file} is not there yet."), 404
         if rendered:
             live = name == "live-fiche" and self._session.busy
             links.append(("fiche.md", "Markdown") if name == "fiche" else ("fiche", "fiche"))
-            body = web_pages.html_of(text)
-            return self._html(run_id, links=links, body=body, lang="fr", refresh_s=REFRESH_S if live else 0)
+            return self._html(run_id, links=links, body=text, lang="fr", refresh_s=REFRESH_S if live else 0)
         kind = "application/json" if name.endswith(".json") else "text/markdown"
         return _sealed_off(Response(text, content_type=f"{kind}; charset=utf-8"))
 
@@ -300,6 +300,17 @@ class WebUi:
         settings = {"lang": "en", "nothing": NOTHING_YET, "status": self._status(), "columns": web_pages.COLUMNS}
         text = render_template_string(template, title=title, links=links, **{**settings, **content})
         return _sealed_off(Response(text, content_type="text/html; charset=utf-8"))
+
+
+def _rendered(path: Path) -> str:
+    """A Markdown file as HTML. Rendered anew only when it has changed: each viewer asks again every few seconds, and a
+    load that this process sends waits meanwhile. Raises OSError."""
+    return _rendered_as_of(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _rendered_as_of(path: Path, _mtime_ns: int) -> str:
+    return web_pages.html_of(path.read_text(encoding="utf-8"))
 
 
 def _sealed_off(response: Response) -> Response:

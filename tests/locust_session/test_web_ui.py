@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import Namespace
 from types import SimpleNamespace
 
@@ -279,6 +280,19 @@ def test_a_fiche_is_rendered_and_its_figures_are_served(ui, run):
     assert ui.client.get(f"/mm2gate/runs/{run.name}/fiche.md").mimetype == "text/markdown"
     assert ui.client.get(f"/mm2gate/runs/{run.name}/figures/lag.svg").mimetype == "image/svg+xml"
     assert ui.client.get("/mm2gate/fiche").headers["Location"].endswith(f"runs/{run.name}/fiche")
+
+
+def test_a_fiche_that_many_look_at_is_rendered_when_it_has_changed(ui, run, monkeypatch):
+    rendered = []
+    html_of = web_pages.html_of
+    monkeypatch.setattr(web_pages, "html_of", lambda text: rendered.append(text) or html_of(text))
+    fiche = run / "live" / "fiche.md"
+    for number in range(2):
+        fiche.write_text(f"# Fiche {number}\n")
+        os.utime(fiche, ns=(number, number))  # a clock may be too coarse for two that follow each other so soon
+        for _ in range(3):
+            assert f"<h1>Fiche {number}</h1>" in ui.client.get(f"/mm2gate/runs/{run.name}/live-fiche").text
+    assert len(rendered) == 2
 
 
 @pytest.mark.parametrize(
