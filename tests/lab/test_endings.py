@@ -20,7 +20,13 @@ def test_undisturbed_run_is_whole(lab: Lab, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("phase", "number"),
-    [("canary", signal.SIGTERM), ("rising", signal.SIGINT), ("steady", signal.SIGTERM), ("drain", signal.SIGINT)],
+    [
+        ("canary", signal.SIGTERM),
+        ("rising", signal.SIGINT),
+        ("rising", signal.SIGHUP),
+        ("steady", signal.SIGTERM),
+        ("drain", signal.SIGINT),
+    ],
 )
 def test_signal_in_a_phase_leaves_a_whole_record_and_exit_50(
     lab: Lab, tmp_path: Path, phase: str, number: signal.Signals
