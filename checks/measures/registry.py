@@ -14,6 +14,7 @@ from checks.windows import Windows
 from run_record.counts import Counts
 from run_record.store import RunRecord
 from scenarios.conditions import Condition, Interval
+from scenarios.criterion import Criterion
 from scenarios.environment import Environment
 from scenarios.measures import MEASURES, MeasureSpec
 
@@ -69,6 +70,12 @@ class Run:
             plan_records=self.planned_records,
             baseline=math.nan if base is None else base,
         )
+
+    def limits_of(self, criterion: Criterion) -> tuple[float, ...]:
+        """What a criterion's value is judged by, in its measure's unit: every edge of its conditions."""
+        looked_at = self if criterion.phase is None else self.of_phase(criterion.phase)
+        wanted = [looked_at.wanted(one, criterion.measure) for one in (criterion.go, criterion.nogo) if one is not None]
+        return tuple(edge for one in wanted for edge in (one.low, one.high) if math.isfinite(edge))
 
     @property
     def load_window(self) -> Window | None:
