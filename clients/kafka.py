@@ -51,6 +51,8 @@ TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO
 MOST_MESSAGE_BYTES = 16 * 1024**2
 #: Brokers measure whole batches against max.message.bytes, so ours stay below its default.
 MOST_BATCH_BYTES = 1_000_000
+#: How long librdkafka had been at it, which ends its sentences.
+_TIMING = re.compile(r" \(after \d+ms in state \w+.*\)$")
 _LOGIN_FAILED = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)
 
 
@@ -73,22 +75,28 @@ def off_hub(function: Callable[..., T], *arguments: Any) -> T:
 
 
 class ErrorLog:
-    """Collects what librdkafka says of its connections, and logs each distinct sentence once in ten seconds."""
+    """Collects what librdkafka says of its connections, and logs each distinct sentence once in ten seconds.
 
-    def __init__(self, who: str) -> None:
+    Sentences that differ in their timing only are the same one. A quiet one logs nothing.
+    """
+
+    def __init__(self, who: str, *, quiet: bool = False) -> None:
         self.last: KafkaError | None = None
         self.login_failed: KafkaError | None = None
-        self._who = who
-        self._logged_at_s: dict[str, float] = {}
+        self._quiet = quiet
+        self._logged_at_s: dict[tuple[int, str], float] = {}
         self._logger = logging.getLogger(f"mm2gate.kafka.{who}")
 
     def __call__(self, error: KafkaError) -> None:
         self.last = error
         if error.code() in _LOGIN_FAILED:
             self.login_failed = error
+        if self._quiet:
+            return
         text, now_s = error.str(), time.monotonic()
-        if now_s - self._logged_at_s.get(text, -REPEAT_LOG_S) >= REPEAT_LOG_S:
-            self._logged_at_s[text] = now_s
+        sentence = error.code(), _TIMING.sub("", text)
+        if now_s - self._logged_at_s.get(sentence, -REPEAT_LOG_S) >= REPEAT_LOG_S:
+            self._logged_at_s[sentence] = now_s
             self._logger.warning("%s", text)
 
 
@@ -118,8 +126,7 @@ def identify(cluster: Cluster, environment: LoadedEnvironment, *, timeout_s: flo
 
     Raises Refused (wrong password, wrong cluster) or Unreachable, before anything is written.
     """
-    errors = ErrorLog(cluster.alias)
-    errors._logger.disabled = True  # its sentence below is the only one needed
+    errors = ErrorLog(cluster.alias, quiet=True)  # the sentence below is the only one needed
     settings = client_configuration(cluster, environment, "identify") | {"error_cb": errors}
     where = f"{cluster.alias} cluster at {cluster.bootstrap_servers}"
     try:
@@ -153,7 +160,7 @@ def identify(cluster: Cluster, environment: LoadedEnvironment, *, timeout_s: flo
 
 def _said(error: KafkaError) -> str:
     """librdkafka's sentence without the address and the timing that it wraps it in."""
-    return re.sub(r"^\S+://\S+: | \(after \d+ms in state \w+.*\)$", "", error.str())
+    return _TIMING.sub("", re.sub(r"^\S+://\S+: ", "", error.str()))
 
 
 class RecordProducer:
