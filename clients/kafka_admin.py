@@ -43,7 +43,7 @@ class Admin:
         return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
     def create_topics(self, topics: Iterable[tuple[str, int]], *, config: dict[str, str]) -> list[str]:
-        """Creates topics (name, partitions); the names that were not there yet. Raises Refused.
+        """Creates topics (name, partitions); the names that were not there yet. Raises Refused, Unreachable.
 
         This is the one place where the load creates anything, so the prefix is enforced here.
         """
@@ -63,6 +63,11 @@ class Admin:
             try:
                 future.result(TIMEOUT_S)
                 created.append(name)
+            except TimeoutError:
+                raise Unreachable(
+                    f"{self._where}: topic {name} could not be created: no answer within {TIMEOUT_S:g} s; "
+                    "has the cluster a controller, and is it overloaded?"
+                ) from None
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise Refused(

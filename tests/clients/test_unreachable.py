@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clients.kafka import RecordConsumer, RecordProducer
+from clients.kafka_admin import Admin
 from scenarios.errors import Unreachable
 from scenarios.scenario import ProducerSettings
 from tests.scenarios.examples import environment
@@ -25,3 +26,13 @@ def test_metadata_that_cannot_be_had_names_cluster_and_topic():
     with pytest.raises(Unreachable, match=r"^source cluster at 127\.0\.0\.1:1: no metadata of mm2gate\.a"):
         producer.know(["mm2gate.a"], timeout_s=0.2)
     producer.close(0.1)
+
+
+def test_a_topic_whose_creation_nobody_answers_names_cluster_and_topic(monkeypatch):
+    monkeypatch.setattr("clients.kafka_admin.TIMEOUT_S", 0.2)
+    where = environment()
+    admin = Admin(where.environment.source, where)
+    said = r"^source cluster at 127\.0\.0\.1:1: topic mm2gate\.a could not be created: no answer within 0\.2 s; "
+    with pytest.raises(Unreachable, match=said) as refused:
+        admin.create_topics([("mm2gate.a", 1)], config={})
+    assert refused.value.exit_code == 40
