@@ -156,10 +156,6 @@ class RunPlan:
         loads = self.loads if loads is None else loads
         return sum(load.profile.records_by(at_s - load.start_s) for load in loads if at_s > load.start_s)
 
-    def load_at(self, at_s: float) -> PlannedLoad | None:
-        """The load phase of an instant of the load's clock."""
-        return next((load for load in self.loads if load.start_s <= at_s < load.end_s), None)
-
     def due_ns(self, load: PlannedLoad, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Due instants on the load's clock of records of one load phase, given by their indices in the run."""
         due_s = load.start_s + load.profile.due_s(indices - load.first_record)

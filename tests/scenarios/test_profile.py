@@ -157,12 +157,6 @@ def test_due_instants_ascend_across_the_seams_of_phases():
         assert own[-1] < round(load.end_s * NS_PER_S)
 
 
-def test_the_phase_of_an_instant_is_the_one_that_starts_there():
-    run = plan(THREE)
-    names = [load.name if (load := run.load_at(at)) else None for at in (-1e-9, 0, 2.999, 3, 6.0999, 6.1, 9.1)]
-    assert names == [None, "warm", "warm", "steady", "steady", "peak", None]
-
-
 def test_wanted_records_run_on_over_the_phases():
     run = plan(THREE)
     assert run.records_by(-1) == 0
