@@ -16,6 +16,7 @@ import gevent
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from gevent.event import Event
 from gevent.lock import RLock
+from gevent.queue import JoinableQueue
 
 from clients.kafka import DeliveryCallback, RecordConsumer, RecordProducer, _said, off_hub
 from scenarios.environment import Cluster, LoadedEnvironment
@@ -29,8 +30,9 @@ Start = Literal["beginning", "end"]
 SERVE_EVERY_S = 0.002
 #: Records sent and not yet answered; then `produce` waits for room.
 MOST_UNANSWERED_RECORDS = 100_000
-#: Records read and not yet taken, of one topic; then it is paused until half of them are gone.
+#: Records read and not yet taken, of one topic, and their bytes; beyond either it is paused until half are gone.
 MOST_UNTAKEN_RECORDS = 10_000
+MOST_UNTAKEN_BYTES = 64 * 1024**2
 MOST_READ_AT_ONCE = 2000
 LOOK_AGAIN_S = 1.0
 LOG = logging.getLogger("mm2gate.kafka")
@@ -59,6 +61,12 @@ class Record:
     headers: tuple[tuple[str, bytes | None], ...]
     timestamp_ms: int
     """As the record carries it: when it was created, unless the topic stamps records itself."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of key, value and headers."""
+        headers_bytes = sum(len(name) + len(content or b"") for name, content in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers_bytes
 
     @classmethod
     def of(cls, message: Message) -> Record:
@@ -105,7 +113,9 @@ class SharedProducer(RecordProducer):
         )
         self._most_per_s = environment.environment.ceilings.records_per_s
         self._second, self._sent_in_second = 0, 0
+        self._told: JoinableQueue[Callable[[], None]] = JoinableQueue()
         self._server = gevent.spawn(_forever, self.serve)
+        self._teller = gevent.spawn(self._tell)
 
     def produce(
         self,
@@ -120,6 +130,7 @@ class SharedProducer(RecordProducer):
     ) -> None:
         """Queues one record; its answer comes to `on_answer`, on the hub. Waits for room, and below the ceiling.
 
+        `on_answer` runs inside librdkafka's poll, so it must let no other greenlet run: what may, it hands to `tell`.
         Raises RequestFailed when there was no room within `timeout_s`, or when the record is refused at once.
         """
         deadline_s = time.monotonic() + timeout_s
@@ -158,10 +169,15 @@ class SharedProducer(RecordProducer):
         """Records without an answer yet."""
         return len(self._producer)
 
+    def tell(self, of_an_answer: Callable[[], None]) -> None:
+        """Has this called soon, in its turn, by a greenlet that may wait as long as it likes. Never waits itself."""
+        self._told.put(of_an_answer)
+
     def finish(self, timeout_s: float) -> int:
         """Waits for what is under way, then gives it up; the number given up. Every record gets its answer, on the hub.
 
-        (RecordProducer.close would run the answers in a native thread.)
+        What is told of the answers is waited for once more as long. (RecordProducer.close would run the answers in a
+        native thread.)
         """
         self._wait_answered(timeout_s)
         left = self.unanswered
@@ -169,13 +185,26 @@ class SharedProducer(RecordProducer):
             self._producer.purge()
             self._wait_answered(5.0)
         self._server.kill()
+        self._told.join(timeout_s)
+        if untold := self._told.unfinished_tasks:
+            LOG.warning("answers that are not counted: %d; a listener of Locust's request event takes too long", untold)
+        self._teller.kill()
         return left
 
     def _wait_answered(self, timeout_s: float) -> None:
+        """(The server's greenlet polls. A second poll beside one that waits would end the process, in C.)"""
         deadline_s = time.monotonic() + timeout_s
         while self.unanswered and time.monotonic() < deadline_s:
-            self.serve()
             gevent.sleep(SERVE_EVERY_S)
+
+    def _tell(self) -> None:
+        for of_an_answer in self._told:
+            try:
+                of_an_answer()
+            except Exception:
+                LOG.exception("an answer could not be counted")
+            finally:
+                self._told.task_done()
 
 
 class _Asker(RecordConsumer):
@@ -239,6 +268,7 @@ class SharedConsumer(RecordConsumer):
         self._subscribed: set[str] = set()
         self._assigned: set[str] = set()
         self._untaken: dict[str, deque[Record]] = {}
+        self._untaken_bytes: dict[str, int] = {}
         self._arrived: dict[str, Event] = {}
         self._failures: dict[str, RequestFailed] = {}
         self._paused: set[str] = set()
@@ -271,12 +301,12 @@ class SharedConsumer(RecordConsumer):
         with self._changing:
             if topic in self._assigned:
                 return
+            self._expect(topic)  # before anything fails: users take from it all the same
             asker = _Asker(self._cluster, self._environment, name="users", extra=self._extra)
             try:
                 positions = self._positions(asker, topic, partitions, start, timeout_s)
             finally:
                 off_hub(asker.close)
-            self._expect(topic)
             self._consumer.incremental_assign(positions)
             self._assigned.add(topic)
 
@@ -294,11 +324,9 @@ class SharedConsumer(RecordConsumer):
             self._arrived[topic].clear()
             if left_s <= 0 or not self._arrived[topic].wait(left_s):
                 break
-        return [untaken.popleft() for _ in range(min(most, len(untaken)))]
-
-    def reads(self, topic: str) -> bool:
-        """Whether the topic was subscribed to or assigned."""
-        return topic in self._untaken
+        taken = [untaken.popleft() for _ in range(min(most, len(untaken)))]
+        self._untaken_bytes[topic] -= sum(record.size_bytes for record in taken)
+        return taken
 
     def finish(self) -> None:
         """Stops reading and leaves the group."""
@@ -329,6 +357,7 @@ class SharedConsumer(RecordConsumer):
 
     def _expect(self, topic: str) -> None:
         self._untaken.setdefault(topic, deque())
+        self._untaken_bytes.setdefault(topic, 0)
         self._arrived.setdefault(topic, Event())
 
     def _serve(self) -> None:
@@ -337,17 +366,24 @@ class SharedConsumer(RecordConsumer):
             if topic not in self._untaken:
                 continue  # an error of the whole client, which ErrorLog has said
             if error is None:
-                self._untaken[topic].append(Record.of(message))
+                record = Record.of(message)
+                self._untaken[topic].append(record)
+                self._untaken_bytes[topic] += record.size_bytes
             else:
                 self._failures[topic] = RequestFailed.by(error)
             self._arrived[topic].set()
-        for topic, untaken in self._untaken.items():
-            if len(untaken) >= MOST_UNTAKEN_RECORDS and topic not in self._paused:
+        for topic in list(self._untaken):  # users add topics while this waits off the hub
+            fullness = self._fullness(topic)
+            if fullness >= 1 and topic not in self._paused:
                 self._paused.add(topic)
                 off_hub(self._consumer.pause, self._places(topic))
-            elif len(untaken) <= MOST_UNTAKEN_RECORDS // 2 and topic in self._paused:
+            elif fullness <= 0.5 and topic in self._paused:
                 self._paused.discard(topic)
                 off_hub(self._consumer.resume, self._places(topic))
+
+    def _fullness(self, topic: str) -> float:
+        """How much of what may wait untaken does."""
+        return max(len(self._untaken[topic]) / MOST_UNTAKEN_RECORDS, self._untaken_bytes[topic] / MOST_UNTAKEN_BYTES)
 
     def _places(self, topic: str) -> list[TopicPartition]:
         return [place for place in self._consumer.assignment() if place.topic == topic]

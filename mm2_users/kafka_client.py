@@ -82,6 +82,18 @@ class Delivery(Outcome):
         """Waits for the broker's answer, or its absence for certain; whether there is one."""
         return self._answered.wait(timeout_s) or False
 
+    def _await(self, report: Report) -> None:
+        """Waits, for a user who may be stopped meanwhile."""
+        try:
+            self.wait()  # librdkafka always answers, if only after delivery.timeout.ms
+        except GreenletExit:
+            # Locust stops users in the midst of a task, with --stop-timeout too when their pause has just ended. Their
+            # record is on its way, so it is counted all the same: now, or when its answer comes.
+            self._abandoned = True
+            if self._answered.is_set():
+                report(self.error)
+            raise
+
     def _answer(self, error: Exception | None, message: Message | None) -> None:
         self.error = error
         if message is not None and error is None:
@@ -109,6 +121,13 @@ class Consumed(Outcome, Sequence[Record]):
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
+
+
+def _why(error: KafkaError | None, producer: SharedProducer) -> RequestFailed | None:
+    """The failure that a broker's answer, or its absence, is."""
+    if error is None:
+        return None
+    return RequestFailed.by(error, last=producer.errors.last if error.code() in _CONNECTION else None)
 
 
 class KafkaClient:
@@ -191,10 +210,17 @@ class KafkaClient:
             self._fire(request_type=kind, response_time=took_ms, exception=error, **meta)
 
         def answered(error: KafkaError | None, message: Message) -> None:
-            last = producer.errors.last if error is not None and error.code() in _CONNECTION else None
-            delivery._answer(None if error is None else RequestFailed.by(error, last=last), message)
-            if not wait or delivery._abandoned:
-                report("PRODUCE" if wait else "ACK", delivery.error, time.perf_counter())
+            ended_s = time.perf_counter()
+            why = _why(error, producer)
+
+            def tell() -> None:
+                delivery._answer(why, message)
+                report("PRODUCE" if wait else "ACK", why, ended_s)
+
+            if wait and not delivery._abandoned:
+                delivery._answer(why, message)  # the call that waits for it reports it
+            else:
+                producer.tell(tell)  # a request listener may let other greenlets run
 
         try:
             producer.produce(
@@ -210,15 +236,7 @@ class KafkaClient:
             delivery._answer(error, None)
         else:
             if wait:
-                try:
-                    delivery.wait()  # librdkafka always answers, if only after delivery.timeout.ms
-                except GreenletExit:
-                    # Locust stops users in the midst of a task, with --stop-timeout too when their pause has just
-                    # ended. Their record is on its way, so it is counted all the same: now, or when its answer comes.
-                    delivery._abandoned = True
-                    if delivery._answered.is_set():
-                        report("PRODUCE", delivery.error, time.perf_counter())
-                    raise
+                delivery._await(lambda error: report("PRODUCE", error, time.perf_counter()))
         ended_s = time.perf_counter()
         if catch_response:
             delivery._report = lambda error: report("PRODUCE", error, ended_s)

@@ -11,11 +11,13 @@ import sys
 from typing import Any, ClassVar, Literal, NoReturn
 
 import gevent
+from gevent import GreenletExit
 from locust import User, events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.exception import StopUser
-from locust.runners import WorkerRunner
+from locust.rpc.protocol import Message
+from locust.runners import MasterRunner, WorkerRunner
 from pydantic import ValidationError
 
 from locust_session import options
@@ -29,6 +31,12 @@ LOG = logging.getLogger("mm2gate.users")
 
 #: Attribute of Locust's environment: the SharedClients of this process.
 SHARED = "mm2gate_kafka"
+#: The same: the guards' sentences of this test that were said. And a worker's message to its master, with one of them.
+REFUSED = "mm2gate_kafka_refused"
+#: The same: the greenlet that starts this test's users.
+STARTER = "mm2gate_kafka_starter"
+#: Between the last order to start users, and the one to stop them.
+LAST_ORDER_S = 0.1
 
 
 class KafkaUser(User):
@@ -111,6 +119,8 @@ def _add_options(parser: LocustArgumentParser) -> None:
 @events.init.add_listener
 def _init(environment: Environment, **_: Any) -> None:
     """A headless test is checked at once: a guard that refuses ends the process here, with its sentence."""
+    if isinstance(environment.runner, MasterRunner):
+        environment.runner.register_message(REFUSED, _worker_refused)
     if not _kafka_users(environment):
         return
     _install(environment)
@@ -127,26 +137,77 @@ def _test_start(environment: Environment) -> None:
     """Checks what a web UI's form, or a worker's master, has chosen; a headless test was checked at init."""
     if environment.web_ui is None and not isinstance(environment.runner, WorkerRunner):
         return
+    if vars(environment).pop(REFUSED, None):
+        environment.process_exit_code = None  # of the test before
+    vars(environment)[STARTER] = gevent.getcurrent()
     try:
         _check(environment)
     except Mm2gateError as error:
-        _refuse(environment, error)
+        if isinstance(environment.runner, WorkerRunner):
+            _refuse(environment, error)
+            return
+        if _is_new(environment, str(error)):
+            say(error)
+        _forget_start(environment)
+        raise GreenletExit from None  # ends `runner.start`, which fired this event, before it orders the first user
 
 
 def _refuse(environment: Environment, error: Mm2gateError) -> None:
-    """Says it once, and ends the test: the process too, unless a web UI is there to start another."""
-    if vars(environment).get(f"{SHARED}_refusal") == str(error):
+    """Says it once, and ends the test. A worker leaves that to its master, which knows whether another may follow."""
+    if not _is_new(environment, str(error)):
         return
-    vars(environment)[f"{SHARED}_refusal"] = str(error)
     say(error)
+    if isinstance(environment.runner, WorkerRunner):
+        environment.process_exit_code = int(error.exit_code)
+        environment.runner.send_message(REFUSED, {"said": str(error), "exit_code": int(error.exit_code)})
+    else:
+        _end_test(environment, int(error.exit_code))
+
+
+def _worker_refused(environment: Environment, msg: Message, **_: Any) -> None:
+    """What a worker could not do, the test cannot: its users there would stand still."""
+    if _is_new(environment, msg.data["said"]):
+        say(Refused(f"worker {msg.node_id}: {msg.data['said']}"))
+        _end_test(environment, msg.data["exit_code"])
+
+
+def _is_new(environment: Environment, said: str) -> bool:
+    """Whether nobody has said so in this test."""
+    sentences = vars(environment).setdefault(REFUSED, set())
+    new = said not in sentences
+    sentences.add(said)
+    return new
+
+
+def _end_test(environment: Environment, exit_code: int) -> None:
+    """The process too, unless a web UI is there to start another test."""
     runner = environment.runner
     if runner is None:
         return
     if environment.web_ui is None:
-        environment.process_exit_code = int(error.exit_code)
+        environment.process_exit_code = exit_code
         gevent.spawn(runner.quit)
     else:
-        gevent.spawn(runner.stop)
+        gevent.spawn(_stop_test, environment)
+
+
+def _forget_start(environment: Environment) -> None:
+    """Of a test that never began: what listeners opened at its start they may close, and another can be started."""
+    environment.events.test_stop.fire(environment=environment)
+    runner = environment.runner
+    if runner is not None and runner.shape_greenlet is not None:
+        runner.shape_greenlet.kill(block=False)
+        runner.shape_greenlet = runner.shape_last_tick = None
+
+
+def _stop_test(environment: Environment) -> None:
+    """As the web UI's Stop does: who still starts users would go on, and call the test a running one in the end."""
+    starter = vars(environment).get(STARTER)
+    if isinstance(starter, gevent.Greenlet):
+        starter.kill()
+        gevent.sleep(LAST_ORDER_S)
+    if environment.runner is not None:
+        environment.runner.stop()
 
 
 def _stop_user(environment: Environment, error: Mm2gateError) -> NoReturn:

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from locust.env import Environment
 from locust.event import Events
 
+from mm2_users import kafka_user
 from mm2_users.kafka_user import SHARED, KafkaUser
 from tests.mm2_users.copier import QUICK, Mock
 from tests.scenarios.examples import ENVIRONMENT
@@ -76,6 +77,32 @@ def playing(file: Path, *user_classes: type[KafkaUser], confirm: str = "") -> It
         environment.runner.quit()
         if SHARED in vars(environment):
             vars(environment)[SHARED].close()
+
+
+@contextmanager
+def distributed(
+    file: Path, *user_classes: type[KafkaUser], web_ui: bool = False
+) -> Iterator[tuple[Environment, Environment]]:
+    """A master and its one worker, set up as their processes set themselves up; their test is not started."""
+    master, worker = (
+        Environment(
+            user_classes=list(user_classes),
+            events=Events(),
+            parsed_options=Namespace(env=str(file), confirm="", web_base_path="", enable_rebalancing=False),
+        )
+        for _ in range(2)
+    )
+    master.web_ui = object() if web_ui else None
+    master.create_master_runner("127.0.0.1", 0)
+    worker.create_worker_runner("127.0.0.1", master.runner.server.port)
+    try:
+        for environment in (master, worker):
+            kafka_user._init(environment)
+        yield master, worker
+    finally:
+        master.runner.quit()
+        worker.runner.quit()
+        vars(worker)[SHARED].close()
 
 
 def content_of(mock: Mock, topic: str, partitions: int = 4) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,19 @@ from typing import Any
 import gevent
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
-from locust import constant, task
+from locust import LoadTestShape, constant, task
 from locust.exception import StopUser
+from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, STATE_STOPPED
 
+from clients.kafka import RecordProducer
 from clients.kafka_admin import Admin
 from locustfiles import custom_example
+from mm2_users import kafka_user
 from mm2_users.kafka_user import SHARED, KafkaUser
 from mm2_users.keys import partition_of
 from scenarios.errors import ExitCode, Refused
 from tests.mm2_users.copier import QUICK, Mock
-from tests.mm2_users.kafka_users import PREFIX, content_of, environment_file, playing, until, write
+from tests.mm2_users.kafka_users import PREFIX, content_of, distributed, environment_file, playing, until, write
 
 _numbers = count(1)
 #: Nothing listens there, and a connection is refused at once.
@@ -189,6 +193,66 @@ def test_what_has_no_answer_when_the_test_stops_is_a_failed_ack(file, topic, mon
         assert all("_PURGE_QUEUE" in str(event["exception"]) for event in counted.of("ACK"))
 
 
+def test_a_request_listener_may_wait_and_nothing_goes_uncounted(file, topic, monkeypatch):
+    """librdkafka's poll runs no foreign code: a second poll beside one that waits would end the process in C."""
+    polling, inside = [], []
+    poll = RecordProducer.serve
+
+    def serve(producer: RecordProducer) -> None:
+        polling.append(producer)
+        try:
+            poll(producer)
+        finally:
+            polling.pop()
+
+    monkeypatch.setattr(RecordProducer, "serve", serve)
+
+    def to_a_server(**_: Any) -> None:
+        if polling:
+            inside.append(polling[-1])
+        else:
+            gevent.sleep(0.005)
+
+    with playing(file, Writer) as (environment, counted):
+        environment.events.request.add_listener(to_a_server)
+        client = Writer(environment).client
+        for _ in range(50):
+            client.produce(topic, b"x", wait=False)
+        environment.events.test_stop.fire(environment=environment)
+        assert inside == []
+        assert [event["exception"] for event in counted.of("ACK")] == [None] * 50
+
+
+def test_a_slow_listener_delays_no_answer(file, topic):
+    with playing(file, Writer) as (environment, counted):
+        client = Writer(environment).client
+        client.produce(topic, b"x")  # connections are made
+        environment.events.request.add_listener(
+            lambda *, request_type, **_: gevent.sleep(0.2) if request_type == "ACK" else None
+        )
+        for _ in range(10):
+            client.produce(topic, b"x", wait=False)
+        assert client.produce(topic, b"x").ok
+        assert counted.of("PRODUCE")[-1]["response_time"] < 500
+        until(lambda: len(counted.of("ACK")) == 10)
+        assert max(event["response_time"] for event in counted.of("ACK")) < 500
+
+
+def test_a_listener_that_never_returns_does_not_hold_the_end_of_the_test(file, topic, monkeypatch, caplog):
+    monkeypatch.setattr("mm2_users.shared_clients.FLUSH_S", 0.3)
+    with playing(file, Writer) as (environment, _):
+        environment.events.request.add_listener(
+            lambda *, request_type, **_: gevent.sleep(60) if request_type == "ACK" else None
+        )
+        client = Writer(environment).client
+        for _ in range(3):
+            client.produce(topic, b"x", wait=False)
+        started_s = time.monotonic()
+        environment.events.test_stop.fire(environment=environment)
+        assert time.monotonic() - started_s < 10
+        assert "answers that are not counted: 3; a listener of Locust's request event takes too long" in caplog.text
+
+
 def unreachable(environment: Any, extra: dict[str, Any] | None = None) -> None:
     """From now on the clusters' addresses lead nowhere."""
     Writer(environment)
@@ -293,6 +357,60 @@ def test_a_topic_that_is_not_taken_from_is_not_read_without_end(file, target, to
         while len(taken) < 1000:
             taken += [record.value for record in client.consume(mirror, most=30, timeout_s=10)]
         assert taken == [b"%d" % number for number in range(1000)], "nothing lost or twice around the pauses"
+
+
+def test_a_few_large_records_are_not_read_without_end_either(file, target, topic, monkeypatch):
+    monkeypatch.setattr("clients.kafka_shared.MOST_UNTAKEN_BYTES", 1_000_000)
+    monkeypatch.setattr("clients.kafka_shared.MOST_READ_AT_ONCE", 5)
+    mirror = f"source.{topic}"
+    large = [b"%03d" % number + bytes(100_000) for number in range(40)]  # the mock keeps 5 MB
+    write(target, mirror, large)
+    with playing(file, Reader) as (environment, _):
+        client = Reader(environment).client
+        client.assign(mirror, start="beginning")
+        untaken = client._readers[mirror]._untaken[mirror]
+        until(lambda: len(untaken) >= 10)
+        gevent.sleep(0.3)
+        assert len(untaken) < 20
+        taken: list[bytes | None] = []
+        while len(taken) < 40:
+            taken += [record.value for record in client.consume(mirror, most=7, timeout_s=10)]
+        assert taken == large, "nothing lost or twice around the pauses"
+
+
+def test_a_mirror_that_did_not_appear_in_time_is_a_failed_request_each_time(file, topic):
+    with playing(file, Reader) as (environment, counted):
+        unreachable(environment)
+        client = Reader(environment).client
+        mirror = client.mirror(topic)
+        client.assign(mirror, appear_within_s=0.2)
+        for _ in range(2):
+            assert not client.consume(mirror, timeout_s=0.05).ok
+        assert [str(event["exception"]).partition(":")[0] for event in counted.of("CONSUME")][1:] == ["_TIMED_OUT"] * 2
+
+
+def test_a_topic_that_is_added_while_another_is_paused_stops_no_reader(file, target, topic, monkeypatch, caplog):
+    monkeypatch.setattr("clients.kafka_shared.MOST_UNTAKEN_RECORDS", 10)
+    mirror, other = f"source.{topic}", f"source.{topic}-other"
+    target.create(other)
+    write(target, mirror, [b"x"] * 100)
+    with playing(file, Reader) as (environment, _):
+        client = Reader(environment).client
+        consumer = vars(environment)[SHARED].consumer("target", None, "end")
+        pausing = gevent.event.Event()
+
+        def slow_pause(function: Callable[..., Any], *arguments: Any) -> Any:
+            pausing.set()
+            gevent.sleep(0.2)
+            return function(*arguments)
+
+        monkeypatch.setattr("clients.kafka_shared.off_hub", slow_pause)
+        client.assign(mirror, start="beginning")
+        pausing.clear()
+        assert pausing.wait(10)
+        consumer._expect(other)
+        gevent.sleep(0.4)
+        assert "stumbled" not in caplog.text
 
 
 # --- judging a request -----------------------------------------------------------------------------------------------
@@ -413,6 +531,97 @@ def test_no_process_goes_beyond_the_environments_rate(source, target, tmp_path, 
         for _ in range(101):
             client.produce(topic, b"x", wait=False)
         assert time.monotonic() - started_s > 1
+
+
+class Idle(Writer):
+    """Has a task, which a runner asks for."""
+
+    wait_time = constant(0.1)
+
+    @task
+    def rest(self) -> None: ...
+
+
+class Outside(Writer):
+    """Plays where it may not."""
+
+    wait_time = constant(0.1)
+
+    @task
+    def pay(self) -> None:
+        self.client.produce("payroll", b"x")
+
+
+def test_each_test_that_a_web_uis_form_starts_is_refused_with_a_sentence(file, tmp_path, topic, capsys):
+    with playing(tmp_path / "wrong.yaml", Idle) as (environment, _):
+        environment.web_ui = object()
+        kafka_user._init(environment)
+        for _ in range(2):
+            environment.runner.start(2, spawn_rate=2)
+            environment.runner.spawning_greenlet.join()
+            assert capsys.readouterr().err.count("wrong.yaml") == 1
+            assert environment.runner.user_count == 0
+        environment.parsed_options.env = str(file)
+        environment.runner.start(1, spawn_rate=1)
+        gevent.sleep(0.3)
+        assert environment.runner.state == STATE_RUNNING
+        assert Writer(environment).client.produce(topic, b"x").ok
+        assert environment.process_exit_code is None
+
+
+class Steady(LoadTestShape):
+    def tick(self) -> tuple[int, float]:
+        return 1, 1.0
+
+
+def test_a_shape_that_was_refused_can_be_started_again(file, tmp_path, capsys):
+    with distributed(tmp_path / "wrong.yaml", Idle, web_ui=True) as (master, worker):
+        master.shape_class = Steady()
+        for _ in range(2):
+            master.runner.start_shape()
+            until(lambda: master.runner.shape_greenlet is None)
+            assert capsys.readouterr().err.count("wrong.yaml") == 1
+        master.parsed_options.env = str(file)
+        master.runner.start_shape()
+        until(lambda: worker.runner.user_count == 1)
+
+
+def test_a_wrong_form_leaves_the_workers_to_the_next_test(file, tmp_path, capsys):
+    with distributed(tmp_path / "wrong.yaml", Idle, web_ui=True) as (master, worker):
+        for _ in range(2):
+            gevent.spawn(master.runner.start, 1, 1).join()
+            assert capsys.readouterr().err.count("wrong.yaml") == 1
+            gevent.sleep(0.2)
+            assert worker.runner.worker_state == STATE_INIT, "no worker has heard of it"
+        master.parsed_options.env = str(file)
+        gevent.spawn(master.runner.start, 1, 1).join()
+        until(lambda: worker.runner.user_count == 1)
+        assert master.runner.state == STATE_RUNNING
+        assert worker.process_exit_code is None
+        assert capsys.readouterr().err == ""
+
+
+def test_what_a_worker_alone_refuses_ends_the_test_and_no_process_behind_a_web_ui(file, capsys):
+    with distributed(file, Outside, web_ui=True) as (master, worker):
+        for _ in range(2):
+            until(lambda: master.runner.clients.ready)
+            gevent.spawn(master.runner.start, 20, 2)  # and it goes on adding users
+            until(lambda: master.runner.state == STATE_SPAWNING)
+            until(lambda: master.runner.state == STATE_STOPPED)
+            gevent.sleep(1.5)
+            assert worker.runner.user_count == 0, "the test does not begin again"
+            assert master.runner.state == STATE_STOPPED
+            said = capsys.readouterr().err
+            assert said.count("topic payroll is outside the prefix") == 2
+            assert f"worker {worker.runner.client_id}: topic payroll" in said
+        assert master.process_exit_code is None
+
+
+def test_what_a_worker_alone_refuses_ends_a_headless_test_with_its_exit_code_everywhere(file, capsys):
+    with distributed(file, Outside) as (master, worker):
+        gevent.spawn(master.runner.start, 2, 2)
+        until(lambda: len(worker.runner.greenlet) == 0)  # it was told to quit
+        assert master.process_exit_code == worker.process_exit_code == ExitCode.REFUSED
 
 
 # --- the example -----------------------------------------------------------------------------------------------------
