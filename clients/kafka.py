@@ -355,7 +355,8 @@ class RecordConsumer:
         """The partitions in which nothing lies behind what `read` has returned. Blocks: call it `off_hub`.
 
         Asked of the broker, by reading on: offsets would not tell, since transactions leave markers behind the last
-        record. A partition that gives no answer in time is not among them.
+        record. One that is still open may hold records that `read` will only see later: they count. A partition that
+        gives no answer in time is not among them.
         """
         deadline_s = time.monotonic() + timeout_s
         at_end: dict[tuple[str, int], bool] = {}
@@ -374,7 +375,10 @@ class RecordConsumer:
                 at_end[place] = offset == OFFSET_BEGINNING  # it never was, so there is nothing in it
             else:
                 positions.append(TopicPartition(*place, offset))
-        ahead = Consumer(self._configuration | {"enable.partition.eof": True, "queued.min.messages": 1})
+        ahead = Consumer(
+            self._configuration
+            | {"enable.partition.eof": True, "queued.min.messages": 1, "isolation.level": "read_uncommitted"}
+        )
         try:
             ahead.assign(positions)
             while len(at_end) < len(self._starts) and time.monotonic() < deadline_s:

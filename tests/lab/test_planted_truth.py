@@ -110,6 +110,8 @@ def test_markers_of_transactions_behind_the_last_record_are_nothing_unread(witho
     writer.init_transactions(20)
     writer.begin_transaction()
     writer.produce(mirror, b"value", b"key", 0)
+    assert writer.flush(20) == 0
+    assert (mirror, 0) not in reader.read_to_end(), "a transaction that is still open holds a record"
     writer.commit_transaction(20)
     assert (mirror, 0) not in reader.read_to_end()
     read: list[Message] = []
