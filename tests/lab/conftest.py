@@ -18,21 +18,22 @@ __all__ = ["unpatched"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs a real lab. The lab's own tests have one to themselves, and so come first, while
-    the long runs play on theirs."""
+    """Everything in this folder needs a real lab. The lab's own tests come first, then what plays on the lab that is in
+    order, and last what asks for the long runs that play meanwhile."""
     ours = [item for item in items if Path(__file__).parent in Path(item.path).parents]
     for item in ours:
         item.add_marker(pytest.mark.lab)
     alone = [item for item in ours if item.path.name == "test_lab_lifecycle.py"]
-    if 0 < len(alone) < len(ours):
+    told = [item for item in ours if "truths" in item.fixturenames]
+    if told and 0 < len(alone) < len(ours):
         # A mark would come too late: a test's fixtures are known by now.
         alone[0].fixturenames.insert(0, "truths")
-        items.sort(key=lambda item: (item in ours) + (item in ours and item not in alone))
+    items.sort(key=lambda item: (item in ours) + (item in ours and item not in alone) + (item in told))
 
 
 @pytest.fixture(scope="session")
 def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Lab]]:
-    """Two labs side by side, warm: one that is left in order, one that tests put out of order."""
+    """Two labs side by side, warm: one that is left in order, one for the long runs, which put it out of order."""
     directories = [tmp_path_factory.mktemp("lab") / name for name in ("good", "bad")]
     try:
         with ThreadPoolExecutor(2) as pool:
@@ -67,13 +68,12 @@ def light_phase2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def truths(labs: tuple[Lab, Lab], light_phase2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Truths]:
-    truths = Truths(*labs, light_phase2, tmp_path_factory.mktemp("truths"))
+    truths = Truths(labs[1], light_phase2, tmp_path_factory.mktemp("truths"))
     yield truths
     truths.close()
 
 
 @pytest.fixture(scope="session")
-def lab(labs: tuple[Lab, Lab], truths: Truths) -> Lab:
-    """The lab that is in order, once the clean run, which must not be disturbed, is over."""
-    truths.clean.exception()
+def lab(labs: tuple[Lab, Lab]) -> Lab:
+    """The lab that is in order."""
     return labs[0]

@@ -1,8 +1,8 @@
 """The runs that tell the truth about the gate, played while other tests go on.
 
-Two labs play side by side, since most runs spend their time in silence. One is left in order; other tests have it
-after the clean run. In the other, one thing after the other is out of order: MM2 paused, a transform that drops the
-topic, no Prometheus, a target that holds MM2 back, MM2 paused in the middle of a load.
+They spend most of their time in silence, so other tests play beside them, on a lab of their own. First all is in order,
+then one thing after the other is not: MM2 paused, a transform that drops the topic, no Prometheus, a target that holds
+MM2 back, MM2 paused in the middle of a load.
 """
 
 from __future__ import annotations
@@ -28,21 +28,19 @@ Fault = Callable[[Lab], AbstractContextManager[None]]
 class Truths:
     """The runs, each a future; a test waits for the one it speaks of."""
 
-    def __init__(self, good: Lab, bad: Lab, phase2: Path, runs: Path) -> None:
-        self._pools = (ThreadPoolExecutor(1), ThreadPoolExecutor(1))
-        in_order, out_of_order = self._pools
-        self.clean: Future[Run] = in_order.submit(play, "phase1_smoke", good, runs / "clean")
-        # One after the other: the pool has one thread.
-        self.paused = out_of_order.submit(play, COUNTERS, bad, runs / "paused", before=paused)
-        self.filtered = out_of_order.submit(play, COUNTERS, bad, runs / "filtered", before=filtered)
-        self.blind = out_of_order.submit(play, COUNTERS, bad, runs / "blind", during=("smoke", 0.0, blind))
-        light = (str(phase2), bad)
-        self.throttled = out_of_order.submit(play, *light, runs / "throttled", *REHEARSAL, before=throttled)
-        self.stalled = out_of_order.submit(play, *light, runs / "stalled", *REHEARSAL, during=("nominal", 8.0, paused))
+    def __init__(self, lab: Lab, phase2: Path, runs: Path) -> None:
+        self._pool = ThreadPoolExecutor(1)  # one after the other, the clean one first
+        submit = self._pool.submit
+        self.clean: Future[Run] = submit(play, "phase1_smoke", lab, runs / "clean")
+        self.paused = submit(play, COUNTERS, lab, runs / "paused", before=paused)
+        self.filtered = submit(play, COUNTERS, lab, runs / "filtered", before=filtered)
+        self.blind = submit(play, COUNTERS, lab, runs / "blind", during=("smoke", 0.0, blind))
+        light = (str(phase2), lab)
+        self.throttled = submit(play, *light, runs / "throttled", *REHEARSAL, before=throttled)
+        self.stalled = submit(play, *light, runs / "stalled", *REHEARSAL, during=("nominal", 8.0, paused))
 
     def close(self) -> None:
-        for pool in self._pools:
-            pool.shutdown(wait=True)
+        self._pool.shutdown(wait=True)
 
 
 def play(
