@@ -53,6 +53,14 @@ MOST_MESSAGE_BYTES = 16 * 1024**2
 MOST_BATCH_BYTES = 1_000_000
 #: How long librdkafka had been at it, which ends its sentences.
 _TIMING = re.compile(r" \(after \d+ms in state \w+.*\)$")
+#: What a broker says of a partition that it does not lead yet.
+NOT_YET = (
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+)
+NOT_YET_PAUSE_S = 0.1
 _LOGIN_FAILED = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)
 
 
@@ -305,15 +313,27 @@ class RecordConsumer:
         absent: dict[str, int] = {}
         for topic, partition in partitions:
             if partition < existing.get(topic, 0):
-                wanted = TopicPartition(topic, partition)
-                _, end = self._consumer.get_watermark_offsets(wanted, timeout=timeout_s)
-                positions.append(TopicPartition(topic, partition, end))
+                positions.append(TopicPartition(topic, partition, self._end_of(topic, partition, timeout_s)))
             else:
                 positions.append(TopicPartition(topic, partition, OFFSET_BEGINNING))
                 absent[topic] = absent.get(topic, 0) + 1
         self._starts = {(one.topic, one.partition): one.offset for one in positions}
         self._consumer.assign(positions)
         return absent
+
+    def _end_of(self, topic: str, partition: int, timeout_s: float) -> int:
+        """Where a partition ends. One that was made a moment ago has no leader yet, or one that does not know it."""
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            left_s = max(deadline_s - time.monotonic(), 0.1)
+            try:
+                _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=left_s)
+            except KafkaException as error:
+                if error.args[0].code() not in NOT_YET or time.monotonic() > deadline_s:
+                    raise
+                time.sleep(NOT_YET_PAUSE_S)
+            else:
+                return int(end)
 
     def _existing(self, topics: set[str], timeout_s: float) -> dict[str, int]:
         """Partition counts of the topics that exist. Raises Refused when one may not be read."""

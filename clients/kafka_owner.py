@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     ResourceType,
 )
 
-from clients.kafka import client_configuration
+from clients.kafka import NOT_YET, client_configuration
 from scenarios.environment import Cluster, LoadedEnvironment
 from scenarios.errors import Unreachable
 
@@ -65,14 +65,15 @@ class Owner:
             self._result(future, "ACLs cannot be set")
 
     def record_count(self, topic: str) -> int:
-        """How many records a topic has got so far, all partitions together; 0 while it does not exist."""
+        """How many records a topic has got so far, all partitions together; none where it is only being made."""
         partitions = self._client.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(topic, partition): latest for partition in partitions}
         if not asked:
             return 0
         futures = self._client.list_offsets(asked, request_timeout=TIMEOUT_S).values()
-        return sum(self._result(future, f"offsets of {topic} cannot be read").offset for future in futures)
+        made = (future for future in futures if not _is_being_made(future))
+        return sum(self._result(future, f"offsets of {topic} cannot be read").offset for future in made)
 
     def _result(self, future: Future[Any], what: str) -> Any:
         where = f"{self._cluster.alias} cluster at {self._cluster.bootstrap_servers}"
@@ -83,6 +84,14 @@ class Owner:
         except KafkaException as error:
             problem: KafkaError = error.args[0]
             raise Unreachable(f"{where}: {what}: {problem.str()}") from None
+
+
+def _is_being_made(asked: Future[Any]) -> bool:
+    try:
+        error = asked.exception(TIMEOUT_S)
+    except TimeoutError:
+        return False
+    return isinstance(error, KafkaException) and error.args[0].code() in NOT_YET
 
 
 def _binding(grant: Grant, operation: str) -> AclBinding:

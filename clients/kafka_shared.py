@@ -220,9 +220,7 @@ class _Asker(RecordConsumer):
 
     def end(self, topic: str, partition: int, timeout_s: float) -> int:
         """The offset behind the last record. Raises RequestFailed."""
-        place = TopicPartition(topic, partition)
-        _, end = self._asked(lambda: self._consumer.get_watermark_offsets(place, timeout=timeout_s))
-        return int(end)
+        return self._asked(self._end_of, topic, partition, timeout_s)
 
     def _asked(self, function: Callable[..., T], *arguments: Any) -> T:
         try:
