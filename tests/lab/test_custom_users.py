@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from clients.kafka import client_configuration
+from clients.kafka_admin import Admin
 from lab.accounts import LOAD
 from lab.handles import Lab
 from lab.ports import free_ports
@@ -51,6 +53,20 @@ def orders(lab: Lab) -> int:
         reader.close()
 
 
+@pytest.fixture(scope="module")
+def mirrored(lab: Lab) -> None:
+    """The example's topic has its mirror. MM2 finds a new one in its own time, and the example is short."""
+    seen = lab.seen_by(LOAD)
+    source, topic = Admin(seen.environment.source, seen), f"{seen.environment.topics.prefix}orders"
+    if topic not in source.partitions():
+        source.create_topics([(topic, PARTITIONS)], config={})
+    target, deadline_s = Admin(seen.environment.target, seen), time.monotonic() + 60
+    while f"source.{topic}" not in target.partitions():
+        assert time.monotonic() < deadline_s, "MM2 does not mirror the topic"
+        time.sleep(0.2)
+
+
+@pytest.mark.usefixtures("mirrored")
 @pytest.mark.parametrize("processes", [(), ("--processes", "2", "--master-bind-port")], ids=["one process", "workers"])
 def test_the_example_runs_headless_and_every_order_is_there(
     lab: Lab, tmp_path: Path, processes: tuple[str, ...]
