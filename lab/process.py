@@ -71,15 +71,18 @@ def start(argv: Sequence[str], *, log: Path, environment: Mapping[str, str], dir
 
 
 def life(process: ProcessId) -> Life:
-    """Whether it runs, is frozen (SIGSTOP), or is gone. A zombie is gone: it only waits to be counted."""
+    """Whether it runs, is frozen (SIGSTOP), or is gone.
+
+    A zombie is gone, it only waits to be counted; but while other threads of it end, its ports and files are open.
+    """
     found = _find(process)
     if found is None:
         return Life.GONE
     try:
         status = found.status()
+        if status in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return Life.GONE if found.num_threads() <= 1 else Life.RUNNING
     except psutil.NoSuchProcess:
-        return Life.GONE
-    if status in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
         return Life.GONE
     return Life.FROZEN if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP) else Life.RUNNING
 

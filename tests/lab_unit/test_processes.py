@@ -1,12 +1,14 @@
 """Processes by pid and start time, free ports, and the state file: on real processes that only sleep."""
 
 import os
+import platform
 import signal
 import socket
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lab import process, state
@@ -20,6 +22,18 @@ STUBBORN = (
     sys.executable,
     "-c",
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True); time.sleep(60)",
+)
+
+#: Its first thread ends, as happens first when the kernel ends a program with many threads; another one goes on.
+WITHOUT_ITS_FIRST_THREAD = (
+    sys.executable,
+    "-c",
+    """
+import ctypes, threading
+print('here', flush=True)
+threading.Timer(60, print).start()
+ctypes.CDLL(None).syscall(60, 0)
+""",
 )
 
 
@@ -50,6 +64,18 @@ def test_a_process_lives_freezes_and_ends(start):
     assert process.end([sleeper], grace_s=5.0) == []
     assert process.life(sleeper) is Life.GONE
     assert process.exit_code(sleeper) == -signal.SIGTERM
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the number of a system call")
+def test_a_process_is_not_gone_while_a_thread_of_it_lives(start):
+    headless = start(WITHOUT_ITS_FIRST_THREAD)
+    deadline_s = time.monotonic() + 5
+    while psutil.Process(headless.pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert psutil.Process(headless.pid).status() == psutil.STATUS_ZOMBIE
+    assert process.life(headless) is Life.RUNNING
+    assert process.end([headless], grace_s=5.0) == []
+    assert process.life(headless) is Life.GONE
 
 
 def test_it_has_a_session_of_its_own_so_that_the_terminals_ctrl_c_passes_it_by(start):
