@@ -3,11 +3,11 @@ changes nothing of what they do, nor of the exit code that they leave with."""
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 
 import click
+
+from scenarios.unread import lead_nowhere, reader_left
 
 
 def say(text: str, *, err: bool = False, nl: bool = True) -> None:
@@ -15,13 +15,11 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     try:
         click.echo(text, err=err, nl=nl)
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.EIO):
+        if not reader_left(error):
             raise
         unread(err=err)
 
 
 def unread(*, err: bool = False) -> None:
     """What is still printed, Python's own flush at the end included, goes nowhere from here on."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
-    os.close(nowhere)
+    lead_nowhere(sys.stderr if err else sys.stdout)
