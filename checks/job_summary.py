@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from checks.evaluate import Evaluation
-from checks.fiche import LEDGER_COLUMNS, _Views, jinja_of
+from checks.fiche import jinja_of
 from checks.markdown import spaced
 from checks.measures import Run
 from checks.verdict import Verdict
+from checks.views import LEDGER_COLUMNS, Views
 from checks.words import Words
 from scenarios.scenario import Scenario
 
@@ -20,13 +21,13 @@ MOST_ROWS = 100
 def job_summary(run: Run, scenario: Scenario, evaluation: Evaluation, *, language: str) -> str:
     """Its text; links are relative to the run's directory."""
     words = Words.load(language)
-    context = _context(_Views(run, scenario, evaluation, (), words), run, scenario, evaluation, words)
+    context = _context(Views(run, scenario, evaluation, (), words), run, scenario, evaluation, words)
     numbers = words.catalogue.numbers
     text = jinja_of(language).get_template("summary.md.j2").render(**context)
     return _cut(spaced(text.strip() + "\n", before=numbers.space_before, after=numbers.space_after))
 
 
-def _context(views: _Views, run: Run, scenario: Scenario, evaluation: Evaluation, words: Words) -> dict[str, Any]:
+def _context(views: Views, run: Run, scenario: Scenario, evaluation: Evaluation, words: Words) -> dict[str, Any]:
     manifest = run.record.manifest
     worst_first = sorted(
         (result for result in evaluation.results if result.verdict is not Verdict.GO),
@@ -42,10 +43,10 @@ def _context(views: _Views, run: Run, scenario: Scenario, evaluation: Evaluation
         "played_at": words.instant(manifest.started_at_ns / 1e9),
         "rehearsal": manifest.rehearsal if manifest.is_rehearsal else "",
         "verdict": words.verdict(evaluation.verdict),
-        "reason": views._overall_reason(),
-        "failing": [views._criterion(result) for result in worst_first[:MOST_ROWS]],
+        "reason": views.overall_reason(),
+        "failing": [views.criterion(result) for result in worst_first[:MOST_ROWS]],
         "failing_more": max(len(worst_first) - MOST_ROWS, 0),
-        "passing": [views._criterion(result) for result in passing[:MOST_ROWS]],
+        "passing": [views.criterion(result) for result in passing[:MOST_ROWS]],
         "passing_count": words.number(len(passing)),
         "passing_more": max(len(passing) - MOST_ROWS, 0),
         "ledger": [] if counts is None else [words.number(getattr(counts, name)) for name in LEDGER_COLUMNS],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from checks.evaluate import Evaluation
-from checks.fiche import _Views, jinja_of
+from checks.fiche import jinja_of
 from checks.live import LiveRun, judged_steps
 from checks.markdown import spaced
+from checks.views import Views
 from checks.words import NS_PER_S, Words
 from scenarios.scenario import Scenario
 
@@ -23,7 +24,7 @@ def live_fiche(run: LiveRun, scenario: Scenario, evaluation: Evaluation, *, lang
 
 
 def _context(run: LiveRun, scenario: Scenario, evaluation: Evaluation, words: Words) -> dict[str, Any]:
-    views = _Views(run, scenario, evaluation, (), words)
+    views = Views(run, scenario, evaluation, (), words)
     manifest = run.record.manifest
     row = run.record.timeline[-1] if run.record.timeline else None
     phase = manifest.phases[-1] if manifest.phases else None
@@ -41,7 +42,7 @@ def _context(run: LiveRun, scenario: Scenario, evaluation: Evaluation, words: Wo
         "last": [] if row is None else [words.number(getattr(row, name)) for name in COLUMNS],
         "steps": [(name, words.verdict(verdict)) for name, verdict in judged_steps(run, scenario, evaluation).items()],
         "criteria": [
-            views._criterion(result)
+            views.criterion(result)
             for result in evaluation.results
             if not result.of_step or manifest.phase(result.criterion.phase or "") is not None
         ],

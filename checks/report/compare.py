@@ -12,13 +12,13 @@ from typing import Any
 
 from checks.case import Case
 from checks.evaluate import Result
-from checks.fiche import CriterionView, _Views
 from checks.markdown import Md
 from checks.report.figures import Side, compared_figures
 from checks.report.html import render
 from checks.report.page import SIGNS, connector_configs
 from checks.report.texts import Texts, sayer, texts_of
 from checks.verdict import RANK
+from checks.views import CriterionView, Views
 from checks.words import Words
 
 #: Conditions without which two runs did not ask the same question of the same system.
@@ -91,7 +91,7 @@ def comparison(first: Case, second: Case, *, language: str) -> str:
 
 def _head(case: Case, words: Words) -> dict[str, Any]:
     manifest, evaluation = case.run.record.manifest, case.evaluation
-    views = _Views(case.run, case.scenario, evaluation, (), words)
+    views = Views(case.run, case.scenario, evaluation, (), words)
     return {
         "run_id": manifest.run_id,
         "scenario": manifest.scenario.name,
@@ -100,7 +100,7 @@ def _head(case: Case, words: Words) -> dict[str, Any]:
         "verdict": words.verdict(evaluation.verdict),
         "key": evaluation.verdict.value,
         "sign": SIGNS[evaluation.verdict],
-        "reason": views._overall_reason(),
+        "reason": views.overall_reason(),
         "load": words.verdict(evaluation.load),
         "load_key": evaluation.load.value,
         "load_sign": SIGNS[evaluation.load],
@@ -168,7 +168,7 @@ def _rows(first: Case, second: Case, words: Words) -> Iterator[ComparedRow]:
     for criterion_id in dict.fromkeys([*a, *b]):
         one, other = a.get(criterion_id), b.get(criterion_id)
         cells = [
-            None if result is None else _cell(_Views(case.run, case.scenario, case.evaluation, (), words), result)
+            None if result is None else _cell(Views(case.run, case.scenario, case.evaluation, (), words), result)
             for case, result in ((first, one), (second, other))
         ]
         some = one or other
@@ -183,8 +183,8 @@ def _rows(first: Case, second: Case, words: Words) -> Iterator[ComparedRow]:
         )
 
 
-def _cell(views: _Views, result: Result) -> Cell:
-    view: CriterionView = views._criterion(result)
+def _cell(views: Views, result: Result) -> Cell:
+    view: CriterionView = views.criterion(result)
     return Cell(
         key=result.verdict.value,
         sign=SIGNS[result.verdict],

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.case import Case
-from checks.fiche import CriterionView, _Views
 from checks.markdown import Md, code
 from checks.measures import Run
 from checks.pages import page_of
@@ -23,6 +22,7 @@ from checks.report.texts import sayer, texts_of
 from checks.since_text import elapsed
 from checks.stairs_views import COLUMNS as STEP_COLUMNS
 from checks.verdict import Verdict
+from checks.views import CriterionView, Views
 from checks.words import Words
 
 #: Beside its word and its colour, each verdict has a sign.
@@ -75,13 +75,13 @@ def report(case: Case, *, language: str) -> str:
     words = Words.load(language)
     texts = texts_of(language)
     say = sayer(texts, words)
-    views = _Views(run, scenario, evaluation, case.findings, words)
+    views = Views(run, scenario, evaluation, case.findings, words)
     page = page_of(scenario)
     context = views.context(page)
     side = Side.of(run, evaluation)
     rows = criterion_rows(side, views)
     named = deciding(rows)
-    bottleneck = context["optimisation"] or (views._optimisation() if run.windows is not None else {})
+    bottleneck = context["optimisation"] or (views.optimisation() if run.windows is not None else {})
     return render(
         "report.html.j2",
         words,
@@ -117,11 +117,11 @@ def report(case: Case, *, language: str) -> str:
     )
 
 
-def criterion_rows(side: Side, views: _Views) -> list[CriterionRow]:
+def criterion_rows(side: Side, views: Views) -> list[CriterionRow]:
     """Every criterion, in the scenario's order."""
     return [
         CriterionRow(
-            view=views._criterion(result),
+            view=views.criterion(result),
             key=result.verdict.value,
             sign=SIGNS[result.verdict],
             deciding=result.criterion.id in side.evaluation.deciding,

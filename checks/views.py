@@ -1,0 +1,416 @@
+"""What a judgement comes to as text ready to print: what the fiche, the report, the job summary and a checkpoint place.
+
+All that is worked out is worked out here, so that every document says the same in the same words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from checks.diagnosis import Finding
+from checks.evaluate import Evaluation, Result
+from checks.markdown import Md, block, code, escape
+from checks.measurement import Measurement
+from checks.measures import Run
+from checks.optimisation import Bottleneck, bottlenecks
+from checks.page_views import PageViews
+from checks.pages import Page
+from checks.provenance import provenance
+from checks.reasons import Code, Reason
+from checks.reservations import reservations
+from checks.since import since
+from checks.since_text import since_text
+from checks.stairs_views import StairsViews
+from checks.verdict import Verdict
+from checks.words import NS_PER_S, Words, span_text
+from run_record.counts import Counts
+from scenarios.criterion import Criterion
+from scenarios.measures import Group
+from scenarios.scenario import Scenario
+
+LEDGER_COLUMNS = (
+    "sent", "acked", "failed", "unknown", "arrived", "lost", "late", "duplicated", "reordered", "corrupted", "phantom",
+)  # fmt: skip
+STREAM_COLUMNS = ("sent", "acked", "arrived", "lost", "late", "duplicated", "reordered", "corrupted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriterionView:
+    """A criterion as text."""
+
+    id: str
+    title: str
+    measure: str
+    group: str
+    advisory: bool
+    measured: Md
+    growth: Md
+    wanted: str
+    refused: str
+    verdict: str
+    reason: Md
+    beside_title: str
+    beside: Md
+    source: Md
+    window: str
+    samples: str
+    series: str
+    coverage: str
+    warnings: tuple[str, ...]
+    since: Md
+    """Since when it was NOGO; empty where it was not, or no figure over time shows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyView:
+    """Deciding criteria that share a reason. `reason` is empty where the value and what was wanted say it all."""
+
+    criteria: tuple[CriterionView, ...]
+    reason: Md
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingView:
+    """A row of the diagnosis as text."""
+
+    row: str
+    fits: bool
+    answer: str
+    symptom: Md
+    cause: Md
+    figures: Md
+    action: Md
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BottleneckView:
+    """A row of the optimisation section as text; `actions` by priority."""
+
+    row: str
+    fits: bool
+    answer: str
+    side: str
+    symptom: str
+    figures: Md
+    signs: tuple[Md, ...]
+    actions: tuple[tuple[str, Md], ...]
+
+
+class Views:
+    """Turns one judgement into a template's context."""
+
+    def __init__(
+        self, run: Run, scenario: Scenario, evaluation: Evaluation, findings: tuple[Finding, ...], words: Words
+    ) -> None:
+        self._run = run
+        self._manifest = run.record.manifest
+        self._scenario = scenario
+        self._evaluation = evaluation
+        self._findings = findings
+        self._words = words
+
+    def context(self, page: Page | None) -> dict[str, Any]:
+        criteria = [self.criterion(result) for result in self._evaluation.results]
+        by_id = {view.id: view for view in criteria}
+        ids = {verdict: self._ids(verdict) for verdict in Verdict}
+        return {
+            "scenario": self._scenario.name,
+            "question": self._scenario.question,
+            "run_id": self._manifest.run_id,
+            "environment": self._manifest.environment.name,
+            "played_at": self._words.instant(self._manifest.started_at_ns / NS_PER_S),
+            "rehearsal": self._manifest.rehearsal if self._manifest.is_rehearsal else "",
+            "verdict": self._words.verdict(self._evaluation.verdict),
+            "verdict_key": self._evaluation.verdict.value,
+            "reason": self.overall_reason(),
+            "aborted": self._evaluation.aborted,
+            "crashed": self._evaluation.crashed,
+            "why": self._why(by_id),
+            "inconclusive": [] if self._evaluation.verdict is Verdict.INCONCLUSIVE else ids[Verdict.INCONCLUSIVE],
+            "failed": [] if self._evaluation.verdict is Verdict.NOGO else ids[Verdict.NOGO],
+            "criteria": [by_id[result.criterion.id] for result in self._evaluation.results if _was_tried(result)],
+            "c": by_id,
+            "load": self._load(),
+            "ledger": self._ledger(),
+            "last_errors": list((self._run.record.ledger or {}).get("last_errors", ())),
+            "reservations": [self._words.reason(reason) for reason in reservations(self._run)],
+            "diagnosis": self._diagnosis(),
+            "optimisation": self.optimisation() if page is not None and page.diagnosis == "bottleneck" else {},
+            "unaccounted": self._unaccounted(),
+            "provenance": provenance(self._run, words=self._words),
+            "phases": self._phases(),
+            "page": self._page(page, by_id) if page is not None else {},
+        }
+
+    def _why(self, by_id: dict[str, CriterionView]) -> list[WhyView]:
+        """The deciding criteria, worst news first as the scenario has them; one line for all that share a reason."""
+        groups: dict[Md, list[CriterionView]] = {}
+        for result in self._evaluation.results:
+            view = by_id[result.criterion.id]
+            if view.id not in self._evaluation.deciding:
+                continue
+            plain = result.reason.code in (Code.GO_MISSED, Code.NOGO_MET)
+            # A comparison speaks for itself, so each has a line of its own.
+            groups.setdefault(Md(f"\0{view.id}") if plain else view.reason, []).append(view)
+        return [
+            WhyView(criteria=tuple(views), reason=Md("") if reason.startswith("\0") else reason)
+            for reason, views in groups.items()
+        ]
+
+    def _ids(self, verdict: Verdict) -> list[str]:
+        return [r.criterion.id for r in self._evaluation.results if r.required and r.verdict is verdict]
+
+    # One criterion.
+
+    def criterion(self, result: Result) -> CriterionView:
+        criterion, measurement, words = result.criterion, result.measurement, self._words
+        planned, limits = self._planned(criterion), self._run.limits_of(criterion)
+        window = measurement.window
+        beside = criterion.beside
+        return CriterionView(
+            id=criterion.id,
+            title=self._title(criterion),
+            measure=criterion.measure,
+            group=words.of("groups", result.group.value),
+            advisory=criterion.advisory,
+            measured=self._value(measurement, limits=limits),
+            growth=self._growth(measurement, limits=limits),
+            wanted=words.condition(criterion.go, planned=planned),
+            refused=words.condition(criterion.nogo, planned=planned) if criterion.nogo else "",
+            verdict=words.verdict(result.verdict),
+            reason=self._reason(result),
+            beside_title="" if beside is None else words.of("measures", beside),
+            beside=Md("") if result.beside is None else self._value(result.beside),
+            source=self._source(measurement.source),
+            window="" if window is None else f"{words.instant(window.start_s)} → {words.instant(window.end_s)}",
+            samples=words.number(measurement.samples),
+            series="" if measurement.series is None else words.number(measurement.series),
+            coverage="" if measurement.coverage is None else words.quantity(100 * measurement.coverage, "%"),
+            warnings=measurement.warnings,
+            since=self._since(result),
+        )
+
+    def _planned(self, criterion: Criterion) -> int:
+        """The records that `plan` stands for in its conditions."""
+        run = self._run if criterion.phase is None else self._run.of_phase(criterion.phase)
+        return run.planned_records
+
+    def _since(self, result: Result) -> Md:
+        windows = self._run.windows
+        if windows is None or result.verdict is not Verdict.NOGO:
+            return Md("")
+        found = since(self._run, result.criterion, result.measurement)
+        return since_text(found, zero_s=windows.start_s, words=self._words)
+
+    def _title(self, criterion: Criterion) -> str:
+        title = self._words.of("measures", criterion.measure)
+        if criterion.phase is not None:
+            return self._words.phrase("in_phase", title=Md(title), phase=criterion.phase)
+        if criterion.between is None:
+            return title
+        start, end = (Md(span_text(edge_s)) for edge_s in criterion.between)
+        return self._words.phrase("stretch", title=Md(title), start=start, end=end)
+
+    def _value(self, measurement: Measurement, *, limits: tuple[float, ...] = ()) -> Md:
+        if measurement.value is None:
+            return self._words.phrase("not_measured")
+        if measurement.value == float("inf"):
+            return self._words.phrase("never")
+        text = escape(self._words.measured(measurement.value, measurement.unit, limits=limits))
+        if measurement.interval is not None:
+            low, high = (Md(self._words.number(edge, limits=limits)) for edge in measurement.interval)
+            return self._words.phrase("interval", value=text, low=low, high=high)
+        return self._words.phrase("at_least", value=text) if measurement.at_least else text
+
+    @staticmethod
+    def _source(text: str) -> Md:
+        """A query stands alone, to be copied; the name of a file does not need the room."""
+        return block(text) if "{" in text else Md(f"Source : {code(text)}")
+
+    def _growth(self, measurement: Measurement, *, limits: tuple[float, ...]) -> Md:
+        """A counter's growth with its two readings, or else the value."""
+        base, end = measurement.detail("base"), measurement.detail("end")
+        if measurement.value is None or base is None or end is None or measurement.at_least:
+            return self._value(measurement, limits=limits)
+        growth = Md(self._words.number(measurement.value, limits=limits))
+        return self._words.phrase("grew", growth=growth, base=base, end=end)
+
+    def _reason(self, result: Result) -> Md:
+        criterion, planned = result.criterion, self._planned(result.criterion)
+        conditions = {"go": self._words.condition(criterion.go, planned=planned)}
+        if criterion.nogo is not None:
+            conditions["nogo"] = self._words.condition(criterion.nogo, planned=planned)
+        params = {name: conditions.get(name, value) for name, value in result.reason.params.items()}
+        if result.measurement.interval is not None:
+            limits = self._run.limits_of(criterion)
+            edges = ((name, params[name]) for name in ("low", "high") if name in params)
+            params |= {name: Md(self._words.number(float(edge), limits=limits)) for name, edge in edges}
+        return self._words.reason(Reason(code=result.reason.code, params=params))
+
+    # The run as a whole.
+
+    def overall_reason(self) -> Md:
+        reason = self._evaluation.reason
+        if reason.code is Code.ABORTED:
+            how = self._words.of("endings", str(reason.params["how"]))
+            reason = Reason(code=reason.code, params={**reason.params, "how": how})
+        if reason.code is Code.CUT_SHORT and "value" in reason.params:
+            ended_by = self._evaluation.result(str(reason.params["criterion"]))
+            limits = () if ended_by is None else self._run.limits_of(ended_by.criterion)
+            value = Md(self._words.number(float(reason.params["value"]), limits=limits))
+            reason = Reason(code=reason.code, params={**reason.params, "value": value})
+        return self._words.reason(reason)
+
+    def _load(self) -> dict[str, Any]:
+        words, manifest = self._words, self._manifest
+        counts = self._run.counts
+        row = self._run.record.timeline[-1] if self._run.record.timeline else None
+        sent = counts.sent if counts is not None else row.sent if row is not None else 0
+        return {
+            "verdict": words.verdict(self._evaluation.load),
+            "verdict_key": self._evaluation.load.value,
+            "planned": words.number(manifest.planned_records),
+            "sent": words.number(sent),
+            "missed": self._run.windows is None
+            or any(r.group is Group.LOAD and r.reason.code is Code.GO_MISSED for r in self._evaluation.results),
+            "bytes": words.number(manifest.record_bytes),
+            "topics": words.quantity(len(manifest.topics), "topics"),
+            "partitions": words.quantity(sum(topic.partitions for topic in manifest.topics), "partitions"),
+            "criteria": [
+                self.criterion(r) for r in self._evaluation.results if r.group is Group.LOAD and _was_tried(r)
+            ],
+        }
+
+    def _ledger(self) -> dict[str, Any]:
+        record = self._run.record
+        if record.ledger is None:
+            row = record.timeline[-1] if record.timeline else None
+            last = {} if row is None else {name: self._words.number(getattr(row, name)) for name in _LAST_COLUMNS}
+            return {"rows": [], "canary": [], "last": last}
+        phases = [phase.name for phase in self._manifest.of_kind("load") if phase.name in record.ledger["phases"]]
+        rows = [(name, self._counts(record.counts(name))) for name in phases] if len(phases) > 1 else []
+        canary = record.ledger["canary"]
+        return {
+            "rows": [*rows, ("total", self._counts(record.counts()))],
+            "canary": [self._words.number(canary[name]) for name in ("sent", "acked", "arrived")],
+            "last": {},
+        }
+
+    def _counts(self, counts: Counts | None) -> list[str]:
+        return [self._words.number(getattr(counts, column)) for column in LEDGER_COLUMNS]
+
+    def _phases(self) -> list[dict[str, str]]:
+        words = self._words
+        return [
+            {
+                "name": phase.name,
+                "kind": words.of("phase_kinds", phase.kind),
+                "records": words.number(phase.records),
+                "start": words.instant(phase.start_ns / NS_PER_S),
+                "end": words.instant(phase.end_ns / NS_PER_S) if phase.end_ns else words.phrase("unfinished"),
+                "lasted": words.quantity(phase.duration_s, "s") if phase.duration_s is not None else "–",
+            }
+            for phase in self._manifest.phases
+        ]
+
+    def _diagnosis(self) -> dict[str, list[FindingView]]:
+        views = {True: [], False: []}  # type: dict[bool, list[FindingView]]
+        for finding in self._findings:
+            views[finding.from_page].append(self._finding(finding))
+        return {"page": views[True], "ours": views[False], "fitting": [v for v in views[True] if v.fits] + views[False]}
+
+    def _finding(self, finding: Finding) -> FindingView:
+        row, fill = self._words.catalogue.diagnosis[finding.row], self._words.fill
+        known = finding.params or finding.fits is not None
+        figures = fill(row.figures, finding.params) if known else self._words.phrase("not_measured")
+        return FindingView(
+            row=finding.row,
+            fits=finding.fits is True,
+            answer=self._answer(finding.fits),
+            symptom=fill(row.symptom, finding.params),
+            cause=fill(row.cause, finding.params),
+            figures=figures,
+            action=fill(row.action, finding.params),
+        )
+
+    def _answer(self, value: bool | None) -> Md:
+        return self._words.phrase("unknown" if value is None else "yes" if value else "no")
+
+    def optimisation(self) -> dict[str, list[BottleneckView]]:
+        """The three rows of the optimisation section, and those of them that fit."""
+        step = self._stairs({}).stopped_by() if self._scenario.staircase is not None else None
+        run = self._run if step is None else self._run.of_phase(step)
+        rows = [self._bottleneck(row) for row in bottlenecks(run)]
+        return {"rows": rows, "fitting": [row for row in rows if row.fits]}
+
+    def _bottleneck(self, found: Bottleneck) -> BottleneckView:
+        words, row = self._words, self._words.catalogue.optimisation[found.row]
+        signs = self._words.catalogue.optimisation_signs
+        return BottleneckView(
+            row=found.row,
+            fits=found.fits is True,
+            answer=self._answer(found.fits),
+            side=row.side,
+            symptom=row.symptom,
+            figures=words.fill(row.figures, found.figures) if found.figures else words.phrase("not_measured"),
+            signs=tuple(words.fill(signs[sign], found.figures) for sign in found.signs),
+            actions=tuple((priority, Md(text)) for priority, texts in sorted(row.actions.items()) for text in texts),
+        )
+
+    def _unaccounted(self) -> dict[str, list[dict[str, Any]]]:
+        """Load workers that vanished; and, only then, the others' account stream by stream."""
+        words, lost = self._words, self._run.unaccounted
+        if not lost:
+            return {"workers": [], "streams": []}
+        workers = [
+            {
+                "worker": one.worker,
+                "sent": words.number(one.sent),
+                "count": words.number(len(one.owned)),
+                "owned": ", ".join(one.owned) or "–",
+            }
+            for one in lost
+        ]
+        streams = [
+            {
+                "topic": stream["topic"],
+                "partition": stream["partition"],
+                "counts": [words.number(stream["counts"][name]) for name in STREAM_COLUMNS],
+            }
+            for stream in (self._run.record.ledger or {})["streams"]
+        ]
+        return {"workers": workers, "streams": streams}
+
+    def _stairs(self, by_id: dict[str, CriterionView]) -> StairsViews:
+        return StairsViews(
+            run=self._run,
+            scenario=self._scenario,
+            evaluation=self._evaluation,
+            words=self._words,
+            criteria=by_id,
+        )
+
+    def _page(self, page: Page, by_id: dict[str, CriterionView]) -> dict[str, Any]:
+        """What the runbook's page shows beyond the criteria."""
+        views = PageViews(run=self._run, scenario=self._scenario, evaluation=self._evaluation, words=self._words)
+        context = views.context(page)
+        if self._scenario.staircase is not None:
+            context |= self._stairs(by_id).context()
+        for finding in self._diagnosis()["page"]:
+            context["cells"][f"diagnosis_{finding.row}"] = finding.answer
+        for name in ("latency_avg", "latency_max", "in_flight"):
+            if name in by_id:
+                context["cells"][f"baseline_{name}"] = by_id[name].measured
+        context["cells"]["promql_poll"] = by_id["poll_total"].growth if "poll_total" in by_id else ""
+        context["cells"]["promql_write"] = by_id["write_total"].growth if "write_total" in by_id else ""
+        context["cells"]["load_played"] = self._load()["sent"]
+        return context
+
+
+_LAST_COLUMNS = ("wanted", "sent", "acked", "arrived", "duplicated", "backlog")
+
+
+def _was_tried(result: Result) -> bool:
+    """Whether there is anything to show of it: of a staircase's step that was never played there is not."""
+    return not (result.of_step and result.verdict is Verdict.NOT_RUN)
