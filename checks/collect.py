@@ -3,10 +3,11 @@
 The only part of the judge that opens a socket. Metrics are asked for as raw range vectors (`metric{…}[90000ms]` at an
 instant), so that the true scrape times are kept and nothing is interpolated; long windows in pieces. A Prometheus or
 Connect that does not answer is evidence too: the error is kept in its place, and judging goes on without it.
+Prometheus tells of the run's time whenever it is asked, Connect of now only: what it said first is kept for good.
 
     evidence/001/   index.json                  every question as sent, and what became of it
                     metric-<role>-<n>.json      Prometheus's answer, byte for byte
-                    connect-<name>.json         Connect's, with secrets hidden
+                    connect-<name>.json         Connect's, with secrets hidden; what it said the first time
                     SHA256SUMS                  the seal: an evidence directory is collected once
 """
 
@@ -20,6 +21,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from checks.evidence import Evidence
 from checks.metric_profiles import CONFLUENT_MIRROR, PROFILES, Detected, MetricProfile, Role, detect, job_matcher
 from checks.record_inputs import environment_of
 from checks.redaction import redacted_connectors
@@ -89,19 +91,38 @@ def collect(record: RunRecord, *, clock: Clock | None = None) -> Path:
     """
     clock = clock or Clock()
     environment = environment_of(record.manifest)
+    earlier = _earlier(record)
     writer = _Writer.create(record.directory)
-    _ask_connect(environment, writer)
+    if earlier is None:
+        connect_asked_ns: int | None = int(clock.now_s() * 1e9)
+        _ask_connect(environment, writer)
+    else:
+        connect_asked_ns = earlier.connect_asked_ns
+        _take_over_connect(earlier, writer)
     windows = Windows.of(record, environment.environment)
     completed = record.sealed and record.manifest.ending is not None and not record.manifest.ending.aborted
     head = _ask_prometheus(environment, windows, writer, clock, wait=completed)
     writer.seal(
         collected_at_ns=int(clock.now_s() * 1e9),
+        connect_asked_at_ns=connect_asked_ns,
         **head,
         prometheus_url=environment.environment.prometheus.url,
         connect_urls=list(environment.environment.connect.urls),
         windows=None if windows is None else asdict(windows),
     )
     return writer.directory
+
+
+def _earlier(record: RunRecord) -> Evidence | None:
+    """Evidence that holds what Connect said before, if it did answer: the nearer to the run's end, the truer."""
+    directory = record.evidence()
+    if directory is None:
+        return None
+    try:
+        earlier = Evidence.open(directory)
+    except RunRecordError:
+        return None
+    return earlier if earlier.connect("connectors").content is not None else None
 
 
 def look(record: RunRecord, windows: Windows | None, directory: Path, *, clock: Clock | None = None) -> dict[str, Any]:
@@ -291,6 +312,14 @@ def _ask_connect(environment: LoadedEnvironment, writer: _Writer) -> None:
         except ConnectFailure as error:
             entry = _connect_entry(name, error=error)
         writer.entries.append(entry)
+
+
+def _take_over_connect(earlier: Evidence, writer: _Writer) -> None:
+    for entry in earlier.index["answers"]:
+        if entry["kind"] == "connect":
+            writer.entries.append(entry)
+            if "file" in entry:
+                writer.keep_text(entry["file"], (earlier.directory / entry["file"]).read_text(encoding="utf-8"))
 
 
 def _connect_entry(name: str, *, file: str | None = None, error: Refused | None = None) -> dict[str, Any]:

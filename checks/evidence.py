@@ -86,6 +86,12 @@ class Evidence:
         return None if found is None else (float(found["offset_s"]), float(found["uncertainty_s"]))
 
     @property
+    def connect_asked_ns(self) -> int | None:
+        """The collector's wall clock when Connect was asked; None for a run that goes on, which is looked at now."""
+        found = self.index.get("connect_asked_at_ns", self.index.get("collected_at_ns"))
+        return None if found is None else int(found)
+
+    @property
     def seal(self) -> str:
         """The text of the seal."""
         return (self.directory / SEAL).read_text(encoding="utf-8")

@@ -52,6 +52,7 @@ class Code(StrEnum):
     # Not measured: Prometheus and Connect.
     PROMETHEUS_FAILED = "prometheus_failed"
     CONNECT_FAILED = "connect_failed"
+    CONNECT_ASKED_LATE = "connect_asked_late"
     NOT_COLLECTED = "not_collected"
     UNREADABLE = "unreadable"
     API_WARNINGS = "api_warnings"

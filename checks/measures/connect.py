@@ -214,17 +214,16 @@ def largest_value(series: Sequence[Series]) -> float | None:
 
 @measures("connect.not_running")
 def not_running(run: Run, spec: MeasureSpec) -> Measurement:
-    """Connectors and tasks that are not RUNNING when the evidence is collected, which must be as the run ends. Where
+    """Connectors and tasks that are not RUNNING when Connect is asked, which must be as the run ends. Where
     MM2 runs by itself (dedicated mode) there is no REST API to ask: then the source connector's tasks that are not
     running, by the workers' metrics.
     """
     if not run.environment.connect.urls:
         return _not_running_by_metrics(run, spec)
-    # A run that goes on is looked at now, and has no instant of collection.
-    collected_ns = run.evidence.index.get("collected_at_ns")
-    age_s = 0.0 if collected_ns is None else (collected_ns - last_known_ns(run.record)) / NS_PER_S
-    if age_s > STATE_FRESH_S:
-        return Measurement.missing(Code.STALE, unit=spec.unit, source=STATUS_PATH, age_s=age_s, where="connect")
+    asked_ns = run.evidence.connect_asked_ns
+    after_s = 0.0 if asked_ns is None else (asked_ns - last_known_ns(run.record)) / NS_PER_S
+    if after_s > STATE_FRESH_S:
+        return Measurement.missing(Code.CONNECT_ASKED_LATE, unit=spec.unit, source=STATUS_PATH, after_s=after_s)
     connectors, workers = run.evidence.connect("connectors"), run.evidence.connect("workers")
     if connectors.content is None:
         return Measurement.missing(

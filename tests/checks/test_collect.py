@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from itertools import count
 
 import pytest
@@ -132,6 +133,38 @@ def test_judge_collects_once_and_again_only_on_refresh(tmp_path):
         judge_run(run, refresh=True)
         assert len(metrics.requests) > asked
     assert sorted(path.name for path in (run / "evidence").iterdir()) == ["001", "002"]
+
+
+def judged_then_refreshed(tmp_path, first_connect):
+    """State of connectors as judged while Connect answers so, and on `refresh` when it is in order again; how much it
+    was asked then."""
+    answers = [first_connect]
+
+    def answer(request):
+        return answers[-1](request)
+
+    with serving(prometheus()) as metrics, serving(answer) as rest:
+        ending = Ending(how="sigint", aborted=True, at_ns=time.time_ns())  # just now
+        environment = environment_text(prometheus=metrics.url, connect=rest.url)
+        run = write_run(tmp_path, environment=environment, ending=ending)
+        first = judge_run(run)
+        answers.append(connect())
+        asked = len(rest.requests)
+        second = judge_run(run, refresh=True)
+        asked = len(rest.requests) - asked
+    return first.evaluation.result("not_running"), second.evaluation.result("not_running"), asked
+
+
+def test_connect_is_not_asked_again_what_it_has_said_once(tmp_path):
+    """Its state is of now: somebody may have restarted, a minute after the run, what had failed."""
+    failed = {**healthy_connectors(), SOURCE_CONNECTOR: connector(SOURCE_CONNECTOR, tasks=("FAILED",))}
+    first, second, asked = judged_then_refreshed(tmp_path, connect(failed))
+    assert (first.verdict, second.verdict, asked) == ("NOGO", "NOGO", 0)
+
+
+def test_connect_that_did_not_answer_is_asked_again(tmp_path):
+    first, second, asked = judged_then_refreshed(tmp_path, lambda _request: Reply(status=500, body="{}"))
+    assert (first.verdict, second.verdict, asked > 0) == ("INCONCLUSIVE", "GO", True)
 
 
 def test_queries_name_the_job_the_connector_and_the_prefix_and_span_every_window(collected):
