@@ -41,6 +41,7 @@ class Component:
     probe: Callable[[], bool]
     noted: Callable[[str], ProcessId | None]
     note: Callable[[str, ProcessId], None]
+    niceness: int = 0
 
     @property
     def log(self) -> Path:
@@ -116,7 +117,7 @@ class Component:
         scratch = self.layout.data / f"tmp-{self.name}"
         scratch.mkdir(exist_ok=True)
         environment = {process.LAB_VARIABLE: self.lab_id}
-        return process.start(command, log=self.log, environment=environment, directory=scratch)
+        return process.start(command, log=self.log, environment=environment, directory=scratch, niceness=self.niceness)
 
     def tail(self, lines: int = _TAIL_LINES) -> list[str]:
         """The last lines of its log."""

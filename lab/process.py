@@ -26,6 +26,7 @@ LAB_VARIABLE = "MM2GATE_LAB"
 # cannot come round again in that time.
 _SAME_START_S = 2.0
 _POLL_S = 0.05
+_AUTOGROUP_TRIES, _AUTOGROUP_PAUSE_S = 10, 0.1
 
 # Popen objects of our own children: polling them is what reaps them.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -55,19 +56,41 @@ class ProcessId:
     started_s: float
 
 
-def start(argv: Sequence[str], *, log: Path, environment: Mapping[str, str], directory: Path) -> ProcessId:
-    """Start a program in a session of its own (a Ctrl-C in the terminal does not reach it), output to its log."""
+def start(
+    argv: Sequence[str], *, log: Path, environment: Mapping[str, str], directory: Path, niceness: int = 0
+) -> ProcessId:
+    """Start a program in a session of its own (a Ctrl-C in the terminal does not reach it), output to its log.
+
+    `niceness`, from 0 to 19: how far it lets others have the CPU first, where there is not enough for all.
+    """
+    command = ["nice", "-n", str(niceness), *argv] if niceness else list(argv)
     with log.open("ab") as output:
         child = subprocess.Popen(
-            list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             env={**os.environ, **environment}, cwd=directory, start_new_session=True,
         )  # fmt: skip
     _children[child.pid] = child
+    if niceness:
+        _yield_to_other_sessions(child.pid, niceness)
     try:
         started_s = psutil.Process(child.pid).create_time()
     except psutil.NoSuchProcess:  # ended at once and was reaped: nothing alive has this pid and this instant
         started_s = time.time()
     return ProcessId(pid=child.pid, started_s=started_s)
+
+
+def _yield_to_other_sessions(pid: int, niceness: int) -> None:
+    """Linux shares the CPU among sessions before it looks at the niceness of what runs in each (sched(7), autogroup).
+    Where it does not, there is no such file, and nothing to do."""
+    for _ in range(_AUTOGROUP_TRIES):
+        try:
+            Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="ascii")
+        except BlockingIOError:  # it takes one such wish in 100 ms, whoever's
+            time.sleep(_AUTOGROUP_PAUSE_S)
+        except OSError:
+            return
+        else:
+            return
 
 
 def life(process: ProcessId) -> Life:

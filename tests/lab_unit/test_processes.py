@@ -41,9 +41,10 @@ ctypes.CDLL(None).syscall(60, 0)
 def start(tmp_path: Path):
     started = []
 
-    def begin(argv=SLEEP, lab_id: str = "test") -> ProcessId:
+    def begin(argv=SLEEP, lab_id: str = "test", niceness: int = 0) -> ProcessId:
         log = tmp_path / f"{len(started)}.log"
-        started.append(process.start(argv, log=log, environment={LAB_VARIABLE: lab_id}, directory=tmp_path))
+        environment = {LAB_VARIABLE: lab_id}
+        started.append(process.start(argv, log=log, environment=environment, directory=tmp_path, niceness=niceness))
         while not (log.read_text() or process.life(started[-1]) is Life.GONE):
             pass
         return started[-1]
@@ -64,6 +65,17 @@ def test_a_process_lives_freezes_and_ends(start):
     assert process.end([sleeper], grace_s=5.0) == []
     assert process.life(sleeper) is Life.GONE
     assert process.exit_code(sleeper) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("niceness", [0, 5])
+def test_a_process_yields_the_cpu_as_far_as_it_was_told_its_session_too(start, niceness):
+    own = psutil.Process().nice()
+    sleeper = start(niceness=niceness)
+    assert psutil.Process(sleeper.pid).nice() == own + niceness
+    assert [found.pid for found in process.marked("test")] == [sleeper.pid]
+    autogroup = Path(f"/proc/{sleeper.pid}/autogroup")
+    if autogroup.exists():
+        assert autogroup.read_text().split()[-1] == str(niceness)
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the number of a system call")
