@@ -15,11 +15,13 @@ from scenarios.errors import ExitCode
 def run_child(command: Sequence[str]) -> int:
     """Runs it to its end, and gives its exit code.
 
-    It is a process group of its own, so that a Ctrl-C of the terminal does not reach it twice: ours hands it on. It
-    starts with these signals blocked, as `mm2gate run` starts Locust: they wait until its session can take them.
+    It is a process group of its own, so that a Ctrl-C of the terminal does not reach it twice: ours hands it on. Being
+    in the background, it would be stopped for as much as touching the terminal, as Locust does for its keys: it is
+    given no input. It starts with these signals blocked, as `mm2gate run` starts Locust: they wait until its session
+    can take them.
     """
     with _waiting_signals():
-        child = subprocess.Popen(command, process_group=0)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
 
         def forward(number: int, _: FrameType | None) -> None:
             if child.poll() is None:
