@@ -37,7 +37,7 @@ def _context(views: Views, run: Run, scenario: Scenario, evaluation: Evaluation,
     counts = run.counts
     return {
         "scenario": scenario.name,
-        "question": scenario.question,
+        "question": scenario.question.in_language(words.language),
         "run_id": manifest.run_id,
         "environment": manifest.environment.name,
         "played_at": words.instant(manifest.started_at_ns / 1e9),

@@ -30,7 +30,7 @@ def _context(run: LiveRun, scenario: Scenario, evaluation: Evaluation, words: Wo
     phase = manifest.phases[-1] if manifest.phases else None
     return {
         "scenario": scenario.name,
-        "question": scenario.question,
+        "question": scenario.question.in_language(words.language),
         "run_id": manifest.run_id,
         "environment": manifest.environment.name,
         "rehearsal": manifest.rehearsal if manifest.is_rehearsal else "",

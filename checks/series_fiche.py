@@ -91,8 +91,10 @@ def series_fiche(scenario: Scenario, played: Sequence[Variant], *, language: str
         .get_template("series.md.j2")
         .render(
             scenario=scenario.name,
-            question=scenario.question,
-            variables=[f"{name} : {variable.meaning}" for name, variable in scenario.variables.items()],
+            question=scenario.question.in_language(language),
+            variables=[
+                f"{name} : {variable.meaning.in_language(language)}" for name, variable in scenario.variables.items()
+            ],
             names=list(scenario.variables),
             columns=[words.of("measures", name) for name in columns],
             rows=[_row(one, list(scenario.variables), columns, words) for one in played],

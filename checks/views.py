@@ -54,7 +54,7 @@ class CriterionView:
     beside: Md
     source: Md
     window: str
-    samples: str
+    samples: Md
     series: str
     coverage: str
     warnings: tuple[str, ...]
@@ -116,7 +116,7 @@ class Views:
         ids = {verdict: self._ids(verdict) for verdict in Verdict}
         return {
             "scenario": self._scenario.name,
-            "question": self._scenario.question,
+            "question": self._scenario.question.in_language(self._words.language),
             "run_id": self._manifest.run_id,
             "environment": self._manifest.environment.name,
             "played_at": self._words.instant(self._manifest.started_at_ns / NS_PER_S),
@@ -184,7 +184,7 @@ class Views:
             beside=Md("") if result.beside is None else self._value(result.beside),
             source=self._source(measurement.source),
             window="" if window is None else f"{words.instant(window.start_s)} → {words.instant(window.end_s)}",
-            samples=words.number(measurement.samples),
+            samples=self._samples(measurement),
             series="" if measurement.series is None else words.number(measurement.series),
             coverage="" if measurement.coverage is None else words.quantity(100 * measurement.coverage, "%"),
             warnings=measurement.warnings,
@@ -222,6 +222,13 @@ class Views:
             low, high = (Md(self._words.number(edge, limits=limits)) for edge in measurement.interval)
             return self._words.phrase("interval", value=text, low=low, high=high)
         return self._words.phrase("at_least", value=text) if measurement.at_least else text
+
+    def _samples(self, measurement: Measurement) -> Md:
+        """How many, and how far a percentile of so many is to be trusted."""
+        low, high = measurement.detail("likely_low"), measurement.detail("likely_high")
+        if low is None or high is None:
+            return Md(self._words.number(measurement.samples))
+        return self._words.phrase("likely", samples=measurement.samples, low=low, high=high)
 
     @staticmethod
     def _source(text: str) -> Md:

@@ -21,6 +21,7 @@ from scenarios.environment import Environment
 from scenarios.errors import Problem, SpecError
 from scenarios.payload import DIRECTORY, Payload, Payloads
 from scenarios.phases import Drain, LoadPhase, Phase, Silence, Steps, Watch, in_order
+from scenarios.text import Text
 from scenarios.units import DurationS, SizeBytes
 from scenarios.variables import OPTION, Variable, filled, left_open
 from scenarios.yaml_file import Problems, StrictModel, parse, read_text
@@ -123,7 +124,7 @@ class Scenario(StrictModel):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    question: str = Field(min_length=1)
+    question: Text
     runbook_phase: int | None = Field(None, ge=0, le=8)
     topics: TopicPlan = TopicPlan()
     payload: Payloads = Payloads((Payload(),))

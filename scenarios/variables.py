@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import Field
 
 from scenarios.errors import Problem, SpecError
+from scenarios.text import Text
 from scenarios.yaml_file import StrictModel
 
 _PLACE = re.compile(r"\$\{([^}]*)\}")
@@ -27,7 +28,7 @@ class Variable(StrictModel):
     """What is left open: an example of it, and what it means."""
 
     example: str = Field(min_length=1)
-    meaning: str = Field(min_length=1)
+    meaning: Text
 
 
 def parse_settings(text: str) -> dict[str, str]:

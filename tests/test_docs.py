@@ -31,6 +31,7 @@ from runbook.cli import cli
 from scenarios import environment, scenario
 from scenarios.measures import MEASURES, Group
 from scenarios.plan import make_plan
+from scenarios.text import Text
 from scenarios.units import UNITS
 from tests.test_imports import MAY_IMPORT
 
@@ -156,7 +157,9 @@ def test_architecture_names_every_room():
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The models of an annotation: none for a scalar, several for a union of profiles."""
+    """The models of an annotation: none for a scalar or a text, several for a union of profiles."""
+    if annotation is Text:
+        return []
     if isinstance(annotation, type) and issubclass(annotation, RootModel):
         return models_in(annotation.model_fields["root"].annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -126,7 +126,7 @@ def _facts(case: Case, connectors: set[str], texts: Texts, words: Words) -> dict
     plain = {
         "scenario": manifest.scenario.name,
         "scenario_sha256": manifest.scenario.sha256,
-        "question": case.scenario.question,
+        "question": case.scenario.question.in_language(words.language),
         "rehearsal": manifest.rehearsal,
         "planned": ", ".join(
             str(

@@ -18,6 +18,8 @@ from checks.reasons import Code, Reason
 from checks.report.texts import texts_of
 from checks.words import Words, languages
 from run_record.manifest import Ending
+from scenarios import scenario as scenarios
+from scenarios.scenario import library_names
 from tests.support.phase2 import phase2_metrics, write_phase2
 from tests.support.records import T0_NS, always, environment_text, healthy_metrics, spoil, write_evidence, write_run
 
@@ -58,6 +60,15 @@ def texts(value: Any, path: str = "") -> dict[str, str]:
 
 def test_there_is_english():
     assert "en" in languages()
+
+
+@pytest.mark.parametrize("name", library_names())
+def test_a_scenario_of_ours_asks_its_question_in_every_language(name):
+    scenario = scenarios.load(name).scenario
+    for text in (scenario.question, *(variable.meaning for variable in scenario.variables.values())):
+        assert set(text.model_dump()) == set(languages())
+        assert len(set(text.model_dump().values())) == len(languages())
+        assert not FRENCH.search(text.en)
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -141,7 +141,29 @@ def test_what_is_no_plain_yaml_is_one_sentence(text, says):
 
 
 def test_a_word_of_yaml_1_1_stays_the_word_that_was_typed():
-    assert plan(SCENARIO.replace("question: Does it work?", "question: no")).scenario.question == "no"
+    assert str(plan(SCENARIO.replace("question: Does it work?", "question: no")).scenario.question) == "no"
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("5", "question: write a text, or one for each of en and fr"),
+        ('""', "question: write a text, or one for each of en and fr"),
+        ("{en: Does it work?}", "question.fr: missing"),
+        ("{en: Does it work?, fr: Oui ?, de: Ja?}", "question.de: unknown key"),
+    ],
+)
+def test_a_text_is_one_for_all_languages_or_one_for_each(question, says):
+    assert problems_of(SCENARIO.replace("question: Does it work?", f"question: {question}")) == [says]
+
+
+def test_a_text_is_said_in_the_language_of_the_report():
+    question = plan(
+        SCENARIO.replace("Does it work?", "{en: Does it work?, fr: Est-ce que cela marche ?}")
+    ).scenario.question
+    assert [question.in_language(one) for one in ("fr", "en", "de")] == [
+        "Est-ce que cela marche ?", "Does it work?", "Does it work?",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
