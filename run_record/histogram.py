@@ -18,6 +18,8 @@ HIGHEST_US = 3_600_000_000
 DIGITS = 3
 NS_PER_US = 1000
 US_PER_MS = 1000.0
+#: Standard deviations on either side that hold 95 % of a normal distribution.
+Z_95 = 1.96
 #: Three digits need 2000 sub-buckets, so HDR takes the next power of two.
 _SUB_BUCKET_BITS = 11
 _SUB_BUCKET_MASK = 2**_SUB_BUCKET_BITS - 1
@@ -108,7 +110,21 @@ class LatencyHistogram:
         everything = self.count + missing
         if everything == 0:
             return math.nan
-        rank = max(math.ceil(everything * percentile / 100), 1)
+        return self._at_rank_ms(max(math.ceil(everything * percentile / 100), 1))
+
+    def percentile_interval_ms(self, percentile: float, *, missing: int = 0) -> tuple[float, float]:
+        """Where the percentile of what was sampled lies with 95 % confidence, were all values independent: the number
+        of values below it is binomial. (NaN, NaN) when there is nothing at all."""
+        everything = self.count + missing
+        if everything == 0:
+            return math.nan, math.nan
+        share = percentile / 100
+        reach = Z_95 * math.sqrt(everything * share * (1 - share))
+        low, high = math.floor(everything * share - reach), math.ceil(everything * share + reach) + 1
+        return self._at_rank_ms(max(low, 1)), self._at_rank_ms(min(high, everything))
+
+    def _at_rank_ms(self, rank: int) -> float:
+        """The value at a rank, from 1 on; ranks above all that are counted are of missing ones."""
         if rank <= self.negative:
             return 0.0
         within = self._hdr.get_total_count()

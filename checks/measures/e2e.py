@@ -110,6 +110,12 @@ def _of_arrived(run: Run, spec: MeasureSpec, read: Callable[[LatencyHistogram], 
     )
 
 
+def likely(histogram: LatencyHistogram, percentile: float, *, missing: int = 0) -> tuple[tuple[str, float], ...]:
+    """Details that say how far a percentile of so many records is to be trusted."""
+    low_ms, high_ms = histogram.percentile_interval_ms(percentile, missing=missing)
+    return ("likely_low", low_ms), ("likely_high", high_ms)
+
+
 def _percentile(percentile: float) -> MeasureFunction:
     def measured(run: Run, spec: MeasureSpec) -> Measurement:
         missing = missing_records(run)
@@ -128,6 +134,7 @@ def _percentile(percentile: float) -> MeasureFunction:
             samples=found.histogram.count + missing.most,
             at_least=unsure,
             note=Reason.of(Code.NEVER_ARRIVED, missing=missing.most) if never else None,
+            details=() if unsure else likely(found.histogram, percentile, missing=missing.most),
         )
 
     return measured

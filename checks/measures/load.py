@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from checks.measurement import Measurement
-from checks.measures.e2e import merged_latencies
+from checks.measures.e2e import likely, merged_latencies
 from checks.measures.registry import Run, measures
 from checks.reasons import Reason
 from scenarios.measures import MeasureSpec
@@ -87,5 +87,9 @@ def send_delay_p99(run: Run, spec: MeasureSpec) -> Measurement:
     if isinstance(found, Measurement):
         return found
     return Measurement(
-        value=found.histogram.percentile_ms(99), unit=spec.unit, source=found.source, samples=found.histogram.count
+        value=found.histogram.percentile_ms(99),
+        unit=spec.unit,
+        source=found.source,
+        samples=found.histogram.count,
+        details=likely(found.histogram, 99),
     )

@@ -145,3 +145,22 @@ def test_recording_nothing_changes_nothing():
     made.record_ns(np.empty(0, dtype=np.int64))
     made.merge(LatencyHistogram())
     assert made.to_json() == before
+
+
+@pytest.mark.parametrize(("percentile", "count"), [(50, 200), (99, 1000), (99, 20_000)])
+def test_the_interval_of_a_percentile_holds_the_true_one_19_times_in_20(percentile, count):
+    rng = np.random.default_rng(7)
+    true_ms = -10 * math.log(1 - percentile / 100)
+    held = 0
+    for _ in range(400):
+        low_ms, high_ms = histogram(rng.exponential(10 * MS, count).astype(np.int64)).percentile_interval_ms(percentile)
+        held += low_ms <= true_ms <= high_ms
+    assert 0.93 <= held / 400 <= 0.99
+
+
+@given(DURATIONS, st.integers(0, 30), PERCENTILES)
+def test_the_interval_of_a_percentile_is_around_it(durations_ns, missing, percentile):
+    made = histogram(durations_ns)
+    low_ms, high_ms = made.percentile_interval_ms(percentile, missing=missing)
+    value_ms = made.percentile_ms(percentile, missing=missing)
+    assert low_ms <= value_ms <= high_ms or (math.isnan(low_ms) and math.isnan(value_ms))
