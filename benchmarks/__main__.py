@@ -61,7 +61,7 @@ class Bench:
         verified_per_s = next((one.value for one in self.figures if one.name == end_to_end.NAME), None)
         if verified_per_s is not None:
             self._one("end_to_end", lambda: plain_users.measure(lab, verified_per_s=verified_per_s, **again))
-        self._one("cpu_per_record", lambda: cpu_per_record.measure(lab, **again))
+        self._one("cpu_per_record", lambda: cpu_per_record.measure(lab, full="soak" in self._wanted, **again))
         self._one("send_delay", lambda: [send_delay.measure(lab, **again)])
         self._one("master_cpu", lambda: [master.master_cpu(lab, **again)])
         self._one("soak", lambda: [soak.measure(lab, say=self.say)])

@@ -16,7 +16,7 @@ from lab.ports import free_ports
 from run_record.store import RunRecord
 from scenarios.plan import NS_PER_S
 
-WORKERS, DURATION_S, WINDOW_S = 100, 20, 12.0
+WORKERS, DURATION_S, WINDOW_S = 100, 15, 10.0
 READY_WITHIN_S = 90.0
 #: Topics of the mock have 4 partitions: 120 partitions in all.
 REPORT_TOPICS, REPORT_RATE_PER_S, REPORT_S = 30, 20_000, 9

@@ -9,7 +9,7 @@ from benchmarks.bench_lab import BenchLab
 from benchmarks.figure import Figure
 from benchmarks.rivals import plain_locust
 
-USERS, DURATION_S = 20, 10
+USERS, DURATION_S = 20, 8
 
 
 def measure(lab: BenchLab, *, rounds: int, verified_per_s: float, say: Callable[[str], None]) -> list[Figure]:

@@ -9,7 +9,7 @@ from benchmarks.figure import Figure
 from benchmarks.ours import play
 from benchmarks.program import BenchmarkError
 
-RATE_PER_S, DURATION_S = 10_000, 15
+RATE_PER_S, DURATION_S = 10_000, 12
 
 
 def measure(lab: BenchLab, *, rounds: int, say: Callable[[str], None]) -> Figure:

@@ -85,7 +85,7 @@ class ReportingLoad:
             sent=done,
             acked=done,
             arrived=done,
-            all_sent=self._stopped,
+            all_sent=self._stopped or self._number > self._plan.load_duration_s,
             quiet=self._stopped,
             canaries_sent=1,
             canaries_arrived=self._canaries,
