@@ -41,20 +41,32 @@ ui: setup ## a lab on this machine and Locust's web UI on it at 127.0.0.1:8089 (
 
 # ---- check ---------------------------------------------------------------------------------------------------------
 
+# Tests that need no lab: each part a process of its own, the long ones first. Much of theirs is waiting, so three at once.
+FAST_PARTS := $(addprefix fast-,mm2_users checks locust_session runbook)
+
 .PHONY: check
-check: setup ## lint, types and the fast tests (a minute or two)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/pytest -q --ignore tests/lab --ignore tests/lab_unit
-	@$(BIN)/pytest -q $(UNPATCHED) tests/lab_unit
+check: setup ## lint, types and the fast tests (two or three minutes)
+	@$(MAKE) --no-print-directory --keep-going --jobs 3 --output-sync=target lint types $(FAST_PARTS) fast-others fast-lab
 
 .PHONY: test
-test: setup ## everything that CI runs: lint, types, fast tests, and the tests on real labs
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@# The judge's tests on one core, the others on the other; then the labs have the machine to themselves.
-	@log=$$(mktemp); $(BIN)/pytest -q tests/checks >$$log 2>&1 & judge=$$!; trap "kill $$judge" INT TERM; \
-	  $(BIN)/pytest -q --ignore tests/lab --ignore tests/lab_unit --ignore tests/checks; others=$$?; \
-	  wait $$judge; judged=$$?; cat $$log; rm -f $$log; exit $$((others | judged))
-	@$(BIN)/pytest -q $(UNPATCHED) --durations 25 -m "not long" tests/lab_unit tests/lab
+test: check ## everything that CI runs: lint, types, fast tests, and the tests on real labs
+	@$(BIN)/pytest -q $(UNPATCHED) --durations 25 -m "not long" tests/lab
+
+.PHONY: lint types $(FAST_PARTS) fast-others fast-lab
+lint:
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types:
+	@$(BIN)/mypy
+
+$(FAST_PARTS): fast-%:
+	@$(BIN)/pytest -q tests/$*
+
+fast-others:
+	@$(BIN)/pytest -q tests $(FAST_PARTS:fast-%=--ignore tests/%) --ignore tests/lab --ignore tests/lab_unit
+
+fast-lab:
+	@$(BIN)/pytest -q $(UNPATCHED) tests/lab_unit
 
 .PHONY: test-long
 test-long: setup ## the tests on real labs that take minutes each: staircases, matrices of tasks, another Kafka

@@ -24,7 +24,7 @@ OF_OTHERS = ("foreign", "unattributed")
 MM2GATE = (sys.executable, "-m", "runbook")
 LOCUST = (sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "mm2.py"))
 SHORT = str(Path(__file__).with_name("short.yaml"))
-SHORT_RECORDS = 4800
+SHORT_RECORDS = 3700
 COUNTERS = str(Path(__file__).with_name("counters.yaml"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from clients.kafka_admin import Admin
 from lab.handles import Lab
 from scenarios import environment as environments
-from tests.lab.runs import SHORT, Run, mm2gate
+from tests.lab.runs import SHORT, SHORT_RECORDS, Run, mm2gate
 
 NAMES = ("test-prometheus.leftover-1", "test-prometheus.leftover-2")
 
@@ -29,7 +29,9 @@ def clean(lab: Lab, *options: str, env: Path | None = None) -> tuple[int, str, s
 
 def test_topics_of_a_run_are_cleaned_on_both_sides_and_the_scenario_runs_again(lab: Lab, tmp_path: Path) -> None:
     scenario = tmp_path / "leftover.yaml"
-    scenario.write_text(Path(SHORT).read_text(encoding="utf-8").replace("short-{n}", "leftover-{n}"), encoding="utf-8")
+    text = Path(SHORT).read_text(encoding="utf-8").replace("short-{n}", "leftover-{n}")
+    assert text.count("duration: 5s") == 1
+    scenario.write_text(text.replace("duration: 5s", "duration: 2s"), encoding="utf-8")
     assert Run.start(str(scenario), lab, tmp_path / "first").wait() == 0
 
     code, said, refused = clean(lab)
@@ -62,4 +64,4 @@ def test_topics_of_a_run_are_cleaned_on_both_sides_and_the_scenario_runs_again(l
 
     again = Run.start(str(scenario), lab, tmp_path / "second")
     assert again.wait() == 0, again.output
-    assert again.totals["sent"] == again.totals["arrived"] == 4800
+    assert again.totals["sent"] == again.totals["arrived"] == SHORT_RECORDS - 3 * 500

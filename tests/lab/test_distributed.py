@@ -92,7 +92,7 @@ def test_signal_to_processes_2_leaves_a_whole_record(lab: Lab, tmp_path: Path, n
 
 
 def test_run_time_ends_the_run_with_a_whole_record(lab: Lab, tmp_path: Path) -> None:
-    run = Run.start(SHORT, lab, tmp_path, (*LOCUST, "--headless"), "--run-time", "8s")
+    run = Run.start(SHORT, lab, tmp_path, (*LOCUST, "--headless"), "--run-time", "6s")
     assert run.wait(within_s=60) == 50, run.output
     assert run.record.sealed
     assert run.record.manifest.ending is not None

@@ -8,8 +8,8 @@ from lab.handles import Lab
 from tests.lab.runs import SHORT, Run
 
 LATENCY = '  - {id: e2e_p99, measure: e2e.p99, go: "< 5 s"}'
-STRICT = '  - {id: e2e_p99, measure: e2e.p99, go: "< 1 ms", stop: {after: 10s, grace: 10s}}'
-STEADY = "profile: nominal, rate: 500/s, duration: 6s"
+STRICT = '  - {id: e2e_p99, measure: e2e.p99, go: "< 1 ms", stop: {after: 5s, grace: 5s}}'
+STEADY = "profile: nominal, rate: 500/s, duration: 5s"
 LONG = "profile: nominal, rate: 500/s, duration: 120s"
 
 

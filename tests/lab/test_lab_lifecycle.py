@@ -1,5 +1,5 @@
-"""The real lab, up and down: harmless twice, whole or not there, nothing left. The tests of this file share one lab
-and follow each other in order; it has a directory of its own, so a lab that somebody uses is not disturbed.
+"""The real lab, up and down: harmless twice, whole or not there, nothing left. The tests of this file follow each other
+in order, after all others: they use up the lab on which those have played.
 """
 
 import json
@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from clients.connect import Worker
 from clients.kafka import client_configuration
+from clients.kafka_admin import Admin
 from clients.prometheus import Prometheus
-from lab import lifecycle, process, warmup
-from lab.accounts import LOAD
+from lab import lifecycle, process
+from lab.accounts import LOAD, REMOTE_PREFIX, TOPIC_PREFIX
 from lab.cache import cache_dir
 from lab.handles import Lab
 from lab.layout import SOURCE, TARGET, worker_names
@@ -35,7 +35,7 @@ from scenarios.errors import LabError
 
 pytestmark = pytest.mark.lab
 
-PARTITIONS = warmup.PARTITIONS
+PARTITIONS = 12
 
 
 class Listener:
@@ -55,18 +55,21 @@ class Listener:
 
 
 @pytest.fixture(scope="module")
-def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("lifecycle") / "a lab"  # with a space, on purpose
-    yield directory
-    lifecycle.down(directory, keep_logs=False, announcer=Listener())
+def state_dir(lab: Lab) -> Path:
+    return lab.layout.root
 
 
 @pytest.fixture(scope="module")
-def lab(state_dir: Path) -> Lab:
-    done = _type("up", "--no-warm", state_dir)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert str(state_dir / "environment.yaml") in done.stdout
-    return Lab.open(state_dir)
+def mirrored(lab: Lab) -> str:
+    """A topic that has its mirror."""
+    name = "lifecycle"
+    load = lab.seen_by(LOAD)
+    Admin(load.environment.source, load).create_topics([(f"{TOPIC_PREFIX}{name}", PARTITIONS)], config={})
+    deadline = time.monotonic() + 30
+    while f"{REMOTE_PREFIX}{name}" not in Admin(load.environment.target, load).partitions():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return name
 
 
 def _type(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -86,25 +89,26 @@ def _login(lab: Lab, cluster: str) -> dict[str, Any]:
     return client_configuration(load.environment.source if cluster == SOURCE else load.environment.target, load, "test")
 
 
-def _crosses(lab: Lab, count: int, *, timeout_s: float = 20.0) -> bool:
-    """Whether that many new records reach the target."""
-    before = lab.owner(TARGET).record_count(warmup.REMOTE_TOPIC)
+def _crosses(lab: Lab, topic: str, count: int, *, timeout_s: float = 20.0) -> bool:
+    """Whether that many new records of the topic, named without its prefix, reach the target."""
+    remote = f"{REMOTE_PREFIX}{topic}"
+    before = lab.owner(TARGET).record_count(remote)
     producer = Producer(_login(lab, SOURCE) | {"enable.idempotence": True})
     for number in range(count):
-        producer.produce(warmup.TOPIC, b"x", partition=number % PARTITIONS)
+        producer.produce(f"{TOPIC_PREFIX}{topic}", b"x", partition=number % PARTITIONS)
     assert producer.flush(10) == 0
     deadline = time.monotonic() + timeout_s
-    while lab.owner(TARGET).record_count(warmup.REMOTE_TOPIC) < before + count:
+    while lab.owner(TARGET).record_count(remote) < before + count:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.2)
     return True
 
 
-def test_up_makes_a_lab_that_mirrors(lab: Lab, state_dir: Path):
+def test_up_makes_a_lab_that_mirrors(lab: Lab, state_dir: Path, mirrored: str):
     loaded = environment.load(str(lab.environment_file))
     assert loaded.environment.source.cluster_id == lab.state.cluster_ids[SOURCE]
-    assert _crosses(lab, 120)
+    assert _crosses(lab, mirrored, 120)
     done = _type("status", state_dir)
     assert done.returncode == 0, done.stdout
     assert "4 RUNNING" in done.stdout
@@ -116,6 +120,7 @@ def test_up_twice_is_harmless(lab: Lab, state_dir: Path):
     done = _type("up", state_dir)
     assert done.returncode == 0
     assert "already up" in done.stdout
+    assert str(lab.environment_file) in done.stdout
     assert time.monotonic() - began < 10
     assert _pids(Lab.open(state_dir)) == before
 
@@ -141,7 +146,7 @@ def _refusals(futures: dict) -> list[str]:
     return names
 
 
-def test_the_load_may_do_what_it_must_and_nothing_else(lab: Lab):
+def test_the_load_may_do_what_it_must_and_nothing_else(lab: Lab, mirrored: str):
     source, target = _login(lab, SOURCE), _login(lab, TARGET)
     at_source, at_target = AdminClient(source), AdminClient(target)
     denied = ["TOPIC_AUTHORIZATION_FAILED"]
@@ -156,12 +161,14 @@ def test_the_load_may_do_what_it_must_and_nothing_else(lab: Lab):
 
     refused: list[str] = []
     producer = Producer({**target, "message.timeout.ms": 5000})
-    producer.produce(warmup.REMOTE_TOPIC, b"x", on_delivery=lambda error, _message: refused.append(error.name()))
+    producer.produce(
+        f"{REMOTE_PREFIX}{mirrored}", b"x", on_delivery=lambda error, _message: refused.append(error.name())
+    )
     producer.flush(10)
     assert refused == denied
 
     consumer = Consumer({**target, "group.id": "mm2gate-test", "enable.auto.commit": False})
-    consumer.assign([TopicPartition(warmup.REMOTE_TOPIC, 0, 0)])
+    consumer.assign([TopicPartition(f"{REMOTE_PREFIX}{mirrored}", 0, 0)])
     message = consumer.poll(10)
     consumer.close()
     assert message is not None
@@ -178,7 +185,7 @@ def test_connect_shows_no_password(lab: Lab):
         assert lab.layout.password_file(user).read_text() not in shown
 
 
-def test_the_handles_pause_break_and_restore_mirroring(lab: Lab):
+def test_the_handles_pause_break_and_restore_mirroring(lab: Lab, mirrored: str):
     lab.connect.pause(SOURCE_CONNECTOR)
     lab.connect.wait(
         SOURCE_CONNECTOR,
@@ -186,10 +193,10 @@ def test_the_handles_pause_break_and_restore_mirroring(lab: Lab):
         what="PAUSED",
         timeout_s=20,
     )
-    assert not _crosses(lab, 12, timeout_s=3)
+    assert not _crosses(lab, mirrored, 12, timeout_s=3)
     lab.connect.resume(SOURCE_CONNECTOR)
     lab.connect.wait_running(SOURCE_CONNECTOR)
-    assert _crosses(lab, 12)
+    assert _crosses(lab, mirrored, 12)
 
     good = lab.connect.config(SOURCE_CONNECTOR)
     broken = {
@@ -198,16 +205,16 @@ def test_the_handles_pause_break_and_restore_mirroring(lab: Lab):
         "transforms.drop.predicate": "ours",
         "predicates": "ours",
         "predicates.ours.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
-        "predicates.ours.pattern": ".*warmup",
+        "predicates.ours.pattern": ".*lifecycle",
     }
     lab.connect.put_config(SOURCE_CONNECTOR, {**good, **broken})
     time.sleep(3)  # Connect's status is stale for a moment after a PUT
     lab.connect.wait_running(SOURCE_CONNECTOR)
-    assert not _crosses(lab, 12, timeout_s=3)
+    assert not _crosses(lab, mirrored, 12, timeout_s=3)
     lab.connect.put_config(SOURCE_CONNECTOR, good)
     time.sleep(3)
     lab.connect.wait_running(SOURCE_CONNECTOR)
-    assert _crosses(lab, 12)
+    assert _crosses(lab, mirrored, 12)
     assert lab.connect.config(SOURCE_CONNECTOR) == good
 
 
@@ -271,7 +278,7 @@ def test_a_lab_of_three_workers_and_kafka_3_mirrors_and_is_measured(lab: Lab, st
     workers = again.connect.workers()
     assert len(workers) == 3
     assert {worker.version for worker in workers.values() if isinstance(worker, Worker)} == {"3.9.1"}
-    assert _crosses(again, 120)
+    assert _crosses(again, "warmup", 120)
     loaded = environment.load(str(again.environment_file))
     assert sorted(loaded.environment.connect.urls) == sorted(workers)
     # Kafka 3 gives MM2's metrics no `source`; the exporter's rules name them alike.

@@ -158,7 +158,7 @@ def test_stop_answers_at_once_and_the_run_is_drained_sealed_and_judged(browser: 
 def test_started_again_it_is_watched_live_and_comes_to_what_it_comes_to_headless(browser: Browser) -> None:
     assert browser.start()["success"], browser.log.read_text()
     browser.until(": steady")
-    time.sleep(3)
+    time.sleep(2)
     live = {row["criterion"]: row for row in browser.rows}
     assert live["lost"]["verdict"] == "NON ÉVALUÉ"
     assert live["duplicated"]["verdict"] == "GO"

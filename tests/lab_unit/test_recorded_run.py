@@ -197,7 +197,7 @@ def collected_then(run: Path) -> Evidence:
     directory = collect(record)
     assert record.manifest.ending is not None
     index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
-    index["collected_at_ns"] = record.manifest.ending.at_ns
+    index["collected_at_ns"] = index["connect_asked_at_ns"] = record.manifest.ending.at_ns
     (directory / "index.json").write_text(json.dumps(index), encoding="utf-8")
     (directory / SEAL).write_text(sums(directory), encoding="utf-8")
     return Evidence.open(directory)
