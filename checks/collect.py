@@ -23,7 +23,7 @@ from typing import Any
 
 from checks.evidence import Evidence
 from checks.metric_profiles import CONFLUENT_MIRROR, PROFILES, Detected, MetricProfile, Role, detect, job_matcher
-from checks.record_inputs import environment_of
+from checks.record_inputs import environment_of, scenario_of
 from checks.redaction import redacted_connectors
 from checks.windows import Windows
 from clients.connect import Connect
@@ -31,6 +31,7 @@ from clients.prometheus import PASSING_STATUSES, Answer, Prometheus
 from run_record.store import SEAL, RunRecord, sums, write_json, write_text
 from scenarios.environment import Environment, LoadedEnvironment
 from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused, RunRecordError
+from scenarios.measures import MEASURES
 
 SCHEMA = 1
 PIECE_S = 3600.0
@@ -87,7 +88,7 @@ class _Writer:
 def collect(record: RunRecord, *, clock: Clock | None = None) -> Path:
     """Collects a new evidence directory for a run and seals it; returns its path.
 
-    Waits, three scrapes at most, for the scrape that closes the windows of a completed run.
+    Waits, three scrapes at most, for the scrape that closes the windows of a completed run, if anything depends on it.
     """
     clock = clock or Clock()
     environment = environment_of(record.manifest)
@@ -100,8 +101,7 @@ def collect(record: RunRecord, *, clock: Clock | None = None) -> Path:
         connect_asked_ns = earlier.connect_asked_ns
         _take_over_connect(earlier, writer)
     windows = Windows.of(record, environment.environment)
-    completed = record.sealed and record.manifest.ending is not None and not record.manifest.ending.aborted
-    head = _ask_prometheus(environment, windows, writer, clock, wait=completed)
+    head = _ask_prometheus(environment, windows, writer, clock, wait=_worth_waiting(record))
     writer.seal(
         collected_at_ns=int(clock.now_s() * 1e9),
         connect_asked_at_ns=connect_asked_ns,
@@ -111,6 +111,16 @@ def collect(record: RunRecord, *, clock: Clock | None = None) -> Path:
         windows=None if windows is None else asdict(windows),
     )
     return writer.directory
+
+
+def _worth_waiting(record: RunRecord) -> bool:
+    """Whether the last scrapes may decide anything: a criterion, or the diagnosis of records that are missing."""
+    ending, counts = record.manifest.ending, record.counts()
+    if not record.sealed or ending is None or ending.aborted:
+        return False
+    criteria = scenario_of(record.manifest).scenario.criteria
+    measures = {name for one in criteria for name in (one.measure, one.beside) if name is not None}
+    return counts is None or counts.arrived < counts.sent or any(MEASURES[name].asked for name in measures)
 
 
 def _earlier(record: RunRecord) -> Evidence | None:

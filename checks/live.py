@@ -63,8 +63,6 @@ SO_FAR = frozenset(
     }
 )
 ONLY_GROWS = frozenset({"connect.poll_total", "connect.write_total", "mm2.topics_replicated"})
-#: Measures of what Prometheus and Connect say, which is not known before the first look.
-ASKED = ("connect.", "mm2.", "workers.")
 #: Reasons for which a criterion is not judged *yet*, rather than not at all.
 WAITING = frozenset(
     {
@@ -292,7 +290,8 @@ def _waiting(result: Result) -> Result:
 
 
 def _measure(name: str, run: Run) -> Measurement:
-    unknown_yet = name.startswith(ASKED) and not run.evidence.index["answers"]
+    # What Prometheus and Connect say is not known before the first look.
+    unknown_yet = MEASURES[name].asked and not run.evidence.index["answers"]
     if unknown_yet or (run.phase is not None and not _is_over(run)):
         return Measurement.missing(Code.NOT_YET, unit=MEASURES[name].unit, source=name)
     if run.stretch is not None or run.phase is not None or name in SO_FAR:

@@ -41,6 +41,11 @@ class MeasureSpec:
     stretch: bool = False
     phase: bool = True
 
+    @property
+    def asked(self) -> bool:
+        """Whether Prometheus or Connect is asked for it. All others are of the run's own record."""
+        return self.name.startswith(("connect.", "mm2.", "workers."))
+
 
 def _measures(*specs: MeasureSpec) -> dict[str, MeasureSpec]:
     return {spec.name: spec for spec in specs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -18,6 +19,7 @@ from checks.record_inputs import environment_of
 from run_record.manifest import Ending
 from run_record.store import RunRecord, broken_seal, is_sealed
 from tests.support.records import (
+    HEALTHY,
     SOURCE_CONNECTOR,
     T0_S,
     WATCHED_S,
@@ -26,10 +28,12 @@ from tests.support.records import (
     healthy_connectors,
     healthy_metrics,
     matrix,
+    scenario_text,
     write_run,
 )
 from tests.support.servers import Reply, closed_port, serving
 
+BY_THE_LEDGER = ['{id: lost, measure: ledger.lost, go: "== 0 records"}']
 LATER = Clock(now_s=lambda: T0_S + 1000.0, sleep=lambda _: None)
 NAMES = {role: metric.base for role, metric in CONFLUENT_MIRROR.metrics.items()}
 
@@ -284,6 +288,15 @@ def test_completed_run_waits_for_the_scrape_after_its_last_window(collected):
     _, asked, _ = collected(clock=clock)
     assert [r for r in asked if r.query["query"].startswith("min(timestamp(up")]
     assert sum(slept) < 3 * 5
+
+
+@pytest.mark.parametrize(("lost", "waits"), [(0, False), (1, True)])
+def test_a_run_that_its_own_record_decides_waits_only_where_something_is_to_be_diagnosed(collected, lost, waits):
+    ticks = count(int(T0_S + WATCHED_S))
+    clock = Clock(now_s=lambda: float(next(ticks)), sleep=lambda _: None)
+    counts = replace(HEALTHY, arrived=HEALTHY.arrived - lost, lost=lost)
+    _, asked, _ = collected(clock=clock, scenario=scenario_text(BY_THE_LEDGER), counts=counts)
+    assert bool([r for r in asked if r.query["query"].startswith("min(timestamp(up")]) is waits
 
 
 def test_waiting_has_an_end_when_nothing_is_scraped(collected):

@@ -23,18 +23,18 @@ os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs a real lab. First what plays on the lab that is in order, then what asks for the
-    long runs that play meanwhile on the other, and last the lab's own tests, which leave nothing of theirs."""
+    """Everything in this folder needs a real lab. First what plays on the lab that is in order, then the lab's own
+    tests, which use it up, and last what asks for the long runs that play meanwhile on the other lab."""
     ours = [item for item in items if Path(__file__).parent in Path(item.path).parents]
     for item in ours:
         item.add_marker(pytest.mark.lab)
-    last = [item for item in ours if item.path.name == "test_lab_lifecycle.py"]
+    uses_up = [item for item in ours if item.path.name == "test_lab_lifecycle.py"]
     told = [item for item in ours if "truths" in item.fixturenames]
-    first = [item for item in ours if item not in last and item not in told]
+    first = [item for item in ours if item not in uses_up and item not in told]
     if told and first:
         # A mark would come too late: a test's fixtures are known by now.
         first[0].fixturenames.insert(0, "truths")
-    items.sort(key=lambda item: 3 * (item in last) or 2 * (item in told) or (item in first))
+    items.sort(key=lambda item: 3 * (item in told) or 2 * (item in uses_up) or (item in first))
 
 
 @pytest.fixture(scope="session")

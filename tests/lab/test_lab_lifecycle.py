@@ -1,5 +1,5 @@
 """The real lab, up and down: harmless twice, whole or not there, nothing left. The tests of this file follow each other
-in order, after all others: they use up the lab on which those have played.
+in order, on the lab on which others have played, and use it up.
 """
 
 import json
