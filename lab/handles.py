@@ -49,7 +49,7 @@ _READY_PATHS = {PROMETHEUS: "/-/ready", NODE_EXPORTER: "/"}
 _WORKER_READY_PATH = "/health"
 #: MM2 and the target let the load, the source and Prometheus have the CPU first, as if those had machines of their own:
 #: where it does not suffice, MM2 falls behind, which is measured, and not the load, which would end the measuring.
-YIELDING = 5
+YIELDING = 3
 
 
 class Lab:
