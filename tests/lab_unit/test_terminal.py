@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +49,9 @@ class Terminal:
             if pid:
                 return os.waitstatus_to_exitcode(status)
             time.sleep(0.02)
-        os.killpg(self.pid, signal.SIGKILL)
+        for child in psutil.Process(self.pid).children(recursive=True):
+            child.kill()
+        os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         pytest.fail("it did not end")
 
