@@ -101,6 +101,6 @@ def _one(lab: BenchLab, number: int) -> float:
     ends_ns = [phase.end_ns for phase in manifest.phases if phase.name == scenario.PHASE and phase.end_ns]
     if len(manifest.workers) != WORKERS or not ends_ns:
         said = (place / "log").read_text(encoding="utf-8")[-2000:]
-        raise BenchmarkError(f"{len(manifest.workers)} of {WORKERS} workers took part, and no load was played: {said}")
+        raise BenchmarkError(f"{len(manifest.workers)} of {WORKERS} workers took part, and no load was played\n{said}")
     end_s = ends_ns[0] / NS_PER_S
     return watch.between(end_s - WINDOW_S, end_s) / WINDOW_S * 100
