@@ -31,4 +31,5 @@ class Text(StrictModel):
 
     def in_language(self, language: str) -> str:
         """The text of a language, by its code; the English one where the language is none of these."""
-        return {"fr": self.fr}.get(language, self.en)
+        text: str = dict(self).get(language, self.en)
+        return text
