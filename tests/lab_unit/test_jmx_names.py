@@ -166,3 +166,10 @@ def test_a_worker_exposes_the_runbooks_name(line: str, name: str, labels: dict[s
 )
 def test_a_broker_exposes_the_runbooks_name(line: str, name: str, labels: dict[str, str]):
     assert _expose("broker.yml", line) == (name, labels)
+
+
+@pytest.mark.parametrize("file", ["connect.yml", "broker.yml"])
+def test_every_rule_is_cached_but_those_that_read_a_value(file: str):
+    for rule in _rules(file):
+        # What follows the colon is the value. One that is cached would be that of the first scrape for ever.
+        assert rule.get("cache", False) is not bool(re.search(": .", rule["pattern"])), rule["pattern"]
