@@ -71,7 +71,7 @@ def _loaded(text: str, file: str) -> tuple[dict[str, Any], str]:
     """A text's content, and the same as JSON. Kept: a judge reads the same few files again and again, and reading YAML
     is most of its work."""
     try:
-        content = YAML(typ="safe", pure=True).load(text)
+        content = _content(text)
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         first_line = str(error.problem).split(" with ")[0]
@@ -89,6 +89,14 @@ def _loaded(text: str, file: str) -> tuple[dict[str, Any], str]:
     except (TypeError, ValueError) as error:  # a list or a date for a key; an alias of what it stands in
         raise SpecError([Problem(file=file, key="", message=f"not plain keys and values: {error}")]) from None
     return content, as_json
+
+
+def _content(text: str) -> Any:
+    try:
+        return YAML(typ="safe").load(text)
+    except YAMLError:
+        # The fast parser, libyaml's, says less of what is wrong: not which character cannot start a token.
+        return YAML(typ="safe", pure=True).load(text)
 
 
 def _only_follows(item: Any, items: Iterable[Any]) -> bool:
