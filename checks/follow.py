@@ -11,6 +11,7 @@ from Prometheus are read and thrown away: evidence is collected once, by the jud
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -18,7 +19,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from checks.early_stop import FILE, StopWatch
 from checks.evidence import Evidence
@@ -37,7 +37,7 @@ from checks.live_fiche import live_fiche
 from checks.metric_profiles import PROFILES
 from checks.record_inputs import environment_of, scenario_of
 from checks.windows import NS_PER_S, Windows
-from run_record.store import RunRecord, is_sealed, write_json, write_text
+from run_record.store import RunRecord, is_sealed, looks_of, write_json, write_text
 from scenarios.environment import Environment
 from scenarios.errors import ExitCode
 from scenarios.scenario import Scenario
@@ -55,9 +55,12 @@ def follow_run(directory: Path, *, language: str = "fr") -> None:
     """Follows a run to its end; what goes wrong on the way is said on stderr, and tried again."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.ABORTED))
     os.nice(NICE)
-    (directory / "live").mkdir(exist_ok=True)
-    with TemporaryDirectory(prefix="mm2gate-look-") as looks:
-        _until_it_ends(directory, Follower(directory=directory, looks=Path(looks), language=language))
+    looks = looks_of(directory, os.getpid())
+    looks.mkdir(parents=True, exist_ok=True)
+    try:
+        _until_it_ends(directory, Follower(directory=directory, looks=looks, language=language))
+    finally:
+        shutil.rmtree(looks)
 
 
 def _until_it_ends(directory: Path, follower: Follower) -> None:

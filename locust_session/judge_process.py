@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from gevent import subprocess
 
+from run_record.store import looks_of
 from scenarios.errors import ExitCode
 
 #: What a follower that was told to end may take for it.
@@ -59,8 +61,8 @@ def stop_request(run_directory: Path) -> dict[str, Any] | None:
     return content
 
 
-def end(follower: subprocess.Popen[bytes]) -> None:
-    """Ends it, if it has not ended by itself."""
+def end(follower: subprocess.Popen[bytes], run_directory: Path) -> None:
+    """Ends it, if it has not ended by itself; nothing of its reading stays."""
     if follower.poll() is not None:
         return
     follower.terminate()
@@ -69,6 +71,7 @@ def end(follower: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         follower.kill()
         follower.wait()
+        shutil.rmtree(looks_of(run_directory, follower.pid), ignore_errors=True)
 
 
 def _command(run_directory: Path) -> list[str]:

@@ -271,7 +271,7 @@ class MasterSession:
             request = stop_request(conductor.directory)
             if request is not None:
                 conductor.end_load(request)
-        end(follower)
+        end(follower, conductor.directory)
 
     def _listener(self, handler: Callable[[Conductor, str, dict[str, Any]], None]) -> Callable[..., None]:
         def listener(msg: Any, **_: Any) -> None:

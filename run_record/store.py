@@ -41,6 +41,11 @@ def new_run_id(scenario: str, now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{scenario}"
 
 
+def looks_of(directory: Path, pid: int) -> Path:
+    """Where the process that follows a run keeps what it reads meanwhile. Gone with it, or removed by who killed it."""
+    return directory / "live" / f".looks-{pid}"
+
+
 def write_json(path: Path, content: Any) -> None:
     """Writes `content` so that a reader sees the old file or the whole new one, never a part. Raises RunRecordError."""
     write_text(path, _json(content))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from pathlib import Path
 
+import gevent
 import pytest
 
 from locust_session import judge_process
@@ -11,15 +14,25 @@ from scenarios.errors import ExitCode
 
 
 @pytest.fixture
-def judged(tmp_path, monkeypatch):
-    """Judges with a stand-in for the `runbook` package."""
+def stand_in(tmp_path, monkeypatch):
+    """Puts a stand-in in the place of the `runbook` package."""
 
-    def run(body: str) -> tuple[int, str]:
+    def put(body: str) -> None:
         (tmp_path / "runbook").mkdir(exist_ok=True)
         (tmp_path / "runbook" / "__init__.py").write_text("")
         (tmp_path / "runbook" / "__main__.py").write_text(f"import os, signal, sys\n{body}\n")
         monkeypatch.setattr(judge_process, "PROJECT_ROOT", tmp_path)
         monkeypatch.chdir(tmp_path)
+
+    return put
+
+
+@pytest.fixture
+def judged(stand_in):
+    """Judges with a stand-in."""
+
+    def run(body: str) -> tuple[int, str]:
+        stand_in(body)
         return judge_process.judge(Path("/runs/some run"))
 
     return run
@@ -56,3 +69,19 @@ def test_words_that_are_no_utf_8_do_not_lose_the_verdict(judged):
 
 def test_it_runs_in_a_session_of_its_own_so_that_a_ctrl_c_does_not_reach_it(judged):
     assert judged("print(os.getsid(0) == os.getpid())") == (0, "True\n")
+
+
+def test_who_looks_on_and_does_not_end_is_killed_and_what_it_had_read_is_removed(stand_in, tmp_path, monkeypatch):
+    monkeypatch.setattr(judge_process, "ENDS_WITHIN_S", 0.2)
+    deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    stand_in(f"import time\n{deaf}\nos.mkdir(sys.argv[2] + f'/live/.looks-{{os.getpid()}}')\ntime.sleep(60)")
+    run = tmp_path / "run"
+    run.mkdir()
+    follower = judge_process.follow(run)
+    deadline_s = time.monotonic() + 20
+    while not list(run.glob("live/.looks-*")):
+        assert time.monotonic() < deadline_s, (run / "live" / "follow.log").read_text()
+        gevent.sleep(0.02)
+    judge_process.end(follower, run)
+    assert follower.poll() == -signal.SIGKILL
+    assert [path.name for path in (run / "live").iterdir()] == ["follow.log"]
