@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
@@ -56,16 +56,12 @@ class TimelineRow:
 
     def to_json(self) -> dict[str, Any]:
         """What is there."""
-        return {
-            name: {key: part for key, part in value.items() if part is not None} if name in _SUMMARIES else value
-            for name, value in asdict(self).items()
-            if value is not None
-        }
+        content: dict[str, Any] = _ROWS.dump_python(self, exclude_none=True)
+        return content
 
     def without_histograms(self) -> TimelineRow:
         """The row alone."""
         return replace(self, histograms=None)
 
 
-_SUMMARIES = frozenset({"e2e", "send_delay"})
 _ROWS = TypeAdapter(TimelineRow)
