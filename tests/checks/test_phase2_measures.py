@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from checks.case import Case
 from checks.evidence import Evidence
 from checks.judge import judge_run
 from checks.measurement import Window
@@ -60,7 +61,9 @@ def verdicts(tmp_path):
     def build(metrics=None, evidence=None, **settings):
         directory = write_phase2(tmp_path, **settings)
         write_evidence(directory, metrics or phase2_metrics(), **(evidence or {}))
-        return {result.criterion.id: result for result in judge_run(directory).evaluation.results}
+        record = RunRecord.open(directory)
+        found = Case.of(record, record.evidence()).evaluation.results
+        return {result.criterion.id: result for result in found}
 
     return build
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +28,25 @@ LOCUST = (sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "mm2.
 SHORT = str(Path(__file__).with_name("short.yaml"))
 SHORT_RECORDS = 3700
 COUNTERS = str(Path(__file__).with_name("counters.yaml"))
+FAULTS = Path(__file__).with_name("faults.yaml")
+FAULTS_RECORDS = 1800
+
+
+def faults(topic: str, directory: Path) -> str:
+    """The scenario for a fault, on a topic of its own."""
+    path = directory / f"faults-{topic}.yaml"
+    path.write_text(FAULTS.read_text(encoding="utf-8").replace("TOPIC", topic), encoding="utf-8")
+    return str(path)
+
+
+def variant(path: Path, *changes: tuple[str, str]) -> str:
+    """The short scenario with other words in their places."""
+    text = Path(SHORT).read_text(encoding="utf-8")
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return str(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,13 +194,15 @@ class Run:
         return list(content["streams"])
 
     @property
-    def optimisation(self) -> tuple[str, str, str]:
-        """The rows of the optimisation section: target, source, capacity."""
-        target, source, capacity = (
-            next(line for line in self.fiche.split("\n") if line.startswith(f"| {side} |"))
-            for side in ("cible", "source", "capacité")
+    def report(self) -> str:
+        """The words of the HTML page."""
+        text = re.sub(
+            r"<(style|script).*?</\1>",
+            "",
+            (self.directory / "report.html").read_text(encoding="utf-8"),
+            flags=re.DOTALL,
         )
-        return target, source, capacity
+        return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", text)))
 
     @property
     def outcome(self) -> Outcome:

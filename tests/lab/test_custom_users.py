@@ -27,7 +27,7 @@ def locust(lab: Lab, *options: str, cwd: Path, environment: Path | None = None) 
     return subprocess.run(
         [
             sys.executable, "-m", "locust", "-f", str(EXAMPLE), "--env", str(environment or lab.environment_file),
-            "--headless", "-u", "5", "-r", "5", "-t", "5s", "--stop-timeout", "10", "--json-file", "found", *options,
+            "--headless", "-u", "5", "-r", "5", "-t", "8s", "--stop-timeout", "10", "--json-file", "found", *options,
         ],
         cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip

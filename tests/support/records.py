@@ -88,7 +88,7 @@ def scenario_text(criteria: Iterable[str] | None = None) -> str:
 def histogram(milliseconds: Iterable[float]) -> LatencyHistogram:
     """A histogram of these latencies."""
     latencies = LatencyHistogram()
-    latencies.record_ns(np.array([round(value * 1e6) for value in milliseconds], dtype=np.int64))
+    latencies.record_ns(np.rint(np.fromiter(milliseconds, np.float64) * 1e6).astype(np.int64))
     return latencies
 
 
