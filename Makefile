@@ -41,32 +41,49 @@ ui: setup ## a lab on this machine and Locust's web UI on it at 127.0.0.1:8089 (
 
 # ---- check ---------------------------------------------------------------------------------------------------------
 
-# Tests that need no lab: each part a process of its own, the long ones first. Much of theirs is waiting, so three at once.
-FAST_PARTS := $(addprefix fast-,mm2_users checks locust_session runbook)
+# Each part a process of its own, the long ones first. Those that take time wait most of it, so there are more of them
+# than cores; the others go on beside the tests on labs, which wait too, and have the cores first.
+TIMED := fast-mm2_users fast-locust_session fast-kafka-user fast-runbook
+UNTIMED := fast-checks fast-others fast-lab
+SIDE_BY_SIDE := $(MAKE) --no-print-directory --keep-going --output-sync=target
 
 .PHONY: check
 check: setup ## lint, types and the fast tests (two or three minutes)
-	@$(MAKE) --no-print-directory --keep-going --jobs 3 --output-sync=target lint types $(FAST_PARTS) fast-others fast-lab
+	@$(SIDE_BY_SIDE) --jobs 3 fast-checks $(TIMED) $(UNTIMED) lint types
 
 .PHONY: test
-test: check ## everything that CI runs: lint, types, fast tests, and the tests on real labs
-	@$(BIN)/pytest -q $(UNPATCHED) --durations 25 -m "not long" tests/lab
+test: setup ## everything that CI runs: lint, types, fast tests, and the tests on real labs (a quarter of an hour)
+	@$(SIDE_BY_SIDE) --jobs 3 $(TIMED) lint types
+	@echo "The tests on real labs take ten minutes, and tell what they have to tell at their end."
+	@$(SIDE_BY_SIDE) --jobs 2 labs untimed
 
-.PHONY: lint types $(FAST_PARTS) fast-others fast-lab
+.PHONY: lint types $(TIMED) $(UNTIMED) untimed labs
 lint:
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 types:
 	@$(BIN)/mypy
 
-$(FAST_PARTS): fast-%:
+fast-mm2_users:
+	@$(BIN)/pytest -q tests/mm2_users --ignore tests/mm2_users/test_kafka_user.py
+
+fast-kafka-user:
+	@$(BIN)/pytest -q tests/mm2_users/test_kafka_user.py
+
+fast-locust_session fast-runbook fast-checks: fast-%:
 	@$(BIN)/pytest -q tests/$*
 
 fast-others:
-	@$(BIN)/pytest -q tests $(FAST_PARTS:fast-%=--ignore tests/%) --ignore tests/lab --ignore tests/lab_unit
+	@$(BIN)/pytest -q tests $(addprefix --ignore tests/,mm2_users locust_session runbook checks lab lab_unit)
 
 fast-lab:
 	@$(BIN)/pytest -q $(UNPATCHED) tests/lab_unit
+
+untimed:
+	@MAKEFLAGS= nice $(SIDE_BY_SIDE) $(UNTIMED)
+
+labs:
+	@$(BIN)/pytest -q $(UNPATCHED) --durations 25 -m "not long" tests/lab
 
 .PHONY: test-long
 test-long: setup ## the tests on real labs that take minutes each: staircases, matrices of tasks, another Kafka
