@@ -146,7 +146,7 @@ class Conductor:
     def node_ready(self, node_id: str, host: str, pid: int) -> None:
         """A node offers to take part; one that comes after the start idles until the next run."""
         if self._start_ns is None:
-            self.crew.ready(node_id, host, pid)
+            self.crew.ready(node_id, host, pid, self._now_unix_ns())
 
     def node_trouble(self, node_id: str, message: str, exit_code: int) -> None:
         """A node cannot go on, so neither can the run; unless it came after the start, and takes no part."""
@@ -221,10 +221,14 @@ class Conductor:
             self._event("topics_created", topics=created)
         share = {"senders": len(crew.by_id), "scenario_sha256": self.plan.loaded_scenario.sha256}
         for index, node in enumerate(crew.by_id.values()):
-            now_unix_ns = self.clock.now_ns() + self.clock.wall_step_ns()
-            crew.tell(node, ToNodes.PREPARE, {"index": index, "now_unix_ns": now_unix_ns, **share})
+            clocks = {"heard_unix_ns": node.heard_unix_ns, "now_unix_ns": self._now_unix_ns()}
+            crew.tell(node, ToNodes.PREPARE, {"index": index, **clocks, **share})
         self._wait(lambda: crew.all_prepared, PREPARED_WITHIN_S, "preparing the nodes")
         self._write_manifest(None)
+
+    def _now_unix_ns(self) -> int:
+        """By the wall clock as it is now, which someone may have set since the run began."""
+        return self.clock.now_ns() + self.clock.wall_step_ns()
 
     def _phases_of_the_run(self) -> None:
         scenario = self.plan.scenario

@@ -24,6 +24,8 @@ class Node:
     id: str
     host: str
     pid: int
+    heard_unix_ns: int = 0
+    """When it said that it was ready, by the master's wall clock."""
     prepared: bool = False
     in_trouble: bool = False
     lost: bool = False
@@ -48,10 +50,10 @@ class Crew:
 
     # --- what they say -----------------------------------------------------------------------------------------------
 
-    def ready(self, node_id: str, host: str, pid: int) -> None:
+    def ready(self, node_id: str, host: str, pid: int, heard_unix_ns: int = 0) -> None:
         """A node offers to take part; one too many idles until the next run."""
         if len(self.by_id) < self.wanted:
-            self.by_id[node_id] = Node(node_id, host, pid)
+            self.by_id[node_id] = Node(node_id, host, pid, heard_unix_ns)
 
     def prepared(self, node_id: str, owns: list[str]) -> None:
         """It has its share, and names what only it can account for."""

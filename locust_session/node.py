@@ -23,7 +23,7 @@ from scenarios.plan import NS_PER_S, RunPlan, load_plan
 LOG = logging.getLogger("mm2gate.node")
 #: A node that has not heard its master for so long sends nothing more: nobody would count it, or could stop it.
 ALONE_S = 5.0
-#: The start is told as an instant of the wall clock. A message takes far less than this, even to a busy node.
+#: The start is told as an instant of the wall clock.
 CLOCKS_APART_S = 1.0
 MakeLoad = Callable[[RunPlan, Environment], NodeLoad]
 
@@ -40,6 +40,7 @@ class NodeSession:
         self._reporter: gevent.Greenlet | None = None
         self._run_id = ""
         self._heard_s = 0.0
+        self._ready_unix_ns = 0
         for message, handler in (
             (ToNodes.PREPARE, self._prepare),
             (ToNodes.CANARIES, self._canaries),
@@ -73,6 +74,7 @@ class NodeSession:
             except Mm2gateError as error:
                 self._trouble(error, "")
                 raise
+            self._ready_unix_ns = time.time_ns()
             self._send(ToMaster.READY, {"host": socket.gethostname(), "pid": os.getpid()}, "")
         return self._load
 
@@ -124,11 +126,11 @@ class NodeSession:
                 f"{socket.gethostname()}: scenario {plan.scenario.name} here is not the master's; "
                 "install the same mm2gate, and the same files, on every node"
             )
-        behind_s = (data["now_unix_ns"] - time.time_ns()) / NS_PER_S
-        if abs(behind_s) > CLOCKS_APART_S:
-            how = "behind" if behind_s > 0 else "ahead of"
+        apart_s = _apart_s(data, ready_ns=self._ready_unix_ns, now_ns=time.time_ns())
+        if abs(apart_s) > CLOCKS_APART_S:
+            how = "ahead of" if apart_s > 0 else "behind"
             raise Refused(
-                f"{socket.gethostname()}: its clock is {abs(behind_s):.1f} s {how} the master's, and so would be its "
+                f"{socket.gethostname()}: its clock is {abs(apart_s):.1f} s {how} the master's, and so would be its "
                 "load; set both by NTP"
             )
         owns = load.prepare(Assignment(run_id=run_id, index=data["index"], senders=data["senders"]))
@@ -191,3 +193,15 @@ class NodeSession:
 
     def _send(self, kind: ToMaster, data: dict[str, Any], run_id: str) -> None:
         self._runner.send_message(kind, pack(run_id, data))
+
+
+def _apart_s(data: dict[str, Any], *, ready_ns: int, now_ns: int) -> float:
+    """How far this node's clock is proven to be ahead of the master's (below 0: behind), in seconds.
+
+    A message arrives after it was sent, however long it took: what this node said cannot have been heard before, so
+    that it is ahead by so much at least; and what it hears now was not said later, so that it is ahead by no more.
+    Between the two nothing is proven: a busy node hears late.
+    """
+    least_s: float = (ready_ns - data["heard_unix_ns"]) / NS_PER_S
+    most_s: float = (now_ns - data["now_unix_ns"]) / NS_PER_S
+    return max(least_s, 0.0) + min(most_s, 0.0)

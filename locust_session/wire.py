@@ -14,7 +14,8 @@ from typing import Any
 class ToNodes(StrEnum):
     """From the master."""
 
-    PREPARE = "mm2gate.prepare"  # index, senders, scenario_sha256, now_unix_ns (the master's wall clock)
+    #: index, senders, scenario_sha256; by the master's wall clock: heard_unix_ns (the node's READY), now_unix_ns
+    PREPARE = "mm2gate.prepare"
     CANARIES = "mm2gate.canaries"
     START = "mm2gate.start"  # start_unix_ns: second 0 of the load
     PLAY = "mm2gate.play"  # phase, start_s: a load that the run has decided on, and when it starts on the load's clock

@@ -291,7 +291,8 @@ def make_node(files):
 def prepare(apart_s: float = 0.0) -> dict:
     """From a master whose clock is so much ahead."""
     now_unix_ns = time.time_ns() + round(apart_s * 10**9)
-    return {"index": 0, "senders": 1, "now_unix_ns": now_unix_ns, "scenario_sha256": plan().loaded_scenario.sha256}
+    clocks = {"heard_unix_ns": now_unix_ns, "now_unix_ns": now_unix_ns}
+    return {"index": 0, "senders": 1, **clocks, "scenario_sha256": plan().loaded_scenario.sha256}
 
 
 def kinds(sent) -> list[str]:
@@ -325,6 +326,16 @@ def test_a_node_whose_clock_is_seconds_from_the_masters_takes_no_part(make_node,
     assert sent[-1][0] == ToMaster.TROUBLE
     assert how in sent[-1][2]["message"]
     assert sent[-1][2]["exit_code"] == ExitCode.REFUSED
+    node.close()
+
+
+@pytest.mark.parametrize("late", ["heard_unix_ns", "now_unix_ns"])
+def test_a_message_that_took_seconds_to_a_busy_node_or_from_it_is_not_taken_for_a_wrong_clock(make_node, late):
+    node, tell, sent = make_node(Load())
+    data = prepare()
+    data[late] += {"heard_unix_ns": 3, "now_unix_ns": -3}[late] * 10**9
+    tell(ToNodes.PREPARE, **data)
+    assert sent[-1][0] == ToMaster.PREPARED
     node.close()
 
 
