@@ -184,7 +184,14 @@ class MasterSession:
             conductor.over.wait(BARRIER_S)
 
     def quitting(self) -> None:
-        """The process is about to leave: with the code of its last run's judge."""
+        """The process is about to leave: with the code of its last run's judge.
+
+        It leaves once. On a SIGTERM that comes while it waits for the judge, Locust would begin to leave a second time,
+        say everything again, and end in an interpreter that is gone.
+        """
+        for number in _ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda *_: None)  # not ignored: that the judge would inherit
         self.end("stopped")
         if self._conductor is not None:
             self._judged.wait()

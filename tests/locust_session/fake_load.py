@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import events
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -21,7 +23,13 @@ from scenarios.shape import PhaseShape  # noqa: F401 - Locust looks for it here
 from tests.locust_session.fakes import FakeMaster, NoJudge
 from tests.run_record.accounts import account
 
-session.judge = lambda directory: (20, f"judged {directory}\n")
+
+def judge(directory: Path) -> tuple[int, str]:
+    gevent.sleep(float(os.environ.get("JUDGES_FOR_S", "0")))
+    return 20, f"judged {directory}\n"
+
+
+session.judge = judge
 session.follow = lambda directory: NoJudge()
 
 

@@ -38,7 +38,13 @@ class Player:
     """A run of Locust in a process group of its own; `nohup`: started as by that command."""
 
     def __init__(
-        self, place: Path, phases: tuple[str, ...], *arguments: str, stderr: int | None = None, nohup: bool = False
+        self,
+        place: Path,
+        phases: tuple[str, ...],
+        *arguments: str,
+        stderr: int | None = None,
+        nohup: bool = False,
+        judges_for_s: float = 0.0,
     ) -> None:
         place.mkdir()
         self._runs = place / "runs"
@@ -59,7 +65,8 @@ class Player:
                 stdout=log,
                 stderr=log if stderr is None else stderr,
                 cwd=HERE.parents[1],
-                env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+                env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+                | {"JUDGES_FOR_S": str(judges_for_s)},
                 start_new_session=True,
             )
 
@@ -72,6 +79,13 @@ class Player:
                     return
             assert time.monotonic() < deadline_s, self._log.read_text()
             assert self.process.poll() is None, self._log.read_text()
+            time.sleep(0.05)
+
+    def when_sealed(self) -> None:
+        """Returns when the record is whole, and the judge has its turn."""
+        deadline_s = time.monotonic() + 30
+        while not list(self._runs.glob("*/record/SHA256SUMS")):
+            assert time.monotonic() < deadline_s, self._log.read_text()
             time.sleep(0.05)
 
     def said(self) -> str:
@@ -104,6 +118,7 @@ def runs(tmp_path_factory):
         "run-time": Player(place / "run-time", LONG, "--run-time", "4s"),
         "hang-up": Player(place / "hang-up", LONG, "--processes", "2"),
         "nohup": Player(place / "nohup", LOAD, nohup=True),
+        "judged": Player(place / "judged", LOAD, judges_for_s=2),
     }
     read, unread = os.pipe()
     players["unread"] = Player(place / "unread", LOAD, stderr=unread)
@@ -121,10 +136,16 @@ def runs(tmp_path_factory):
     players["hang-up"].when("one")
     time.sleep(0.5)
     os.killpg(players["hang-up"].process.pid, signal.SIGHUP)  # a terminal that is closed
+    players["judged"].when_sealed()
+    for _ in range(2):
+        time.sleep(0.5)
+        players["judged"].process.send_signal(signal.SIGTERM)
     return {name: player.played() for name, player in players.items()}
 
 
-@pytest.mark.parametrize(("name", "workers"), [("alone", 1), ("workers", 2), ("nohup", 1), ("unread", 1)])
+@pytest.mark.parametrize(
+    ("name", "workers"), [("alone", 1), ("workers", 2), ("nohup", 1), ("unread", 1), ("judged", 1)]
+)
 def test_a_run_to_its_end_sends_the_plan_exactly_however_many_share_it(runs, name, workers):
     run = runs[name]
     assert run.record.counts() == Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS), run.said
@@ -132,6 +153,13 @@ def test_a_run_to_its_end_sends_the_plan_exactly_however_many_share_it(runs, nam
     assert len(run.record.manifest.workers) == workers
     assert run.record.manifest.ending.how == "completed"
     assert run.record.sealed
+
+
+def test_sigterm_while_the_run_is_judged_changes_nothing_and_nothing_is_said_twice(runs):
+    run = runs["judged"]
+    assert run.code == 20, run.said
+    assert "Traceback" not in run.said, run.said
+    assert (run.said.count("judged "), run.said.count("Response time percentiles")) == (1, 1), run.said
 
 
 @pytest.mark.parametrize(
