@@ -8,6 +8,7 @@ from __future__ import annotations
 from locust.env import Environment  # isort: skip - it patches the process, before anything else is imported
 
 import argparse
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from locust import User, task
 from locust.runners import WorkerRunner
 
-from locust_session import node
+from locust_session import driver, node
 from locust_session.load import Assignment, Second
 from locust_session.node import NodeSession
 from run_record.counts import Counts
@@ -107,6 +108,23 @@ class ReportingLoad:
         }
 
 
+class Once:
+    """In the place of `gc`, which looks through the whole process for each worker that begins: once is enough here."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        gc.freeze()
+
+    def unfreeze(self) -> None:
+        """Not again."""
+
+    def collect(self) -> None:
+        """Not again."""
+
+    def freeze(self) -> None:
+        """Not again."""
+
+
 class MirrorUser(User):
     """Has the name of the user that the master spawns."""
 
@@ -124,6 +142,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, required=True)
     chosen = parser.parse_args()
     vars(node)["load_plan"] = _shared(load_plan)
+    vars(driver)["gc"] = Once()
     seconds = _seconds()
     runners = [_worker(chosen.port, seconds) for _ in range(chosen.workers)]
     while any(runner.state != "stopped" for runner in runners):
