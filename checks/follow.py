@@ -39,7 +39,7 @@ from checks.record_inputs import environment_of, scenario_of
 from checks.windows import NS_PER_S, Windows
 from run_record.store import RunRecord, is_sealed, looks_of, write_json, write_text
 from scenarios.environment import Environment
-from scenarios.errors import ExitCode
+from scenarios.errors import ExitCode, RunRecordError
 from scenarios.scenario import Scenario
 
 NICE = 10
@@ -52,7 +52,12 @@ NOTICE_S = 0.5
 
 
 def follow_run(directory: Path, *, language: str = "fr") -> None:
-    """Follows a run to its end; what goes wrong on the way is said on stderr, and tried again."""
+    """Follows a run to its end; what goes wrong on the way is said on stderr, and tried again.
+
+    Raises RunRecordError where there is no run at all.
+    """
+    if not (directory / "record").is_dir():
+        raise RunRecordError(f"{directory}: not a run directory (no record/)")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.ABORTED))
     os.nice(NICE)
     looks = looks_of(directory, os.getpid())
@@ -60,7 +65,7 @@ def follow_run(directory: Path, *, language: str = "fr") -> None:
     try:
         _until_it_ends(directory, Follower(directory=directory, looks=looks, language=language))
     finally:
-        shutil.rmtree(looks)
+        shutil.rmtree(looks, ignore_errors=True)  # with the run, if that is gone
 
 
 def _until_it_ends(directory: Path, follower: Follower) -> None:

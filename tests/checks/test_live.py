@@ -199,6 +199,17 @@ def test_the_process_ends_on_sigterm_and_survives_a_record_that_cannot_be_read(t
         process.kill()
 
 
+def test_a_run_that_is_not_there_is_one_sentence_and_nothing_is_made(tmp_path):
+    process = follow(tmp_path / "nosuch")
+    try:
+        _, said = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert (process.returncode, said.count(b"\n")) == (ExitCode.INTERNAL, 1)
+    assert b"not a run directory" in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_process_ends_when_its_parent_dies(tmp_path):
     directory = going_on(tmp_path / "runs", 50)
     fiche = directory / "live" / "fiche.md"
