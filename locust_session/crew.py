@@ -50,7 +50,7 @@ class Crew:
 
     # --- what they say -----------------------------------------------------------------------------------------------
 
-    def ready(self, node_id: str, host: str, pid: int, heard_unix_ns: int = 0) -> None:
+    def ready(self, node_id: str, host: str, pid: int, heard_unix_ns: int) -> None:
         """A node offers to take part; one too many idles until the next run."""
         if len(self.by_id) < self.wanted:
             self.by_id[node_id] = Node(node_id, host, pid, heard_unix_ns)
