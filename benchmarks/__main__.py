@@ -84,7 +84,7 @@ class Bench:
         try:
             self.figures += measure()
         except (BenchmarkError, Mm2gateError, OSError, ValueError) as error:
-            self.problems.append(f"{name}: {str(error).partition("\n")[0]}")
+            self.problems.append(f"{name}: {error}".partition("\n")[0])
             self.say(f"{name} could not be measured: {error}")
 
 
