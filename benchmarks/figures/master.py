@@ -17,8 +17,6 @@ from run_record.store import RunRecord
 from scenarios.plan import NS_PER_S
 
 WORKERS, DURATION_S, WINDOW_S = 100, 15, 10.0
-#: Locust takes a worker for lost that says nothing for three seconds. All in one process, most were, on a slow machine.
-PROCESSES = 4
 READY_WITHIN_S = 90.0
 #: Topics of the mock have 4 partitions: 120 partitions in all.
 REPORT_TOPICS, REPORT_RATE_PER_S, REPORT_S = 30, 20_000, 9
@@ -77,17 +75,10 @@ def _one(lab: BenchLab, number: int) -> float:
     master = subprocess.Popen(
         [str(part) for part in command], cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=log
     )
-    simulated = [sys.executable, "-m", "benchmarks.programs.simulated_workers", "--port", str(port)]
-    workers = [
-        subprocess.Popen(
-            [*simulated, "--workers", str(WORKERS // PROCESSES)],
-            cwd=PROJECT_ROOT,
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
-        for _ in range(PROCESSES)
-    ]
+    simulated = [
+        sys.executable, "-m", "benchmarks.programs.simulated_workers", "--port", str(port), "--workers", str(WORKERS),
+    ]  # fmt: skip
+    workers = subprocess.Popen(simulated, cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=log)
     watch = CpuWatch(master.pid).start()
     try:
         master.wait(READY_WITHIN_S + DURATION_S + 60)
@@ -95,7 +86,7 @@ def _one(lab: BenchLab, number: int) -> float:
         log.seek(0)
         raise BenchmarkError(f"the master did not end: {log.read()[-2000:]}") from None
     finally:
-        for process in (*workers, master):
+        for process in (workers, master):
             process.kill()
             process.wait()
         watch.stop()

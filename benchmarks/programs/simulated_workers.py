@@ -8,6 +8,7 @@ from __future__ import annotations
 from locust.env import Environment  # isort: skip - it patches the process, before anything else is imported
 
 import argparse
+import functools
 import gc
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import Any
 
 import gevent
 import numpy as np
-from locust import User, task
+from locust import User, argument_parser, task
 from locust.runners import WorkerRunner
 
 from locust_session import driver, node
@@ -143,6 +144,9 @@ def main() -> None:
     chosen = parser.parse_args()
     vars(node)["load_plan"] = _shared(load_plan)
     vars(driver)["gc"] = Once()
+    # Locust builds its whole parser anew for every option of the master's, 60 times as a worker begins: of no matter
+    # in a process of its own, seconds in one that is a hundred workers.
+    vars(argument_parser)["default_args_dict"] = functools.cache(argument_parser.default_args_dict)
     seconds = _seconds()
     runners = [_worker(chosen.port, seconds) for _ in range(chosen.workers)]
     while any(runner.state != "stopped" for runner in runners):
