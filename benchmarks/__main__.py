@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=(*ON_THE_LAB, *ALONE), help="these; nothing is written then")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each figure")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended on the way out
     everything = frozenset((*ON_THE_LAB, *ALONE)) - ({"soak"} if not options.full else set())
     bench = Bench(wanted=frozenset(options.only) if options.only else everything, rounds=options.rounds)
     load_before, began_s = os.getloadavg()[0], time.monotonic()

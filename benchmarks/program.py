@@ -93,6 +93,8 @@ def run(
         what = " ".join(map(str, command))
         raise BenchmarkError(f"{what}: not done within {error.timeout:.0f} s: {output[-2000:]}") from None
     finally:
+        process.kill()  # where it has not ended, this program was told to end
+        process.wait()
         cpu.stop()
     return Finished(output=output, exit_code=process.returncode, cpu=cpu)
 

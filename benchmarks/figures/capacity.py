@@ -6,11 +6,14 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from benchmarks.figure import Figure
+from benchmarks.hub_profile import sampled, shares
 from benchmarks.program import PROJECT_ROOT, run
 
 #: More than anything here can do.
@@ -52,17 +55,20 @@ def measure(*, rounds: int, say: Callable[[str], None]) -> tuple[list[Figure], s
             note="no proof of anything: the mock keeps 100 000 records a partition, and forgets what the reader misses",
         ),
     ]
-    return figures, profile(offer(OFFERED_PER_S, "--sample"))
+    with tempfile.TemporaryDirectory() as directory:
+        samples = Path(directory) / "samples"
+        report = offer(OFFERED_PER_S, samples=samples)
+        return figures, profile(report, shares(samples.read_text(encoding="utf-8")))
 
 
-def offer(records_per_s: int, *options: str) -> dict[str, Any]:
-    """One run of the engine against a fresh mock."""
+def offer(records_per_s: int, *options: str, samples: Path | None = None) -> dict[str, Any]:
+    """One run of the engine against a fresh mock. `samples`: where its hub spent the time is written there."""
     with mock_broker() as address:
         command = [
             sys.executable, "-m", "benchmarks.programs.engine_worker", "--broker", address, "--topics", str(TOPICS),
             "--rate", str(records_per_s), "--duration-s", str(DURATION_S), *options,
         ]  # fmt: skip
-        return run(command, within_s=DURATION_S + 60).report
+        return run(command if samples is None else sampled(command, samples), within_s=DURATION_S + 60).report
 
 
 @contextmanager
@@ -82,8 +88,8 @@ def mock_broker() -> Iterator[str]:
             process.stdout.close()
 
 
-def profile(report: dict[str, Any]) -> str:
-    """CPU by thread, and by line of the hub."""
+def profile(report: dict[str, Any], hub: Mapping[str, float]) -> str:
+    """CPU by thread, and the hub's time by line."""
     seconds, threads = report["seconds"], report["threads_cpu_s"]
     took_s = seconds[-1]["at_s"]
     hub_s = threads[str(report["main_thread"])]
@@ -91,7 +97,7 @@ def profile(report: dict[str, Any]) -> str:
         f"acknowledged {seconds[-1]['acked'] / took_s:,.0f} records/s; CPU by thread, in cores:",
         f"  {hub_s / took_s:5.2f}  hub (Python: one core at most)",
         f"  {(sum(threads.values()) - hub_s) / took_s:5.2f}  librdkafka's own threads",
-        "the hub's time by line (C functions count for the line that calls them):",
-        *(f"  {share:6.1%}  {where}" for where, share in list(report["hub"].items())[:MOST_LINES]),
+        "the hub's time, while not idle, by line (py-spy; C functions count for the line that calls them):",
+        *(f"  {share:6.1%}  {where}" for where, share in list(hub.items())[:MOST_LINES]),
     ]
     return "\n".join(lines)

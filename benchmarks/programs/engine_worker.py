@@ -1,6 +1,6 @@
 """One engine in a Locust process against a mock broker: driven by the same greenlet loop, feeding the same screen.
 
-Prints what it sent and had acknowledged each second, its CPU by thread, and where its hub spent the time.
+Prints what it sent and had acknowledged each second, and its CPU by thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from locust.env import Environment  # noqa: E402
 from locust.rpc.protocol import Message  # noqa: E402
 
 from benchmarks import scenario  # noqa: E402
-from benchmarks.sampler import HubSampler  # noqa: E402
 from locust_session.driver import drive  # noqa: E402
 from locust_session.load import Assignment  # noqa: E402
 from locust_session.screen import add_batch  # noqa: E402
@@ -88,7 +87,6 @@ def main() -> None:
     for number in ("topics", "rate", "duration-s"):
         parser.add_argument(f"--{number}", type=int, required=True)
     parser.add_argument("--mirrored", action="store_true", help="read back what was sent")
-    parser.add_argument("--sample", action="store_true", help="sample where the hub spends its time")
     options = parser.parse_args()
     plan = plan_for(
         options.broker,
@@ -97,10 +95,10 @@ def main() -> None:
         duration_s=options.duration_s,
         mirrored=options.mirrored,
     )
-    print(json.dumps(play(plan, duration_s=options.duration_s, sampled=options.sample)))
+    print(json.dumps(play(plan, duration_s=options.duration_s)))
 
 
-def play(plan: RunPlan, *, duration_s: int, sampled: bool) -> dict[str, Any]:
+def play(plan: RunPlan, *, duration_s: int) -> dict[str, Any]:
     """The load, second by second."""
     environment: Any = Environment()
     engine = Engine(plan, screen=lambda kind, durations_ns, size: add_batch(environment, kind, durations_ns, size))
@@ -109,14 +107,11 @@ def play(plan: RunPlan, *, duration_s: int, sampled: bool) -> dict[str, Any]:
         maker.list_topics(name, timeout=10)  # the mock makes what is asked for
     engine.prepare(Assignment(run_id="capacity", index=0, senders=1))
     gevent.spawn(drive_or_leave, engine)
-    sampler = HubSampler()
     process, seconds = psutil.Process(), []
     engine.start(time.monotonic_ns())
     started_s = time.monotonic()
     for number in range(1, duration_s + 1):
         gevent.sleep(max(started_s + number - time.monotonic(), 0))
-        if sampled and number == 2:
-            sampler.start()
         second, spent = engine.second(), process.cpu_times()
         seconds.append(
             {
@@ -130,10 +125,9 @@ def play(plan: RunPlan, *, duration_s: int, sampled: bool) -> dict[str, Any]:
                 "locust_report_bytes": _locust_report_bytes(environment),
             }
         )
-    sampler.stop()
     threads = {thread.id: thread.user_time + thread.system_time for thread in process.threads()}
     engine.stop_sending()
-    return {"seconds": seconds, "threads_cpu_s": threads, "main_thread": process.pid, "hub": sampler.shares()}
+    return {"seconds": seconds, "threads_cpu_s": threads, "main_thread": process.pid}
 
 
 if __name__ == "__main__":

@@ -7,14 +7,16 @@ import sys
 import pytest
 
 from benchmarks.figures.capacity import mock_broker, profile
+from benchmarks.hub_profile import sampled, shares
 from benchmarks.program import run
 
+PROGRAM = [sys.executable, "-m", "benchmarks.programs.engine_worker", "--topics", "1", "--duration-s", "4"]
 
-@pytest.mark.parametrize("options", [[], ["--mirrored"], ["--sample"]], ids=["sent", "read back", "sampled"])
+
+@pytest.mark.parametrize("options", [[], ["--mirrored"]], ids=["sent", "read back"])
 def test_every_record_is_acknowledged_and_read_back(options):
     with mock_broker() as address:
-        command = [sys.executable, "-m", "benchmarks.programs.engine_worker", "--broker", address, "--topics", "1"]
-        report = run([*command, "--rate", "2000", "--duration-s", "4", *options], within_s=90).report
+        report = run([*PROGRAM, "--broker", address, "--rate", "2000", *options], within_s=90).report
     last = report["seconds"][-1]
     assert last["sent"] == pytest.approx(8000, rel=0.1)
     assert last["acked"] >= 0.9 * last["sent"]
@@ -22,6 +24,24 @@ def test_every_record_is_acknowledged_and_read_back(options):
         assert last["arrived"] >= 0.8 * last["acked"]
     assert sum(report["threads_cpu_s"].values()) == pytest.approx(last["cpu_s"], abs=0.5)
     assert 0 < last["report_bytes"] < 64 * 1024
-    if "--sample" in options:
-        assert any("engine.py" in where or "envelope.py" in where for where in report["hub"])
-        assert "hub" in profile(report)
+
+
+def test_the_profile_names_the_lines_of_the_hub_at_work_and_no_import(tmp_path):
+    samples = tmp_path / "samples"
+    with mock_broker() as address:
+        command = sampled([*PROGRAM, "--broker", address, "--rate", "20000"], samples)
+        report = run(command, within_s=90).report
+    hub = shares(samples.read_text(encoding="utf-8"))
+    assert sum(hub.values()) == pytest.approx(1)
+    assert any("clients/kafka.py" in where for where in hub)
+    assert any("mm2_users/" in where for where in hub)
+    assert not any("importlib" in where for where in hub)
+    assert "hub" in profile(report, hub)
+
+
+def test_shares_are_of_the_time_under_the_hub_alone():
+    stacks = (
+        "a (x.py:1);drive_or_leave (w.py:1);step (e.py:2) 6\nHub.run (hub.py:3) 2\nmain (w.py:9);find (imp.py:1) 99\n"
+    )
+    assert shares(stacks) == {"step (e.py:2)": 0.75, "Hub.run (hub.py:3)": 0.25}
+    assert shares("") == {}

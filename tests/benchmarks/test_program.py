@@ -1,0 +1,42 @@
+"""Programs that are measured: none outlives the benchmark, however that ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from benchmarks.program import PROJECT_ROOT
+
+BENCHMARK = """
+import sys
+from benchmarks import __main__ as bench
+from benchmarks.program import run
+bench.Bench.play = lambda self: run(["sleep", "600"], within_s=600)
+sys.argv = ["benchmarks", "--only", "capacity"]
+bench.main()
+"""
+
+
+@pytest.mark.parametrize("end", ["terminate", "interrupt"])
+def test_a_benchmark_that_is_told_to_end_ends_what_it_measures(end):
+    benchmark = psutil.Popen([sys.executable, "-c", BENCHMARK], cwd=PROJECT_ROOT, stderr=subprocess.DEVNULL)
+    try:
+        measured: list[psutil.Process] = []
+        while not measured and benchmark.is_running():
+            measured = benchmark.children()
+            time.sleep(0.05)
+        time.sleep(0.5)  # the handlers are there by now, and so is the wait for the program's end
+        if end == "terminate":
+            benchmark.terminate()
+        else:
+            benchmark.send_signal(2)
+        assert benchmark.wait(30) in (143, -2, 130)
+        assert not psutil.wait_procs(measured, timeout=0)[1]
+    finally:
+        for process in (*measured, benchmark):
+            if process.is_running():
+                process.kill()
