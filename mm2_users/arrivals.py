@@ -70,7 +70,7 @@ class Arrivals:
                 break
             batch, start, end = found
             stream.ledger.arrive_next(end - start)
-            self.e2e.add(batch.phase, now_ns - batch.due_ns[start:end])
+            self.e2e.add_since(batch.phase, batch.due_ns[start:end], now_ns)
             self.e2e_from_sent.add_same(batch.phase, now_ns - batch.sent_ns, end - start)
             place += end - start
         return place

@@ -34,10 +34,14 @@ class Content:
         """The keys of `count` records in a row, from this one on."""
         return list(_in_turn(self.keys, first_seq + self.shift, count))
 
-    def bodies_from(self, first_seq: int, count: int) -> tuple[Sequence[bytes], Sequence[int]]:
-        """Their bodies, and the CRC-32 of each."""
-        at = first_seq + self.shift
-        return _in_turn(self.pool.bodies, at, count), _in_turn(self.pool.crcs, at, count)
+    def bodies_from(self, first_seq: int, count: int) -> tuple[NDArray[np.int64], Sequence[bytes], Sequence[int]]:
+        """Their bodies: number in the pool, bytes and CRC-32 of each."""
+        pool, at = self.pool, first_seq + self.shift
+        start = at % len(pool.bodies)
+        numbers = pool.numbers[start : start + count]
+        if len(numbers) < count:
+            numbers = self.body_numbers_of(np.arange(first_seq, first_seq + count))
+        return numbers, _in_turn(pool.bodies, at, count), _in_turn(pool.crcs, at, count)
 
     def keys_of(self, seqs: NDArray[np.int64]) -> list[bytes]:
         """The keys of these records."""

@@ -31,7 +31,7 @@ from locust_session.load import Assignment, Second
 from mm2_users.account import Trouble, account
 from mm2_users.arrivals import Arrivals
 from mm2_users.content import CANARY_SEQ, Content
-from mm2_users.envelope import CANARY, LAYOUT, VERSION, enclose, encode, headers_of, run_number, seq_of
+from mm2_users.envelope import CANARY, Envelopes, enclose, encode, headers_of, run_number, seq_of
 from mm2_users.expected import Expected, SentBatch
 from mm2_users.keys import keys_by_partition
 from mm2_users.latencies import Latencies
@@ -137,6 +137,7 @@ class Engine:
         plan = self._plan
         self._assignment = assignment
         self._run = run_number(assignment.run_id)
+        self._envelopes = Envelopes(run=self._run, sender=assignment.index, most=MOST_PER_BATCH)
         payload = plan.scenario.payload
         pools = {one: pool_of(one) for one in payload.root}
         hot = plan.scenario.topics.hot
@@ -189,10 +190,16 @@ class Engine:
     def send_canaries(self) -> None:
         """One record to each of its partitions, apart from the ledger's counts."""
         for stream in self._streams:
-            fields = self._fields(stream, CANARY_SEQ, 1)
-            fields["flags"], fields["seq"] = CANARY, 0
-            fields["body"] = stream.content.pool.largest if stream.content.pool.in_headers else fields["body"]
-            values, keys = encode(fields, stream.content.pool), stream.content.keys_from(0, 1)
+            content = stream.content
+            bodies, _, _ = content.bodies_from(CANARY_SEQ, 1)
+            fields = self._envelopes.lay_out(
+                topic=stream.place.topic,
+                partition=stream.place.partition,
+                first_seq=0,
+                bodies=np.array([content.pool.largest]) if content.pool.in_headers else bodies,
+                flags=CANARY,
+            )
+            values, keys = encode(fields, content.pool), content.keys_from(0, 1)
             refused = self._hand_over(stream, fields, values, keys, self._canary_answered(stream))
             if refused:
                 self._last_error = "canary refused by the producer"
@@ -336,17 +343,22 @@ class Engine:
     def _send(self, stream: Stream, due: DueRecords) -> None:
         count = len(due.due_ns)
         first_seq = stream.ledger.take(count, due.phase)
-        fields = self._fields(stream, first_seq, count)
-        fields["phase"] = due.phase
-        fields["due_ns"] = due.due_ns
+        content = stream.content
+        numbers, bodies, crcs = content.bodies_from(first_seq, count)
         sent_ns = self._last_sent_ns = self._now_ns()
-        fields["sent_ns"] = sent_ns
+        fields = self._envelopes.lay_out(
+            topic=stream.place.topic,
+            partition=stream.place.partition,
+            first_seq=first_seq,
+            bodies=numbers,
+            due_ns=due.due_ns,
+            sent_ns=sent_ns,
+            phase=due.phase,
+        )
         batch = Batch(self, stream, due.phase, first_seq, count, sent_ns, left=count)
         self._sent += count
         self._outstanding += count
-        self._latest["send_delay"].add(due.phase, sent_ns - due.due_ns)
-        content = stream.content
-        bodies, crcs = content.bodies_from(first_seq, count)
+        self._latest["send_delay"].add_since(due.phase, due.due_ns, sent_ns)
         values = enclose(fields, bodies, crcs, in_headers=content.pool.in_headers)
         keys = content.keys_from(first_seq, count)
         refused = self._hand_over(stream, fields, values, keys, batch.answered)
@@ -387,18 +399,6 @@ class Engine:
                 self._too_large = (self._plan.topics[stream.place.topic].source, error.str())
 
         return answered
-
-    def _fields(self, stream: Stream, first_seq: int, count: int) -> NDArray[np.void]:
-        seqs = np.arange(first_seq, first_seq + count)
-        fields = np.zeros(count, dtype=LAYOUT)
-        fields["run"] = self._run
-        fields["sender"] = self._assignment.index
-        fields["topic"] = stream.place.topic
-        fields["partition"] = stream.place.partition
-        fields["version"] = VERSION
-        fields["seq"] = seqs
-        fields["body"] = stream.content.body_numbers_of(seqs)
-        return fields
 
     # --- acknowledgements --------------------------------------------------------------------------------------------
 

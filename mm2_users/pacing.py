@@ -8,8 +8,9 @@ delay says so. Due instants are laid out in chunks, so that asking costs a binar
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import floor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,7 @@ from scenarios.plan import NS_PER_S, PlannedLoad, RunPlan
 CHUNK_RECORDS = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class DueRecords:
+class DueRecords(NamedTuple):
     """Records of one load phase that are due; `due_ns` ascends."""
 
     phase: int

@@ -20,7 +20,8 @@ def test_a_batch_has_the_keys_and_the_bodies_of_its_records(keys, shift, first_s
     seqs = np.arange(first_seq, first_seq + count)
     numbers = content.body_numbers_of(seqs).tolist()
     assert content.keys_from(first_seq, count) == content.keys_of(seqs)
-    bodies, crcs = content.bodies_from(first_seq, count)
+    in_turn, bodies, crcs = content.bodies_from(first_seq, count)
+    assert in_turn.tolist() == numbers
     assert list(bodies) == [POOL.bodies[number] for number in numbers]
     assert list(crcs) == [POOL.crcs[number] for number in numbers]
 
@@ -33,7 +34,7 @@ def test_a_batch_is_enclosed_as_its_records_are(in_headers):
     fields["seq"], fields["version"] = np.arange(4, 29), VERSION
     fields["body"] = content.body_numbers_of(fields["seq"])
     same = fields.copy()
-    bodies, crcs = content.bodies_from(4, 25)
+    _, bodies, crcs = content.bodies_from(4, 25)
     assert enclose(fields, bodies, crcs, in_headers=in_headers) == encode(same, pool)
     assert (fields == same).all()
     assert fields["crc"].all()

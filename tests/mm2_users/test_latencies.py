@@ -17,6 +17,9 @@ BATCHES = st.lists(
         st.one_of(
             st.lists(st.integers(-10, 10**10), max_size=5),
             st.tuples(st.integers(-10, 10**10), st.integers(0, 5)),
+            st.fixed_dictionaries(
+                {"starts": st.lists(st.integers(0, 10**10), max_size=5), "end": st.integers(0, 2 * 10**10)}
+            ),
         ),
     ),
     max_size=8,
@@ -38,6 +41,9 @@ def test_every_duration_is_in_its_second_and_in_its_phase(seconds):
             if isinstance(told, list):
                 latencies.add(phase, np.array(told, dtype=np.int64))
                 durations_ns = told
+            elif isinstance(told, dict):
+                latencies.add_since(phase, np.array(told["starts"], dtype=np.int64), told["end"])
+                durations_ns = [told["end"] - start for start in told["starts"]]
             else:
                 latencies.add_same(phase, *told)
                 durations_ns = [told[0]] * told[1]
