@@ -86,7 +86,7 @@ def strict(lab: Lab, directory: Path) -> Run:
         directory / "strict.yaml",
         ("short-{n}", "strict-{n}"),
         ("rate: 500/s, duration: 5s", "rate: 500/s, duration: 120s"),
-        ('go: "< 5 s"}', 'go: "< 1 ms", stop: {after: 5s, grace: 5s}}'),
+        ('go: "< 30 s"}', 'go: "< 1 ms", stop: {after: 5s, grace: 5s}}'),
     )
     run = Run.start(scenario, lab, directory / "runs")
     run.wait(within_s=180)
