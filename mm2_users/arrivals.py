@@ -159,8 +159,8 @@ class Arrivals:
         phases = fields["phase"]
         for phase in np.unique(phases).tolist():
             some = fields[phases == phase]
-            self.e2e.add(phase, now_ns - some["due_ns"])
-            self.e2e_from_sent.add(phase, now_ns - some["sent_ns"])
+            self.e2e.add_since(phase, some["due_ns"], now_ns)
+            self.e2e_from_sent.add_since(phase, some["sent_ns"], now_ns)
 
     def _errors(self, messages: list[Message], start_again: StartAgain) -> None:
         """What the target says instead of records. None of it is MM2's fault: it must never pass for records lost."""

@@ -36,11 +36,11 @@ class Content:
 
     def bodies_from(self, first_seq: int, count: int) -> tuple[NDArray[np.int64], Sequence[bytes], Sequence[int]]:
         """Their bodies: number in the pool, bytes and CRC-32 of each."""
-        pool, at = self.pool, first_seq + self.shift
-        start = at % len(pool.bodies)
-        numbers = pool.numbers[start : start + count]
-        if len(numbers) < count:
-            numbers = self.body_numbers_of(np.arange(first_seq, first_seq + count))
+        pool, at, pooled = self.pool, first_seq + self.shift, len(self.pool.bodies)
+        start = at % pooled
+        numbers = np.arange(start, start + count)
+        if start + count > pooled:
+            numbers %= pooled
         return numbers, _in_turn(pool.bodies, at, count), _in_turn(pool.crcs, at, count)
 
     def keys_of(self, seqs: NDArray[np.int64]) -> list[bytes]:

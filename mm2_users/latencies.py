@@ -15,14 +15,10 @@ from run_record.histogram import LatencyHistogram
 class Latencies:
     """Durations in ns since the last second, by phase index."""
 
-    arrays: dict[int, list[NDArray[np.int64]]] = field(default_factory=lambda: defaultdict(list))
     same: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
     """(duration, how many have it): an array for each would cost more than all else that is done with it."""
     since: dict[int, list[tuple[int, NDArray[np.int64]]]] = field(default_factory=lambda: defaultdict(list))
     """(end, starts): subtracted all at once, when the second is over."""
-
-    def add(self, phase: int, durations_ns: NDArray[np.int64]) -> None:
-        self.arrays[phase].append(durations_ns)
 
     def add_since(self, phase: int, starts_ns: NDArray[np.int64], end_ns: int) -> None:
         """From each of these instants to this one. The array is kept, and must stay as it is."""
@@ -48,14 +44,13 @@ class Latencies:
 
     def _taken(self) -> list[tuple[int, NDArray[np.int64]]]:
         """Each phase's durations; there are none afterwards."""
+        arrays: dict[int, list[NDArray[np.int64]]] = defaultdict(list)
         for phase, pairs in self.same.items():
             durations_ns, counts = np.array(pairs, dtype=np.int64).T
-            self.arrays[phase].append(np.repeat(durations_ns, counts))
+            arrays[phase].append(np.repeat(durations_ns, counts))
         for phase, stretches in self.since.items():
             ends_ns = np.repeat([end_ns for end_ns, _ in stretches], [len(starts_ns) for _, starts_ns in stretches])
-            self.arrays[phase].append(ends_ns - np.concatenate([starts_ns for _, starts_ns in stretches]))
-        taken = [(phase, np.concatenate(arrays)) for phase, arrays in self.arrays.items()]
-        self.arrays.clear()
+            arrays[phase].append(ends_ns - np.concatenate([starts_ns for _, starts_ns in stretches]))
         self.same.clear()
         self.since.clear()
-        return taken
+        return [(phase, np.concatenate(some)) for phase, some in arrays.items()]

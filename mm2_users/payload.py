@@ -11,11 +11,8 @@ import json
 import random
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from scenarios.errors import Refused
 from scenarios.payload import Payload, PayloadFile
@@ -98,11 +95,6 @@ class BodyPool:
     crcs: tuple[int, ...]
     in_headers: bool = False
     """Whether the envelope travels in a header, and the body is the whole value."""
-    numbers: NDArray[np.int64] = field(init=False, repr=False, compare=False)
-    """Of the bodies: 0, 1, 2 …"""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "numbers", np.arange(len(self.bodies)))
 
     def holds(self, number: int, value: bytes) -> bool:
         """Whether this is the size and the body of a value with the body of that number."""
