@@ -16,7 +16,7 @@ AT_WORK = ("Hub.run (", "drive_or_leave (", "Engine.second (")
 def sampled(command: Sequence[str], samples: Path) -> list[str]:
     """The same command under py-spy, which writes what it saw to this file. As its parent it needs no rights.
 
-    It does not stop the program to look, which at its limit would halve its rate; what it saw in change is dropped.
+    It does not stop the program to look, which at its limit would halve its rate; a stack in change may be missed.
     """
     program = str(Path(sys.executable).parent / "py-spy")
     options = ["--nonblocking", "--rate", str(RATE_PER_S), "--format", "raw", "--output", str(samples)]

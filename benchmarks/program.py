@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -88,15 +89,21 @@ def run(
     try:
         output = _output(process, within_s=within_s, beside=beside)
     except subprocess.TimeoutExpired as error:
-        process.kill()
+        _end(process)
         output, _ = process.communicate()
         what = " ".join(map(str, command))
         raise BenchmarkError(f"{what}: not done within {error.timeout:.0f} s: {output[-2000:]}") from None
     finally:
-        process.kill()  # where it has not ended, this program was told to end
-        process.wait()
+        _end(process)  # which it has not when this program is told to end
         cpu.stop()
     return Finished(output=output, exit_code=process.returncode, cpu=cpu)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends it, unless it has, with what it started itself: it leads a process group."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _output(process: subprocess.Popen[str], *, within_s: float, beside: subprocess.Popen[bytes] | None) -> str:
