@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from dataclasses import replace
@@ -231,7 +232,7 @@ def test_secrets_of_the_connector_are_not_kept(collected):
 
 
 def test_silent_prometheus_is_evidence_and_asked_only_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("checks.collect.PROMETHEUS_BUDGET_S", 0.1)
+    monkeypatch.setattr("clients.prometheus.FIRST_PAUSE_S", math.inf)  # not asked again
     with serving(connect()) as rest:
         run = write_run(tmp_path, environment=environment_text(prometheus=closed_port(), connect=rest.url))
         evidence = Evidence.open(collect(RunRecord.open(run), clock=LATER))

@@ -32,16 +32,18 @@ FAULTS = Path(__file__).with_name("faults.yaml")
 FAULTS_RECORDS = 1800
 
 
-def faults(topic: str, directory: Path) -> str:
-    """The scenario for a fault, on a topic of its own."""
-    path = directory / f"faults-{topic}.yaml"
-    path.write_text(FAULTS.read_text(encoding="utf-8").replace("TOPIC", topic), encoding="utf-8")
-    return str(path)
+def faults(topic: str, directory: Path, *changes: tuple[str, str]) -> str:
+    """The scenario for a fault, on a topic of its own, with other words in their places."""
+    return _changed(FAULTS, directory / f"faults-{topic}.yaml", ("TOPIC", topic), *changes)
 
 
 def variant(path: Path, *changes: tuple[str, str]) -> str:
     """The short scenario with other words in their places."""
-    text = Path(SHORT).read_text(encoding="utf-8")
+    return _changed(Path(SHORT), path, *changes)
+
+
+def _changed(scenario: Path, path: Path, *changes: tuple[str, str]) -> str:
+    text = scenario.read_text(encoding="utf-8")
     for old, new in changes:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
