@@ -42,7 +42,7 @@ def _context(run: LiveRun, scenario: Scenario, evaluation: Evaluation, words: Wo
         "last": [] if row is None else [words.number(getattr(row, name)) for name in COLUMNS],
         "steps": [(name, words.verdict(verdict)) for name, verdict in judged_steps(run, scenario, evaluation).items()],
         "criteria": [
-            views.criterion(result)
+            views.criteria.of(result)
             for result in evaluation.results
             if not result.of_step or manifest.phase(result.criterion.phase or "") is not None
         ],

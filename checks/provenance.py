@@ -26,7 +26,7 @@ def provenance(run: Run, *, words: Words) -> dict[str, Any]:
         "production": words.phrase("yes" if manifest.environment.production else "no"),
         "versions": _listed(f"{name} {version}" for name, version in sorted(manifest.versions.items())),
         "connect": _listed(
-            f"{worker['url']} : {worker.get('version') or words.phrase('not_measured')}" for worker in workers
+            words.named(worker["url"], worker.get("version") or words.phrase("not_measured")) for worker in workers
         )
         or str(words.phrase("not_measured" if run.environment.connect.urls else "no_rest_api")),
         "load_workers": _listed(f"{worker.host} (pid {worker.pid})" for worker in manifest.workers) or "–",
@@ -37,7 +37,7 @@ def provenance(run: Run, *, words: Words) -> dict[str, Any]:
         "evidence_seal": _sha256(run.evidence.seal.encode()),
         "collected_at": words.instant(index["collected_at_ns"] / NS_PER_S),
         "profile": run.evidence.profile.name,
-        "profile_notes": Md("; ".join(_profile_notes(run, words))),
+        "profile_notes": Md(words.several(_profile_notes(run, words))),
         "prometheus": index["prometheus_url"],
     }
 

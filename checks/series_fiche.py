@@ -93,7 +93,8 @@ def series_fiche(scenario: Scenario, played: Sequence[Variant], *, language: str
             scenario=scenario.name,
             question=scenario.question.in_language(language),
             variables=[
-                f"{name} : {variable.meaning.in_language(language)}" for name, variable in scenario.variables.items()
+                words.named(name, variable.meaning.in_language(language))
+                for name, variable in scenario.variables.items()
             ],
             names=list(scenario.variables),
             columns=[words.of("measures", name) for name in columns],

@@ -136,17 +136,17 @@ class StairsViews:
         missed = [result for result in self._results(refused) if result.verdict is not Verdict.GO]
         missed.sort(key=lambda result: -RANK[result.verdict])  # stable: the worst first, else as the scenario has them
         parts = [
-            Md(f"{self.words.of('measures', one.criterion.measure)} : {self.criteria[one.criterion.id].measured}")
+            self.words.named(self.words.of("measures", one.criterion.measure), self.criteria[one.criterion.id].measured)
             for one in missed
         ]
         signs = self.words.catalogue.optimisation_signs
         for row in bottlenecks(self.run.of_phase(refused.name)):
             if row.fits:
                 side = self.words.catalogue.optimisation[row.row].side
-                told = " ; ".join(self.words.fill(signs[sign], row.figures) for sign in row.signs)
+                told = self.words.several(self.words.fill(signs[sign], row.figures) for sign in row.signs)
                 parts.append(self.words.phrase("bottleneck_at", side=Md(side), signs=Md(told)))
         parts += self._slow_source(refused)
-        return Md(" ; ".join(parts)) if parts else self.words.phrase("unknown")
+        return Md(self.words.several(parts)) if parts else self.words.phrase("unknown")
 
     def _slow_source(self, refused: Step) -> list[Md]:
         """Said where most of the time passed before MM2 could have the record: then MM2 is not what failed."""

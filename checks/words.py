@@ -183,6 +183,17 @@ class Words:
         words: dict[str, str] = getattr(self.catalogue, kind)
         return words.get(name, name)
 
+    def named(self, name: str, value: str) -> str:
+        """A name, a colon and a value."""
+        return f"{name}{self._space_before(':')}: {value}"
+
+    def several(self, parts: Iterable[str]) -> str:
+        """Parts of a sentence, with semicolons between them."""
+        return f"{self._space_before(';')}; ".join(parts)
+
+    def _space_before(self, sign: str) -> str:
+        return " " if sign in self.catalogue.numbers.space_before else ""
+
     def reason(self, reason: Reason) -> Md:
         """The sentence of a reason, its first letter small: it follows a colon."""
         return self.fill(self.catalogue.reasons[reason.code.value], reason.params)

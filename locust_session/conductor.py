@@ -19,18 +19,18 @@ from typing import Any, Literal
 import gevent
 from gevent.event import Event
 
+from locust_session.chronicle import Chronicle
 from locust_session.crew import Crew
 from locust_session.drain import Drain
 from locust_session.load import MasterLoad
 from locust_session.moments import MasterClock
 from locust_session.progress import Progress, least_left_s
-from locust_session.run_manifest import RunFacts, manifest_of
+from locust_session.run_manifest import RunFacts
 from locust_session.staircase import UNJUDGED, VERDICT_WITHIN_S, Staircase
 from locust_session.timeline import NodeStates, row_of
 from locust_session.wire import ToNodes
 from run_record.account import merge
-from run_record.manifest import Cut, Ending, PhaseKind, PhasePlayed
-from run_record.store import RunWriter
+from run_record.manifest import Cut, Ending
 from scenarios.errors import ExitCode, Mm2gateError
 from scenarios.phases import Step
 from scenarios.plan import NS_PER_S, PlannedLoad, RunPlan
@@ -72,16 +72,17 @@ class Conductor:
     exit_code: ExitCode | None = None
     """Set when the run failed before any load, so that there is nothing to judge."""
     _ending: Event = field(default_factory=Event)
-    _phases: list[PhasePlayed] = field(default_factory=list)
-    _writer: RunWriter | None = None
+    _chronicle: Chronicle = field(init=False)
     _start_ns: int | None = None
     _load_ended_ns: int | None = None
     """When the last record was sent, if the whole plan was; otherwise the load ends when the drain begins."""
     _staircase: Staircase | None = None
     """Of a load whose steps are decided on one by one."""
     _sent_before: int = 0
-    _opened_ns: int = 0
     _cut: Cut | None = None
+
+    def __post_init__(self) -> None:
+        self._chronicle = Chronicle(facts=self.facts, clock=self.clock)
 
     # --- what others tell it -------------------------------------------------------------------------------------
 
@@ -97,12 +98,13 @@ class Conductor:
     @property
     def directory(self) -> Path | None:
         """The run's directory, once there is one."""
-        return self._writer.directory if self._writer else None
+        return self._chronicle.directory
 
     @property
     def phase(self) -> str:
         """Where the run is."""
-        return self._phases[-1].name if self._phases else "prepare"
+        phase = self._chronicle.phase
+        return "prepare" if phase is None else phase.name
 
     @property
     def ending(self) -> bool:
@@ -122,7 +124,7 @@ class Conductor:
 
         `request`: criterion, value, unit, go, nogo_since_ns, seen_at_ns. Counts once, and only while the load goes on.
         """
-        if self._cut is not None or self._ending.is_set() or not self._phases or self._phases[-1].kind not in _LOADED:
+        if self._cut is not None or self._ending.is_set() or not self._loaded:
             return
         self._cut = Cut(
             criterion=request["criterion"],
@@ -134,6 +136,12 @@ class Conductor:
         self._note("load_cut_short", **self._cut.model_dump(exclude={"at_ns", "due_records"}))
         lasted_s = (self._cut.at_ns - self._cut.nogo_since_ns) / NS_PER_S
         self.progress.say(f"ending the load: {self._cut.criterion} has been NOGO for {lasted_s:.0f} s")
+
+    @property
+    def _loaded(self) -> bool:
+        """Whether the load goes on, or rests."""
+        phase = self._chronicle.phase
+        return phase is not None and phase.kind in _LOADED
 
     @property
     def _load_must_end(self) -> bool:
@@ -203,12 +211,8 @@ class Conductor:
             self.progress.end()
 
     def _open(self) -> None:
-        self._writer = RunWriter.create(self.runs_directory, self.run_id)
-        self.crew.run_id = self._writer.run_id
-        self._opened_ns = self.clock.now_ns()
-        self._write_manifest(None)
-        self._event("run_started", run_id=self._writer.run_id)
-        self.progress.say(f"run {self._writer.run_id} -> {self._writer.directory}")
+        self.crew.run_id = self._chronicle.open(self.runs_directory, self.run_id)
+        self.progress.say(f"run {self.crew.run_id} -> {self.directory}")
 
     def _gather(self) -> None:
         """Every node ready, the topics there, every node prepared. Nothing was sent before this is done."""
@@ -218,13 +222,13 @@ class Conductor:
             return
         created = self.load.create()
         if created:
-            self._event("topics_created", topics=created)
+            self._chronicle.event("topics_created", topics=created)
         share = {"senders": len(crew.by_id), "scenario_sha256": self.plan.loaded_scenario.sha256}
         for index, node in enumerate(crew.by_id.values()):
             clocks = {"heard_unix_ns": node.heard_unix_ns, "now_unix_ns": self._now_unix_ns()}
             crew.tell(node, ToNodes.PREPARE, {"index": index, **clocks, **share})
         self._wait(lambda: crew.all_prepared, PREPARED_WITHIN_S, "preparing the nodes")
-        self._write_manifest(None)
+        self._chronicle.manifest(crew.by_id.values())
 
     def _now_unix_ns(self) -> int:
         """By the wall clock as it is now, which someone may have set since the run began."""
@@ -234,7 +238,7 @@ class Conductor:
         scenario = self.plan.scenario
         self._canary()
         if scenario.silence and not self._ending.is_set():
-            self._phase(scenario.silence.name, "silence", planned_s=scenario.silence_s)
+            self._chronicle.begin(scenario.silence.name, "silence", planned_s=scenario.silence_s)
             self._pause(scenario.silence_s)
         if not self._ending.is_set():
             self._play_loads()
@@ -243,18 +247,18 @@ class Conductor:
             return
         self._drain()
         if scenario.watch and not self._ending.is_set():
-            self._phase(scenario.watch.name, "watch", planned_s=scenario.watch_s)
+            self._chronicle.begin(scenario.watch.name, "watch", planned_s=scenario.watch_s)
             self._pause(scenario.watch_s)
 
     def _canary(self) -> None:
         if self._ending.is_set():
             return
         patience_s = self.plan.canary_patience_s
-        self._phase("canary", "canary", planned_s=patience_s)
+        self._chronicle.begin("canary", "canary", planned_s=patience_s)
         self.crew.tell_all(ToNodes.CANARIES)
         crossed = self._until(lambda: self.crew.canaries_crossed, patience_s)
         arrived, sent = self._states.total("canaries_arrived"), self._states.total("canaries_sent")
-        self._event("canary", sent=sent, arrived=arrived)
+        self._chronicle.event("canary", sent=sent, arrived=arrived)
         if not crossed and not self._ending.is_set():
             # A smoke test must be able to say NOGO, so the load starts all the same.
             self.progress.say(
@@ -273,7 +277,7 @@ class Conductor:
             self._until(lambda at_ns=at_ns: self.clock.now_ns() >= at_ns, None)  # type: ignore[misc]
             if self._load_must_end:
                 return
-            self._phase(
+            self._chronicle.begin(
                 load.name,
                 "load",
                 records=load.profile.record_count,
@@ -286,11 +290,14 @@ class Conductor:
             # Nodes report once a second: the load ended when they sent the last record, not when they said so.
             self._load_ended_ns = max(end_ns, start_ns + self._states.largest("last_sent_ns"))
         elif not self._load_must_end:
-            self._event("load_incomplete", planned=self.plan.record_count, sent=self._states.total("sent"))
+            self._chronicle.event("load_incomplete", planned=self.plan.record_count, sent=self._states.total("sent"))
 
     def _climb(self, start_ns: int) -> None:
         """A staircase: a step, a rest in which it is judged, and the step to which its verdict leads."""
-        staircase = self._staircase = Staircase(plan=self.plan, directory=self._open_writer().directory)
+        directory = self.directory
+        if directory is None:
+            raise Mm2gateError("the run has no record yet")
+        staircase = self._staircase = Staircase(plan=self.plan, directory=directory)
         start_s = 0.0
         while not self._load_must_end and (step := staircase.next_step()) is not None:
             number, load = staircase.begin(step, start_s)
@@ -304,7 +311,7 @@ class Conductor:
 
     def _play_step(self, load: PlannedLoad, at_ns: int) -> bool:
         """Whether all of the step was sent, and in time."""
-        self._phase(
+        self._chronicle.begin(
             load.name, "load", records=load.profile.record_count, planned_s=load.profile.duration_s, at_ns=at_ns
         )
         end_ns = at_ns + round(load.profile.duration_s * NS_PER_S)
@@ -314,13 +321,13 @@ class Conductor:
             self._load_ended_ns = max(end_ns, (self._start_ns or 0) + self._states.largest("last_sent_ns"))
             return True
         if not self._load_must_end:
-            self._event("load_incomplete", planned=load.profile.record_count, sent=self._states.total("sent"))
+            self._chronicle.event("load_incomplete", planned=load.profile.record_count, sent=self._states.total("sent"))
         return False
 
     def _rest(self, staircase: Staircase, step: Step) -> str:
         """Nothing is sent, and the judge looks on; its verdict on the step."""
         rest_s = self.plan.rest_s
-        self._phase(f"{step.name}_rest", "rest", planned_s=rest_s, at_ns=self._load_ended_ns)
+        self._chronicle.begin(f"{step.name}_rest", "rest", planned_s=rest_s, at_ns=self._load_ended_ns)
         rested_ns = (self._load_ended_ns or self.clock.now_ns()) + round(rest_s * NS_PER_S)
         self._load_ended_ns = None
         self._until(lambda: self.clock.now_ns() >= rested_ns, None)
@@ -331,7 +338,7 @@ class Conductor:
             if self._load_must_end or self.clock.now_ns() >= deadline_ns:
                 break
             gevent.sleep(VERDICT_LOOK_S)
-        self._event("step_judged", phase=step.name, verdict=verdict or UNJUDGED, judged=verdict is not None)
+        self._chronicle.event("step_judged", phase=step.name, verdict=verdict or UNJUDGED, judged=verdict is not None)
         self.progress.say(f"{step.name}: {verdict or 'not judged in time, which ends the ramp'}")
         return verdict or UNJUDGED
 
@@ -340,14 +347,13 @@ class Conductor:
         drain = Drain(
             cap_s=settings.cap, patience_s=settings.patience, hurried=self._ending.is_set, now_ns=self.clock.now_ns
         )
-        self._phase(settings.name, "drain", planned_s=drain.planned_s, at_ns=self._load_ended_ns)
+        self._chronicle.begin(settings.name, "drain", planned_s=drain.planned_s, at_ns=self._load_ended_ns)
         drain.wait(self._states)
 
     # --- the end -------------------------------------------------------------------------------------------------
 
     def _close(self) -> None:
-        writer = self._writer
-        if writer is None:
+        if self.directory is None:
             return
         here = self.crew.here
         if here:
@@ -359,23 +365,21 @@ class Conductor:
                     gevent.sleep(LOOK_EVERY_S)
             missing = [node.id for node in here if node.account is None]
             if missing:
-                self._event("account_missing", workers=missing)
+                self._chronicle.event("account_missing", workers=missing)
         accounts = [node.account for node in here if node.account is not None]
         if accounts:
             ledger, latency = merge(accounts, [load.name for load in self.plan.loads])
             ledger["unaccounted"] = self.crew.unaccounted()
-            writer.ledger(ledger)
-            writer.latency(latency)
+            self._chronicle.account(ledger, latency)
         at_ns = self.clock.now_ns()
-        self._end_phase(at_ns)
+        self._chronicle.end_phase(at_ns)
         if self.how == "completed" and self._cut:
             self.how, self.detail = "criterion", self._cut.criterion
-        self._event("run_ended", how=self.how, detail=self.detail)
+        self._chronicle.event("run_ended", how=self.how, detail=self.detail)
         aborted = self.how not in ("completed", "criterion")
-        self._write_manifest(
-            Ending(how=self.how, aborted=aborted, at_ns=at_ns, detail=self.detail, cut=self._settled_cut())
-        )
-        writer.seal()
+        ending = Ending(how=self.how, aborted=aborted, at_ns=at_ns, detail=self.detail, cut=self._settled_cut())
+        self._chronicle.manifest(self.crew.by_id.values(), ending)
+        self._chronicle.seal()
 
     def _settled_cut(self) -> Cut | None:
         """What was due when the load was ended: up to the last record of the node that stopped first, since the order
@@ -400,7 +404,7 @@ class Conductor:
             told = asking.get()
         asking.kill(block=False)
         if isinstance(told, str):
-            self._event("committed_offsets_unknown", reason=told)
+            self._chronicle.event("committed_offsets_unknown", reason=told)
             return {}
         return told
 
@@ -413,20 +417,6 @@ class Conductor:
 
     # --- small parts ---------------------------------------------------------------------------------------------
 
-    def _phase(
-        self, name: str, kind: PhaseKind, *, records: int = 0, planned_s: float | None = None, at_ns: int | None = None
-    ) -> None:
-        """Ends the phase before, and begins this one, at the same instant."""
-        if at_ns is None:
-            at_ns = self.clock.now_ns()
-        self._end_phase(at_ns)
-        self._phases.append(PhasePlayed(name=name, kind=kind, records=records, planned_s=planned_s, start_ns=at_ns))
-        self._event("phase_started", at_ns=at_ns, phase=name, kind=kind, records=records, planned_s=planned_s)
-
-    def _end_phase(self, at_ns: int) -> None:
-        if self._phases and self._phases[-1].end_ns is None:
-            self._phases[-1] = self._phases[-1].model_copy(update={"end_ns": at_ns})
-
     def _pause(self, seconds: float) -> None:
         self._until(lambda: False, seconds)
 
@@ -434,7 +424,7 @@ class Conductor:
         """Waits for the condition; False when time ran out, or the run, or the load that goes on, was to end first."""
         deadline_ns = None if within_s is None else self.clock.now_ns() + round(within_s * NS_PER_S)
         while not condition():
-            ends = self._load_must_end if self._phases and self._phases[-1].kind in _LOADED else self._ending.is_set()
+            ends = self._load_must_end if self._loaded else self._ending.is_set()
             if ends or (deadline_ns is not None and self.clock.now_ns() >= deadline_ns):
                 return False
             gevent.sleep(LOOK_EVERY_S)
@@ -447,19 +437,10 @@ class Conductor:
                 f"{what}: not done within {within_s:g} s; {len(self.crew.by_id)} of {self.crew.wanted} nodes"
             )
 
-    def _open_writer(self) -> RunWriter:
-        if self._writer is None:
-            raise Mm2gateError("the run has no record yet")
-        return self._writer
-
-    def _event(self, name: str, *, at_ns: int | None = None, **details: Any) -> None:
-        if self._writer is not None:
-            self._writer.event(name, at_ns=self.clock.now_ns() if at_ns is None else at_ns, **details)
-
     def _note(self, name: str, **details: Any) -> None:
         """An event that others bring: that it cannot be recorded ends the run, and is not for them to hear of."""
         try:
-            self._event(name, **details)
+            self._chronicle.event(name, **details)
         except Mm2gateError as error:
             self.end_early("failed", str(error))
 
@@ -479,7 +460,7 @@ class Conductor:
 
     def _row(self) -> None:
         now_ns = self.clock.now_ns()
-        phase = self._phases[-1] if self._phases else None
+        phase = self._chronicle.phase
         row = row_of(
             self.plan,
             self._states,
@@ -489,19 +470,7 @@ class Conductor:
             wall_step_ns=self.clock.wall_step_ns(),
             loads=None if self._staircase is None else self._staircase.played,
         )
-        self._open_writer().timeline(row)
+        self._chronicle.second(row)
         left_s = None if phase is None else least_left_s(self.plan, phase, start_ns=self._start_ns, now_ns=now_ns)
         self.progress.second(row, row.sent - self._sent_before, left_s)
         self._sent_before = row.sent
-
-    def _write_manifest(self, ending: Ending | None) -> None:
-        manifest = manifest_of(
-            self.facts,
-            run_id=self._open_writer().run_id,
-            started_at_ns=self._opened_ns,
-            nodes=self.crew.by_id.values(),
-            phases=self._phases,
-            clock=self.clock,
-            ending=ending,
-        )
-        self._open_writer().manifest(manifest)

@@ -381,12 +381,13 @@ def test_run_record_page_and_glossary_name_every_verdict_and_group():
 
 
 def test_run_record_page_names_every_event():
-    tree = ast.parse((ROOT / "locust_session/conductor.py").read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    events = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "_event"]
+    files = (ROOT / "locust_session" / name for name in ("chronicle.py", "conductor.py"))
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    events = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in ("event", "_note")]
     names = {call.args[0].value for call in events if isinstance(call.args[0], ast.Constant)}
-    fields = {keyword.arg for call in events for keyword in call.keywords if keyword.arg}
-    assert "run_started" in names
+    fields = {keyword.arg for call in events for keyword in call.keywords if keyword.arg not in (None, "at_ns")}
+    assert {"run_started", "canary", "worker_lost"} <= names
     described = words_in_code(section("run-record.md", "record/events.jsonl"))
     assert names | fields <= described
 

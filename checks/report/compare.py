@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.case import Case
+from checks.criterion_views import CriterionView, CriterionViews
 from checks.evaluate import Result
 from checks.markdown import Md
 from checks.report.figures import Side, compared_figures
@@ -18,7 +19,7 @@ from checks.report.html import render
 from checks.report.page import SIGNS, connector_configs
 from checks.report.texts import Texts, sayer, texts_of
 from checks.verdict import RANK
-from checks.views import CriterionView, Views
+from checks.views import Views
 from checks.words import Words
 
 #: Conditions without which two runs did not ask the same question of the same system.
@@ -168,7 +169,7 @@ def _rows(first: Case, second: Case, words: Words) -> Iterator[ComparedRow]:
     for criterion_id in dict.fromkeys([*a, *b]):
         one, other = a.get(criterion_id), b.get(criterion_id)
         cells = [
-            None if result is None else _cell(Views(case.run, case.scenario, case.evaluation, (), words), result)
+            None if result is None else _cell(CriterionViews(case.run, words).of(result), result)
             for case, result in ((first, one), (second, other))
         ]
         some = one or other
@@ -183,8 +184,7 @@ def _rows(first: Case, second: Case, words: Words) -> Iterator[ComparedRow]:
         )
 
 
-def _cell(views: Views, result: Result) -> Cell:
-    view: CriterionView = views.criterion(result)
+def _cell(view: CriterionView, result: Result) -> Cell:
     return Cell(
         key=result.verdict.value,
         sign=SIGNS[result.verdict],

@@ -269,7 +269,7 @@ def _figure(
         for curve, label in known
     )
     titles = texts.figures[spec.name]
-    said = " ; ".join(html_of(Md(f"{one.name} : {one.summary}")).striptags() for one in legend)
+    said = words.several(html_of(Md(words.named(one.name, one.summary))).striptags() for one in legend)
     return FigureView(
         name=spec.name,
         title=titles.title,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.case import Case
+from checks.criterion_views import CriterionView
 from checks.markdown import Md, code
 from checks.measures import Run
 from checks.pages import page_of
@@ -22,7 +23,7 @@ from checks.report.texts import sayer, texts_of
 from checks.since_text import elapsed
 from checks.stairs_views import COLUMNS as STEP_COLUMNS
 from checks.verdict import Verdict
-from checks.views import CriterionView, Views
+from checks.views import Views
 from checks.words import Words
 
 #: Beside its word and its colour, each verdict has a sign.
@@ -121,7 +122,7 @@ def criterion_rows(side: Side, views: Views) -> list[CriterionRow]:
     """Every criterion, in the scenario's order."""
     return [
         CriterionRow(
-            view=views.criterion(result),
+            view=views.criteria.of(result),
             key=result.verdict.value,
             sign=SIGNS[result.verdict],
             deciding=result.criterion.id in side.evaluation.deciding,

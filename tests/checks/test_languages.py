@@ -21,6 +21,7 @@ from run_record.manifest import Ending
 from scenarios import scenario as scenarios
 from scenarios.scenario import library_names
 from tests.support.phase2 import phase2_metrics, write_phase2
+from tests.support.ramp import ramp_metrics, write_ramp
 from tests.support.records import T0_NS, always, environment_text, healthy_metrics, spoil, write_evidence, write_run
 
 TEMPLATES = resources.files("report_templates")
@@ -34,6 +35,13 @@ NEEDED = {entry.name for entry in (TEMPLATES / "fr").iterdir() if entry.name.end
 }
 BOTH = [(language, name) for language in OTHERS for name in sorted(NEEDED)]
 FRENCH = re.compile(r"[éèêàçùÉÀ]|\b(le|la|les|des|une|est|pas|aucun|sur la|mesuré)\b")
+#: In English a sign follows its word at once.
+FRENCH_SPACING = re.compile(r"\S [:;!?](\s|$)")
+
+
+def not_english(text: str) -> list[str]:
+    """Lines that are not English."""
+    return [line for line in text.splitlines() if FRENCH.search(line) or FRENCH_SPACING.search(line)]
 
 
 def keys(value: Any, path: str = "") -> set[str]:
@@ -149,9 +157,13 @@ class TestTemplates:
 
 
 def written(run, language: str) -> str:
-    """All documents of a run in a language."""
+    """All documents of a run in a language; of the page what is neither a tag nor code."""
     judge_run(run, language=language)
-    return "\n".join((run / name).read_text(encoding="utf-8") for name in ("fiche.md", "summary.md"))
+    fiche, summary, page = (
+        (run / name).read_text(encoding="utf-8") for name in ("fiche.md", "summary.md", "report.html")
+    )
+    page = re.sub(r"<(style|pre|code)\b.*?</\1>", "x", page, flags=re.DOTALL)
+    return "\n".join((fiche, summary, re.sub(r"<[^>]+>", "\n", page)))
 
 
 RUNS = {
@@ -174,7 +186,7 @@ def test_phase_1_in_english(tmp_path, name):
     write_evidence(run, metrics)
     text = written(run, "en")
     assert "Technical sheet, phase 1: smoke test of MirrorMaker 2" in text
-    assert [line for line in text.splitlines() if FRENCH.search(line)] == []
+    assert not_english(text) == []
 
 
 def test_verdict_is_the_same_in_every_language(tmp_path):
@@ -193,7 +205,16 @@ def test_phase_2_in_english(tmp_path, growing):
     write_evidence(run, phase2_metrics())
     text = written(run, "en")
     assert "Trend of the lag: **growing**" in text if growing else "Trend of the lag: **stable**" in text
-    assert [line for line in text.splitlines() if FRENCH.search(line)] == []
+    assert not_english(text) == []
+
+
+def test_phase_4_in_english(tmp_path):
+    steps = ["step_1000", "step_2500", "step_5000", "step_2500_again"]
+    run = write_ramp(tmp_path, steps, e2e_ms={"step_5000": 9000.0}, backlog={"step_5000": 60_000.0}, recovers_s=20.0)
+    write_evidence(run, ramp_metrics(steps, latency_ms={"step_5000": 4000.0}))
+    text = written(run, "en")
+    assert "| 2,500\u00a0rec/s |" in text
+    assert not_english(text) == []
 
 
 def test_a_page_without_a_fiche_in_the_language_gets_the_general_one(tmp_path):

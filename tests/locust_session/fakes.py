@@ -17,6 +17,7 @@ from locust_session import drain as drain_module
 from locust_session.conductor import Conductor
 from locust_session.crew import Crew
 from locust_session.load import Second
+from locust_session.moments import MasterClock
 from locust_session.progress import Progress
 from locust_session.run_manifest import RunFacts
 from locust_session.wire import ToNodes, unpack
@@ -227,7 +228,13 @@ class Stage:
     """A conductor and its nodes. `play` returns the record."""
 
     def __init__(
-        self, runs: Path, made: RunPlan, *faults: str, nodes: int = 1, master: FakeMaster | None = None
+        self,
+        runs: Path,
+        made: RunPlan,
+        *faults: str,
+        nodes: int = 1,
+        master: FakeMaster | None = None,
+        clock: MasterClock | None = None,
     ) -> None:
         """Faults are those of the last node; a comma joins several."""
         self.screen = io.StringIO()
@@ -239,6 +246,7 @@ class Stage:
             runs_directory=runs,
             run_id="run",
             progress=Progress(self.screen),
+            clock=clock or MasterClock(),
         )
         share = made.record_count // nodes
         self.nodes = [FakeNode(str(number), self.conductor, share=share) for number in range(nodes)]
@@ -262,7 +270,7 @@ class Stage:
         """Does it as soon as the run is in that phase."""
 
         def wait() -> None:
-            while phase not in [one.name for one in self.conductor._phases]:
+            while phase not in [one.name for one in self.conductor._chronicle.phases]:
                 gevent.sleep(0.002)
             gevent.sleep(0.02)
             do()

@@ -349,7 +349,7 @@ def test_an_account_that_cannot_be_read_is_an_internal_error_not_a_hang(stage):
     assert played.conductor.exit_code == ExitCode.INTERNAL
     assert "KeyError" in played.conductor.detail
     assert not record.sealed
-    for stream in played.conductor._writer._streams.values():
+    for stream in played.conductor._chronicle._writer._streams.values():
         stream.close()
 
 
@@ -460,7 +460,7 @@ def test_a_disk_that_fills_up_during_the_load_ends_it(stage, monkeypatch):
         raise OSError(28, "No space left on device")
 
     def fill() -> None:
-        monkeypatch.setattr(played.conductor._writer, "timeline", full)
+        monkeypatch.setattr(played.conductor._chronicle._writer, "timeline", full)
 
     began = time.monotonic()
     record = played.play(played.when("one", fill))
@@ -475,7 +475,7 @@ def test_what_others_bring_and_the_disk_does_not_take_ends_the_run_and_is_not_th
     raised = []
 
     def bring() -> None:
-        writer = played.conductor._writer
+        writer = played.conductor._chronicle._writer
         write = writer.event
 
         def full(name, **more):
@@ -531,8 +531,8 @@ class Wall:
 
 @pytest.mark.parametrize("step_s", [5, -5])
 def test_a_wall_clock_that_is_set_before_the_load_bends_neither_windows_nor_the_start(stage, step_s):
-    played, wall = stage(made=quick_plan(silence=True)), Wall()
-    played.conductor.clock = MasterClock(wall_ns=wall)
+    wall = Wall()
+    played = stage(made=quick_plan(silence=True), clock=MasterClock(wall_ns=wall))
 
     def step() -> None:
         wall.step_ns = step_s * 10**9

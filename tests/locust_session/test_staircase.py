@@ -44,7 +44,7 @@ def climb(tmp_path):
                 directory = stage.conductor.directory
                 if directory is None:
                     continue
-                over = [p.name for p in stage.conductor._phases if p.kind == "load" and p.end_ns is not None]
+                over = [p.name for p in stage.conductor._chronicle.phases if p.kind == "load" and p.end_ns is not None]
                 said = {name: verdict for name in over if (verdict := verdict_of(name)) is not None}
                 (directory / "live").mkdir(exist_ok=True)
                 (directory / "live" / "verdict.json").write_text(json.dumps({"steps": said}))
