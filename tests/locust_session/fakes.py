@@ -33,11 +33,13 @@ REPORT_EVERY_S = 0.02
 CLUSTER = ClusterSeen(alias="source", cluster_id="AAAA", bootstrap_servers="127.0.0.1:1")
 
 
-def quick_plan(*, watch: bool = False, silence: bool = False, load_s: float = 0.1) -> RunPlan:
-    """Two load phases of a fraction of a second; drain patience 0.3 s, cap 1 s; canaries are awaited 0.3 s."""
+def quick_plan(
+    *, watch: bool = False, silence: bool = False, load_s: float = 0.1, patience: str = "300ms", cap: str = "1s"
+) -> RunPlan:
+    """Two load phases of a fraction of a second; patience and cap of the drain; canaries are awaited 0.3 s."""
     half = f"profile: nominal, rate: 200/s, duration: {load_s * 500:.0f}ms"
     text = with_phases(f"{{name: one, {half}}}", f"{{name: two, {half}}}")
-    text = text.replace("patience: 5s, cap: 20s", "patience: 300ms, cap: 1s").replace(
+    text = text.replace("patience: 5s, cap: 20s", f"patience: {patience}, cap: {cap}").replace(
         "patience: 5s}", "patience: 300ms}"
     )
     if watch:

@@ -104,10 +104,10 @@ def test_generator_that_cannot_send_a_step_ends_the_ramp(climb):
 
 
 def test_stop_in_a_rest_ends_the_run_and_its_record_is_whole(tmp_path):
-    stage = Stage(tmp_path, stairs(rest="5s"))
+    stage = Stage(tmp_path, stairs(rest="60s"))
     began_s = time.monotonic()
     record = stage.play(stage.when("step_100_rest", lambda: stage.conductor.end_early("stopped")))
-    assert time.monotonic() - began_s < 4
+    assert time.monotonic() - began_s < 20
     assert record.sealed
     assert record.manifest.ending.how == "stopped"
     assert record.manifest.planned_records == 10

@@ -67,8 +67,7 @@ def test_a_wall_clock_set_in_mid_load_moves_no_latency_and_no_record(wall, step_
 @pytest.mark.parametrize("step_s", [5, -5])
 def test_a_wall_clock_set_in_mid_load_bends_no_phase_and_is_in_the_record(tmp_path, step_s):
     made, wall = quick_plan(load_s=2.5), Wall()
-    played = Stage(tmp_path, made)
-    played.conductor.clock = MasterClock(wall_ns=wall.time_ns)
+    played = Stage(tmp_path, made, clock=MasterClock(wall_ns=wall.time_ns))
 
     def step() -> None:
         wall.step_ns = step_s * 10**9

@@ -228,14 +228,14 @@ def test_a_slow_listener_delays_no_answer(file, topic):
         client = Writer(environment).client
         client.produce(topic, b"x")  # connections are made
         environment.events.request.add_listener(
-            lambda *, request_type, **_: gevent.sleep(0.2) if request_type == "ACK" else None
+            lambda *, request_type, **_: gevent.sleep(0.4) if request_type == "ACK" else None
         )
         for _ in range(10):
             client.produce(topic, b"x", wait=False)
         assert client.produce(topic, b"x").ok
-        assert counted.of("PRODUCE")[-1]["response_time"] < 500
+        assert counted.of("PRODUCE")[-1]["response_time"] < 2000
         until(lambda: len(counted.of("ACK")) == 10)
-        assert max(event["response_time"] for event in counted.of("ACK")) < 500
+        assert max(event["response_time"] for event in counted.of("ACK")) < 2000
 
 
 def test_a_listener_that_never_returns_does_not_hold_the_end_of_the_test(file, topic, monkeypatch, caplog):
@@ -332,7 +332,7 @@ def test_nothing_to_read_is_a_failure_unless_it_may_be(file, topic):
         assert counted.events == []
         assert not client.consume(topic, timeout_s=0.05).ok
         assert "no record within 0.05 s" in str(counted.one("CONSUME")["exception"])
-        assert 50 <= counted.one("CONSUME")["response_time"] < 1000
+        assert 50 <= counted.one("CONSUME")["response_time"] < 5000
 
 
 def test_a_partition_that_does_not_exist_is_a_failed_request(file, topic):

@@ -96,8 +96,8 @@ def test_every_compression_is_exact_and_compresses(source, target, tmp_path, com
     bench.finish()
     sent_bytes = sum(broker["txbytes"] for broker in seen[-1]["brokers"].values())
     share = sent_bytes / ((RECORDS + PARTITIONS) * 10_240)
-    # Snappy finds little in random digits.
-    assert (share > 1) if compression == "none" else (0.3 < share < 0.98), share
+    # Snappy finds little in random digits, and less in batches of one record, which a slow machine sends.
+    assert (share > 1) if compression == "none" else (0.3 < share < 1), share
 
 
 def test_a_source_that_refuses_the_canary_for_its_size_ends_the_run_before_the_load(
