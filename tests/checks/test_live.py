@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from checks.evidence import Evidence
@@ -161,13 +163,17 @@ def test_the_timeline_is_read_once_and_a_line_being_written_is_left(tmp_path):
 # --- the process -----------------------------------------------------------------------------------------------------
 
 
+#: What a process may take for its start or its end. It is at the lowest priority, and others may need the machine.
+PATIENCE_S = 120
+
+
 def follow(directory: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "runbook", "judge", str(directory), "--follow"]
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE)
 
 
-def until(condition, *, within_s: float = 30) -> None:
-    deadline_s = time.monotonic() + within_s
+def until(condition) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
@@ -179,7 +185,9 @@ def test_the_process_ends_with_the_seal(tmp_path):
     try:
         until((directory / "live" / "fiche.md").is_file)
         write_text(directory / "record" / "SHA256SUMS", "")
-        assert process.wait(10) == ExitCode.INCONCLUSIVE  # it decides nothing: `--follow && deploy` deploys nothing
+        assert (
+            process.wait(PATIENCE_S) == ExitCode.INCONCLUSIVE
+        )  # it decides nothing: `--follow && deploy` deploys nothing
     finally:
         process.kill()
     assert sorted(path.name for path in (directory / "live").iterdir()) == ["fiche.md", "verdict.json"]
@@ -189,20 +197,23 @@ def test_the_process_ends_on_sigterm_and_survives_a_record_that_cannot_be_read(t
     directory = going_on(tmp_path / "runs", 50)
     write_json(directory / "record" / "manifest.json", {"schema": 99})
     process = follow(directory)
+    silent = threading.Timer(PATIENCE_S, process.kill)
+    silent.start()
     try:
-        time.sleep(4)
-        assert process.poll() is None
+        assert any(b"RunRecordError" in line for line in process.stderr), "it said nothing, and ended"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.5)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == ExitCode.ABORTED
-        assert b"RunRecordError" in process.stderr.read()
+        assert process.wait(PATIENCE_S) == ExitCode.ABORTED
     finally:
+        silent.cancel()
         process.kill()
 
 
 def test_a_run_that_is_not_there_is_one_sentence_and_nothing_is_made(tmp_path):
     process = follow(tmp_path / "nosuch")
     try:
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
     assert (process.returncode, said.count(b"\n")) == (ExitCode.INTERNAL, 1)
@@ -224,7 +235,7 @@ def test_the_process_ends_when_its_parent_dies(tmp_path):
     until(fiche.is_file)
     parent.kill()
     parent.wait()
-    until(lambda: not Path(f"/proc/{follower}").exists() or "Z" in Path(f"/proc/{follower}/stat").read_text())
+    until(lambda: not psutil.pid_exists(follower) or psutil.Process(follower).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_following_a_run_that_was_go_is_no_go_by_itself(tmp_path):
@@ -233,7 +244,7 @@ def test_following_a_run_that_was_go_is_no_go_by_itself(tmp_path):
     write_json(directory / "verdict.json", {"verdict": "GO"})
     process = follow(directory)
     try:
-        assert process.wait(20) == ExitCode.INCONCLUSIVE
+        assert process.wait(PATIENCE_S) == ExitCode.INCONCLUSIVE
     finally:
         process.kill()
 

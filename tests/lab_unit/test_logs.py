@@ -37,7 +37,7 @@ def test_a_log_that_reached_its_size_is_put_aside_and_only_so_many_are_kept(
     (layout.data / "tmp-talker").mkdir()
     command = rendering.jvm_command(role, load_toolbox(cache_dir()), layout)
     talker = process.start(command, log=layout.log("talker"), environment={}, directory=layout.data / "tmp-talker")
-    oldest, deadline = layout.logs / "talker.log.2", time.monotonic() + 40
+    oldest, deadline = layout.logs / "talker.log.2", time.monotonic() + 120
     try:
         seen: set[int] = set()
         while len(seen) < 2:
@@ -46,6 +46,6 @@ def test_a_log_that_reached_its_size_is_put_aside_and_only_so_many_are_kept(
                 seen.add(oldest.stat().st_ino)
             time.sleep(0.05)
     finally:
-        process.end([talker], grace_s=2)
+        process.end([talker], grace_s=20)
     assert sorted(path.name for path in layout.logs.iterdir()) == ["talker.log", "talker.log.1", "talker.log.2"]
     assert all(path.stat().st_size < 20_000 for path in layout.logs.iterdir())

@@ -137,7 +137,7 @@ def prometheus(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def wait_until_ready(url: str, log: Path) -> None:

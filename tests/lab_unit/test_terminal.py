@@ -28,7 +28,7 @@ class Terminal:
             os.chdir(ROOT)
             os.execv(sys.executable, [sys.executable, "-c", f"import sys; program = sys.argv[1]; {program}", child])
 
-    def until(self, words: bytes, *, within_s: float = 20) -> None:
+    def until(self, words: bytes, *, within_s: float = 60) -> None:
         said, deadline_s = b"", time.monotonic() + within_s
         os.set_blocking(self._master, False)
         while words not in said:
@@ -41,7 +41,7 @@ class Terminal:
     def hang_up(self) -> None:
         os.close(self._master)
 
-    def code(self, *, within_s: float = 20) -> int:
+    def code(self, *, within_s: float = 60) -> int:
         """What it left with; it is killed when it does not."""
         deadline_s = time.monotonic() + within_s
         while time.monotonic() < deadline_s:

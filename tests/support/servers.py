@@ -94,12 +94,16 @@ def serving(answer: Callable[[Request], Reply]) -> Iterator[Server]:
 
 
 def closed_port() -> str:
-    """A URL where nothing listens."""
+    """A URL where nothing listens, and nothing else can: the port stays taken as long as the tests run."""
     import socket
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    probe = socket.socket()
+    probe.bind(("127.0.0.1", 0))
+    _closed_ports.append(probe)
+    return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+_closed_ports: list[Any] = []
 
 
 def now() -> float:
