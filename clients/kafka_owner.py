@@ -26,7 +26,7 @@ from scenarios.environment import Cluster, LoadedEnvironment
 from scenarios.errors import Unreachable
 
 TIMEOUT_S = 15.0
-READY_TIMEOUT_S = 1.0
+READY_TIMEOUT_S = 5.0
 
 Operation = Literal["CREATE", "WRITE", "READ", "DELETE", "DESCRIBE", "DESCRIBE_CONFIGS", "ALTER", "ALTER_CONFIGS"]
 

@@ -28,6 +28,9 @@ from lab.handles import Lab
 from tests.lab.runs import LOCUST, Run, faults, variant
 
 REFUSED = f"{REMOTE_PREFIX}faults-refused-1"
+#: A load that goes on for long after some hundreds of its records have arrived, and how many it sends.
+AT_LENGTH = ("duration: 6s", "duration: 20s")
+FAULTS_AT_LENGTH_RECORDS = 6000
 #: At how many instants a run is ended. `MM2GATE_SIGTERM_INSTANTS=20` asks for more than a test run has time for.
 INSTANTS = int(os.environ.get("MM2GATE_SIGTERM_INSTANTS", "2"))
 
@@ -53,34 +56,32 @@ def denied(lab: Lab, topic: str) -> Iterator[None]:
 
 
 def topic_deleted(lab: Lab, directory: Path) -> Run:
-    run = Run.start(faults("deleted", directory), lab, directory / "runs")
-    run.until_phase("steady")
-    time.sleep(3)
+    run = Run.start(faults("deleted", directory, AT_LENGTH), lab, directory / "runs")
+    run.until(lambda: run.arrived > 600)
     topic = f"{TOPIC_PREFIX}faults-deleted-1"
     client = admin(lab, "source")
     client.delete_topics([topic])[topic].result(10)
-    run.wait(within_s=90)
+    run.wait(within_s=240)
     return run
 
 
 def read_refused(lab: Lab, directory: Path) -> Run:
-    run = Run.start(faults("refused", directory), lab, directory / "runs")
-    run.until_phase("steady")
-    time.sleep(3)
+    run = Run.start(faults("refused", directory, AT_LENGTH), lab, directory / "runs")
+    run.until(lambda: run.arrived > 600)
     with denied(lab, REFUSED):
-        run.wait(within_s=90)
+        run.wait(within_s=240)
     return run
 
 
 def disk_full(lab: Lab, directory: Path) -> Run:
-    """The kernel refuses to let any file grow beyond 6 KB, as it does on a full disk, in the middle of a row too.
+    """The kernel refuses to let any file grow beyond 12 KB, as it does on a full disk, in the middle of a row too.
 
     A row of the timeline is some 400 bytes: a load of a minute gets there long before its end.
     """
-    limited = ("prlimit", f"--fsize={6 * 1024}", *LOCUST, "--headless")
+    limited = ("prlimit", f"--fsize={12 * 1024}", *LOCUST, "--headless")
     scenario = faults("full", directory, ("duration: 6s", "duration: 60s"))
     run = Run.start(scenario, lab, directory / "runs", limited)
-    run.wait(within_s=90)
+    run.wait(within_s=240)
     return run
 
 
@@ -89,11 +90,11 @@ def strict(lab: Lab, directory: Path) -> Run:
     scenario = variant(
         directory / "strict.yaml",
         ("short-{n}", "strict-{n}"),
-        ("rate: 500/s, duration: 5s", "rate: 500/s, duration: 120s"),
+        ("rate: 500/s, duration: 5s", "rate: 500/s, duration: 300s"),
         ('go: "< 30 s"}', 'go: "< 1 ms", stop: {after: 5s, grace: 5s}}'),
     )
     run = Run.start(scenario, lab, directory / "runs")
-    run.wait(within_s=180)
+    run.wait(within_s=400)
     return run
 
 
@@ -105,7 +106,7 @@ def ended_at(lab: Lab, directory: Path, instant: int) -> tuple[Run, str]:
     while time.monotonic() < deadline_s and run.process.poll() is None:
         time.sleep(0.02)
     run.signal(signal.SIGTERM)
-    run.wait(within_s=40)
+    run.wait(within_s=240)
     return run, f"SIGTERM after {after_s:.2f} s: {run.output}"
 
 

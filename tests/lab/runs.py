@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.handles import Lab
+from locust_session.drain import HURRIED_PATIENCE_S
 from run_record.store import RunRecord
 from scenarios import scenario as scenarios
 
@@ -49,6 +50,19 @@ def _changed(scenario: Path, path: Path, *changes: tuple[str, str]) -> str:
         text = text.replace(old, new)
     path.write_text(text, encoding="utf-8")
     return str(path)
+
+
+def assert_drained(record: RunRecord) -> None:
+    """What a run sent before it was ended was waited for: all has arrived, or MM2 stood still for as long as such a
+    run has patience."""
+    counts = record.counts()
+    assert counts is not None
+    assert counts.balanced, counts
+    assert (counts.sent, counts.lost) == (counts.acked, 0), counts
+    assert counts.arrived + counts.late == counts.sent, counts
+    drain = record.manifest.phase("drain")
+    waited_s = (drain.duration_s or 0.0) if drain is not None else 0.0
+    assert counts.late == 0 or waited_s >= HURRIED_PATIENCE_S, counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +177,17 @@ class Run:
     def until_phase(self, name: str, *, within_s: float = 120) -> None:
         self.until(lambda: f'"phase": "{name}"' in self._events(), within_s=within_s)
 
+    def until_it_takes(self, number: signal.Signals) -> None:
+        """Until the process has made up its mind about a signal, which the kernel would otherwise end it by."""
+        bit = 1 << (number - 1)
+
+        def taken() -> bool:
+            status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+            masks = re.findall(r"^Sig(?:Blk|Ign|Cgt):\s+(\w+)$", status, re.MULTILINE)
+            return any(int(mask, 16) & bit for mask in masks)
+
+        self.until(taken)
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -170,8 +195,19 @@ class Run:
         """As a terminal does it with Ctrl-C: to the process and its children."""
         os.killpg(self.process.pid, number)
 
+    @property
+    def arrived(self) -> int:
+        """How many records have, by the last second that is written."""
+        files = list(self.runs_directory.glob("*/record/timeline.jsonl"))
+        rows = RunRecord.open(self.directory).timeline if files else ()
+        return rows[-1].arrived if rows else 0
+
     def wait(self, *, within_s: float = 400) -> int:
-        code = self.process.wait(within_s)
+        try:
+            code = self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
         # The last lines; a child that outlives its parent may keep the pipe open, and is not waited for.
         if self._reader is not None:
             self._reader.join(2)

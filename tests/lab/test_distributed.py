@@ -13,7 +13,7 @@ import pytest
 
 from lab.handles import Lab
 from lab.ports import free_ports
-from tests.lab.runs import LOCUST, ROOT, SHORT, SHORT_RECORDS, Run, short_is_go
+from tests.lab.runs import LOCUST, ROOT, SHORT, SHORT_RECORDS, Run, assert_drained, short_is_go
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def master_and_workers(lab: Lab, runs: Path, workers: int) -> Iterator[tuple[Run
 def test_master_and_two_workers_add_up_exactly(lab: Lab, tmp_path: Path) -> None:
     with master_and_workers(lab, tmp_path, 2) as (master, workers):
         assert master.wait() == 0, master.output
-        assert [worker.wait(20) for worker in workers] == [0, 0]
+        assert [worker.wait(60) for worker in workers] == [0, 0]
     assert master.outcome == short_is_go()
     assert len(master.record.manifest.workers) == 2
 
@@ -65,7 +65,7 @@ def test_killed_worker_leaves_its_partitions_inconclusive_by_name_and_the_run_en
     with master_and_workers(lab, tmp_path, 2) as (master, workers):
         master.until_phase("steady")
         workers[0].kill()
-        code = master.wait(within_s=60)
+        code = master.wait(within_s=240)
     assert code == 30, master.output
     assert master.record.ledger is not None
     (lost,) = master.record.ledger["unaccounted"]
@@ -84,16 +84,14 @@ def test_signal_to_processes_2_leaves_a_whole_record(lab: Lab, tmp_path: Path, n
         run.signal_group(number)
     else:
         run.signal(number)
-    assert run.wait(within_s=60) == 50, run.output
-    counts = run.record.counts()
+    assert run.wait(within_s=240) == 50, run.output
     assert run.record.sealed
-    assert counts is not None
-    assert counts.sent == counts.acked == counts.arrived, counts
+    assert_drained(run.record)
 
 
 def test_run_time_ends_the_run_with_a_whole_record(lab: Lab, tmp_path: Path) -> None:
     run = Run.start(SHORT, lab, tmp_path, (*LOCUST, "--headless"), "--run-time", "6s")
-    assert run.wait(within_s=60) == 50, run.output
+    assert run.wait(within_s=240) == 50, run.output
     assert run.record.sealed
     assert run.record.manifest.ending is not None
     assert run.record.manifest.ending.how == "run_time"

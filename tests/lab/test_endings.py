@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.handles import Lab
-from tests.lab.runs import LOCUST, SHORT, Run, mm2gate, short_is_go
+from tests.lab.runs import LOCUST, SHORT, Run, assert_drained, mm2gate, short_is_go
 
 
 def test_undisturbed_run_is_whole(lab: Lab, tmp_path: Path) -> None:
@@ -31,28 +31,29 @@ def test_undisturbed_run_is_whole(lab: Lab, tmp_path: Path) -> None:
 def test_signal_in_a_phase_leaves_a_whole_record_and_exit_50(
     lab: Lab, tmp_path: Path, phase: str, number: signal.Signals
 ) -> None:
-    run = Run.start(SHORT, lab, tmp_path)
-    run.until_phase(phase)
-    run.signal(number)
-    assert run.wait(within_s=60) == 50, run.output
+    for attempt in range(3):
+        run = Run.start(SHORT, lab, tmp_path / str(attempt))
+        run.until_phase(phase)
+        run.signal(number)
+        code = run.wait(within_s=240)
+        if code == 50 or phase != "drain":
+            break  # a drain may be over before this process has seen it begin
+    assert code == 50, run.output
     record = run.record
     assert record.sealed
     assert record.manifest.ending is not None
     assert record.manifest.ending.aborted
-    counts = record.counts()
-    assert counts is not None
-    assert counts.balanced, counts
-    # What was sent is drained: nothing is left behind by an end of our own making.
-    assert counts.sent == counts.acked == counts.arrived, counts
+    assert_drained(record)
     assert run.verdict["aborted"] is True
 
 
-@pytest.mark.parametrize("after_s", [0.3, 0.9])
+@pytest.mark.parametrize("after_s", [0.0, 0.6])
 def test_signal_while_starting_sends_nothing_and_exits_50(lab: Lab, tmp_path: Path, after_s: float) -> None:
     run = Run.start(SHORT, lab, tmp_path)
+    run.until_it_takes(signal.SIGTERM)
     time.sleep(after_s)
     run.signal(signal.SIGTERM)
-    assert run.wait(within_s=60) == 50, run.output
+    assert run.wait(within_s=240) == 50, run.output
 
 
 def test_killed_run_can_be_judged_and_says_what_happened(lab: Lab, tmp_path: Path) -> None:

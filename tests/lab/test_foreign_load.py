@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from lab.handles import Lab
-from tests.lab.runs import MM2GATE, Run
+from tests.lab.runs import MM2GATE, Run, assert_drained
 
 FOREIGN = str(Path(__file__).with_name("foreign.yaml"))
 RECORDS = 300
@@ -43,7 +43,7 @@ def test_its_records_are_counted_at_both_ends_and_what_only_envelopes_tell_is_le
     lab: Lab, tmp_path: Path, temporary: Path
 ) -> None:
     run = play(lab, tmp_path / "runs", "perf-test")
-    run.until(lambda: list(temporary.rglob("producer.properties")), within_s=60)
+    run.until(lambda: list(temporary.rglob("producer.properties")), within_s=240)
     (file,) = temporary.rglob("producer.properties")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     run.until(lambda: list(tools_of(run)))
@@ -72,10 +72,10 @@ def test_a_run_that_is_ended_takes_the_tool_with_it_and_counts_what_it_sent(
     run.until(lambda: list(tools_of(run)))
     (tool,) = tools_of(run)
     run.signal(signal.SIGTERM)
-    assert run.wait(within_s=60) == 50, run.output
+    assert run.wait(within_s=240) == 50, run.output
     assert not psutil.pid_exists(tool.pid)
     assert not list(temporary.glob("mm2gate-*"))
-    totals = run.totals
-    assert totals["sent"] == totals["acked"] == totals["arrived"] < RECORDS
+    assert_drained(run.record)
+    assert run.totals["sent"] < RECORDS
     assert run.record.sealed
     assert (run.directory / "report.html").is_file()

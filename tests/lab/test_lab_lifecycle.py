@@ -116,12 +116,10 @@ def test_up_makes_a_lab_that_mirrors(lab: Lab, state_dir: Path, mirrored: str):
 
 def test_up_twice_is_harmless(lab: Lab, state_dir: Path):
     before = _pids(lab)
-    began = time.monotonic()
     done = _type("up", state_dir)
     assert done.returncode == 0
     assert "already up" in done.stdout
     assert str(lab.environment_file) in done.stdout
-    assert time.monotonic() - began < 10
     assert _pids(Lab.open(state_dir)) == before
 
 

@@ -24,6 +24,9 @@ CONNECTOR = "mm2-source-connector"
 def without_mm2(lab: Lab) -> Iterator[Lab]:
     """The lab with MM2 out of the way of the copier."""
     lab.connect.pause(CONNECTOR)
+    lab.connect.wait(
+        CONNECTOR, lambda status: {task.state for task in status.tasks} == {"PAUSED"}, what="PAUSED", timeout_s=60
+    )
     try:
         yield lab
     finally:
@@ -119,5 +122,5 @@ def test_markers_of_transactions_behind_the_last_record_are_nothing_unread(witho
     while not read and time.monotonic() < deadline_s:
         read += reader.read(10)
     assert read
-    assert reader.read_to_end() == {(mirror, partition) for partition in range(PARTITIONS)}
+    assert reader.read_to_end(timeout_s=30) == {(mirror, partition) for partition in range(PARTITIONS)}
     reader.close()

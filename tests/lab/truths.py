@@ -32,7 +32,7 @@ Fault = Callable[[Lab], AbstractContextManager[None]]
 class Truths:
     """The runs, each a future; a test waits for the one it speaks of."""
 
-    def __init__(self, lab: Lab, phase2: Path, directory: Path) -> None:
+    def __init__(self, lab: Lab, phase1: Path, phase2: Path, directory: Path) -> None:
         self._pool = ThreadPoolExecutor(1)  # one after the other
         self.lab = lab
         self._runs = directory / "runs"
@@ -47,7 +47,7 @@ class Truths:
         self.paused = self._play("paused", COUNTERS, before=paused)
         self.filtered = self._play("filtered", COUNTERS, before=filtered)
         self.blind = self._play("blind", COUNTERS, during=("smoke", 0.0, blind))
-        self.clean = self._play("clean", "phase1_smoke")
+        self.clean = self._play("clean", str(phase1))
 
     def _play(
         self,
@@ -68,7 +68,7 @@ def _twice(directory: Path) -> str:
     return variant(
         directory / "twice.yaml",
         ("short-{n}", "twice-{n}"),
-        (DRAIN, f"{DRAIN}  - {{name: watch, profile: watch, duration: 6s}}\n"),
+        (DRAIN, f"{DRAIN}  - {{name: watch, profile: watch, duration: 20s}}\n"),
     )
 
 
