@@ -34,18 +34,33 @@ CLUSTER = ClusterSeen(alias="source", cluster_id="AAAA", bootstrap_servers="127.
 
 
 def quick_plan(
-    *, watch: bool = False, silence: bool = False, load_s: float = 0.1, patience: str = "300ms", cap: str = "1s"
+    *,
+    watch: bool = False,
+    silence: bool = False,
+    load_s: float = 0.1,
+    patience: str = "300ms",
+    cap: str = "1s",
+    long: str = "",
 ) -> RunPlan:
-    """Two load phases of a fraction of a second; patience and cap of the drain; canaries are awaited 0.3 s."""
-    half = f"profile: nominal, rate: 200/s, duration: {load_s * 500:.0f}ms"
-    text = with_phases(f"{{name: one, {half}}}", f"{{name: two, {half}}}")
-    text = text.replace("patience: 5s, cap: 20s", f"patience: {patience}, cap: {cap}").replace(
-        "patience: 5s}", "patience: 300ms}"
+    """Two load phases of a fraction of a second; patience and cap of the drain; canaries are awaited 0.3 s.
+
+    `long` is the phase that would last a minute, were it not ended.
+    """
+    half = f"{load_s * 500:.0f}ms"
+    lasts = dict.fromkeys(("one", "two"), half) | {"canary": "300ms", "silence": "200ms", "watch": "200ms"}
+    lasts |= {long: "60s"}
+    if long == "drain":
+        patience = cap = "60s"
+    text = with_phases(
+        *(f"{{name: {name}, profile: nominal, rate: 200/s, duration: {lasts[name]}}}" for name in ("one", "two"))
     )
+    text = text.replace("patience: 5s, cap: 20s", f"patience: {patience}, cap: {cap}")
+    text = text.replace("patience: 5s}", f"patience: {lasts['canary']}}}")
     if watch:
-        text = text.replace("criteria:", "  - {name: watch, profile: watch, duration: 200ms}\ncriteria:")
+        text = text.replace("criteria:", f"  - {{name: watch, profile: watch, duration: {lasts['watch']}}}\ncriteria:")
     if silence:
-        text = text.replace("  - {name: one", "  - {name: silence, profile: silence, duration: 200ms}\n  - {name: one")
+        fence = f"{{name: silence, profile: silence, duration: {lasts['silence']}}}"
+        text = text.replace("  - {name: one", f"  - {fence}\n  - {{name: one")
     return plan(text)
 
 
@@ -58,7 +73,7 @@ def quicken(monkeypatch) -> None:
         "ACCOUNT_WITHIN_S": 0.3,
         "HURRIED_OFFSETS_S": 0.1,
         "START_AHEAD_NS": 20_000_000,
-        "OVERTIME_S": 1.0,  # a machine that has other work may stand still for a while
+        "OVERTIME_S": 10.0,  # a machine that has other work may stand still for a while
     }.items():
         monkeypatch.setattr(conductor_module, name, value)
     for name, value in {"LOOK_EVERY_S": 0.002, "HURRIED_DRAIN_S": 0.5, "HURRIED_PATIENCE_S": 0.2}.items():
@@ -166,9 +181,11 @@ class FakeNode:
         if self.conductor.plan.ladder:
             self.share = 0  # steps come one by one
             return
-        while self._sending and self._sent < self.share // (2 if "slow" in self.faults else 1):
+        began_ns, wanted = time.monotonic_ns(), self.share // (2 if "slow" in self.faults else 1)
+        while self._sending and self._sent < wanted:
             gevent.sleep(0.004)
-            self._sent += 1
+            due = (time.monotonic_ns() - began_ns) // 4_000_000  # a machine that stood still has them all at once
+            self._sent = min(max(self._sent + 1, due), wanted)
             self._last_sent_ns = time.monotonic_ns() - self._start_ns
 
     def _play(self, data: dict[str, Any]) -> None:
@@ -260,7 +277,7 @@ class Stage:
         for node in self.nodes:
             node.start()
         others = [gevent.spawn(one) for one in meanwhile]
-        with gevent.Timeout(10):
+        with gevent.Timeout(60):
             self.conductor.play()
         gevent.killall(others)
         for node in self.nodes:

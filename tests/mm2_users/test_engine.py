@@ -311,6 +311,7 @@ def test_told_to_stop_it_sends_nothing_more_and_still_follows_what_it_sent(bench
     engine.step()
     engine.stop_sending()
     made.now_ns += 1000 * TICK_NS
+    made.pump(lambda: not engine._outstanding, "answers")
     made.arrivals(missing=0)
     second = engine.second()
     assert (second.sent, second.all_sent, second.quiet) == (10, False, True)

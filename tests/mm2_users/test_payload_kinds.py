@@ -91,7 +91,8 @@ def test_every_compression_is_exact_and_compresses(source, target, tmp_path, com
     bench.canaries()
     bench.send_all()
     bench.arrivals(missing=0)
-    bench.wait(0.3)
+    seen.clear()
+    bench.pump(lambda: len(seen) >= 2, "statistics")
     assert bench.counted() == CLEAN
     bench.finish()
     sent_bytes = sum(broker["txbytes"] for broker in seen[-1]["brokers"].values())
