@@ -37,14 +37,16 @@ def judge(run_directory: Path) -> tuple[int, str]:
 def follow(run_directory: Path) -> subprocess.Popen[bytes]:
     """Starts the judge beside a run that goes on; it writes live/ at a low priority, and ends with the record's seal.
 
-    What it says goes to live/follow.log: nothing that happens to it may reach the run, or the terminal.
+    What it says goes to live/follow.log: nothing that happens to it may reach the run, or the terminal. A process group
+    of its own keeps Ctrl-C from it; it stays in the run's session, since Linux shares the CPU among sessions before it
+    looks at the niceness of what runs in each (sched(7), autogroup).
     """
     live = run_directory / "live"
     live.mkdir(exist_ok=True)
     with (live / "follow.log").open("ab") as log:
         return subprocess.Popen(
             [*_command(run_directory), "--follow"],
-            start_new_session=True,
+            process_group=0,
             env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -69,6 +70,15 @@ def test_words_that_are_no_utf_8_do_not_lose_the_verdict(judged):
 
 def test_it_runs_in_a_session_of_its_own_so_that_a_ctrl_c_does_not_reach_it(judged):
     assert judged("print(os.getsid(0) == os.getpid())") == (0, "True\n")
+
+
+def test_who_looks_on_is_passed_by_by_a_ctrl_c_and_shares_the_cpu_with_the_run_by_its_niceness(stand_in, tmp_path):
+    stand_in("print(os.getpid(), os.getpgrp(), os.getsid(0), flush=True)")
+    run = tmp_path / "run"
+    run.mkdir()
+    assert judge_process.follow(run).wait() == 0
+    pid, group, session = map(int, (run / "live" / "follow.log").read_text().split())
+    assert (group, session) == (pid, os.getsid(0))
 
 
 def test_who_looks_on_and_does_not_end_is_killed_and_what_it_had_read_is_removed(stand_in, tmp_path, monkeypatch):
