@@ -74,7 +74,8 @@ def test_the_example_runs_headless_and_every_order_is_there(
     before = orders(lab)
     if processes:
         port = str(free_ports(("master",))["master"])
-        processes = (*processes, port, "--master-port", port)
+        # What a reader that waits for MM2 comes to must be told before the last report.
+        processes = (*processes, port, "--master-port", port, "-t", "24s")
     done = locust(lab, *processes, cwd=tmp_path)
     assert "Traceback" not in done.stdout + done.stderr
     counted = table(tmp_path)
