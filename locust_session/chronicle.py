@@ -71,32 +71,33 @@ class Chronicle:
 
     def second(self, row: TimelineRow) -> None:
         """A row of the timeline."""
-        self._pen.timeline(row)
+        self.pen.timeline(row)
 
     def manifest(self, nodes: Iterable[Node], ending: Ending | None = None) -> None:
         """The manifest as things stand; with the `ending` it is complete."""
         manifest = manifest_of(
             self.facts,
-            run_id=self._pen.run_id,
+            run_id=self.pen.run_id,
             started_at_ns=self._opened_ns,
             nodes=nodes,
             phases=self.phases,
             clock=self.clock,
             ending=ending,
         )
-        self._pen.manifest(manifest)
+        self.pen.manifest(manifest)
 
     def account(self, ledger: dict[str, Any], latency: Latency) -> None:
         """What the nodes counted, in one."""
-        self._pen.ledger(ledger)
-        self._pen.latency(latency)
+        self.pen.ledger(ledger)
+        self.pen.latency(latency)
 
     def seal(self) -> None:
         """Nothing is written after it."""
-        self._pen.seal()
+        self.pen.seal()
 
     @property
-    def _pen(self) -> RunWriter:
+    def pen(self) -> RunWriter:
+        """What writes the run's record. Mm2gateError before there is one."""
         if self._writer is None:
             raise Mm2gateError("the run has no record yet")
         return self._writer

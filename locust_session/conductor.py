@@ -294,10 +294,7 @@ class Conductor:
 
     def _climb(self, start_ns: int) -> None:
         """A staircase: a step, a rest in which it is judged, and the step to which its verdict leads."""
-        directory = self.directory
-        if directory is None:
-            raise Mm2gateError("the run has no record yet")
-        staircase = self._staircase = Staircase(plan=self.plan, directory=directory)
+        staircase = self._staircase = Staircase(plan=self.plan, directory=self._chronicle.pen.directory)
         start_s = 0.0
         while not self._load_must_end and (step := staircase.next_step()) is not None:
             number, load = staircase.begin(step, start_s)
