@@ -166,11 +166,12 @@ def _facts(case: Case, connectors: set[str], texts: Texts, words: Words) -> dict
 def _rows(first: Case, second: Case, words: Words) -> Iterator[ComparedRow]:
     a = {result.criterion.id: result for result in first.evaluation.results}
     b = {result.criterion.id: result for result in second.evaluation.results}
+    views = [CriterionViews(case.run, words) for case in (first, second)]
     for criterion_id in dict.fromkeys([*a, *b]):
         one, other = a.get(criterion_id), b.get(criterion_id)
         cells = [
-            None if result is None else _cell(CriterionViews(case.run, words).of(result), result)
-            for case, result in ((first, one), (second, other))
+            None if result is None else _cell(view.of(result), result)
+            for view, result in zip(views, (one, other), strict=True)
         ]
         some = one or other
         assert some is not None
