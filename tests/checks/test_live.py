@@ -185,9 +185,8 @@ def test_the_process_ends_with_the_seal(tmp_path):
     try:
         until((directory / "live" / "fiche.md").is_file)
         write_text(directory / "record" / "SHA256SUMS", "")
-        assert (
-            process.wait(PATIENCE_S) == ExitCode.INCONCLUSIVE
-        )  # it decides nothing: `--follow && deploy` deploys nothing
+        # It decides nothing: `--follow && deploy` deploys nothing.
+        assert process.wait(PATIENCE_S) == ExitCode.INCONCLUSIVE
     finally:
         process.kill()
     assert sorted(path.name for path in (directory / "live").iterdir()) == ["fiche.md", "verdict.json"]

@@ -61,7 +61,7 @@ def topic_deleted(lab: Lab, directory: Path) -> Run:
     topic = f"{TOPIC_PREFIX}faults-deleted-1"
     client = admin(lab, "source")
     client.delete_topics([topic])[topic].result(10)
-    run.wait(within_s=240)
+    run.wait()
     return run
 
 
@@ -69,7 +69,7 @@ def read_refused(lab: Lab, directory: Path) -> Run:
     run = Run.start(faults("refused", directory, AT_LENGTH), lab, directory / "runs")
     run.until(lambda: run.arrived > 600)
     with denied(lab, REFUSED):
-        run.wait(within_s=240)
+        run.wait()
     return run
 
 
@@ -81,7 +81,7 @@ def disk_full(lab: Lab, directory: Path) -> Run:
     limited = ("prlimit", f"--fsize={12 * 1024}", *LOCUST, "--headless")
     scenario = faults("full", directory, ("duration: 6s", "duration: 60s"))
     run = Run.start(scenario, lab, directory / "runs", limited)
-    run.wait(within_s=240)
+    run.wait()
     return run
 
 
@@ -94,7 +94,7 @@ def strict(lab: Lab, directory: Path) -> Run:
         ('go: "< 30 s"}', 'go: "< 1 ms", stop: {after: 5s, grace: 5s}}'),
     )
     run = Run.start(scenario, lab, directory / "runs")
-    run.wait(within_s=400)
+    run.wait()
     return run
 
 
@@ -106,7 +106,7 @@ def ended_at(lab: Lab, directory: Path, instant: int) -> tuple[Run, str]:
     while time.monotonic() < deadline_s and run.process.poll() is None:
         time.sleep(0.02)
     run.signal(signal.SIGTERM)
-    run.wait(within_s=240)
+    run.wait()
     return run, f"SIGTERM after {after_s:.2f} s: {run.output}"
 
 

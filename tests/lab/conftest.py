@@ -12,7 +12,7 @@ import pytest
 
 from lab.handles import Lab
 from tests.lab.broken import Broken
-from tests.lab.runs import ROOT, lab_down, lab_up
+from tests.lab.runs import ROOT, lab_down, lab_up, rewritten
 from tests.lab.truths import Truths
 from tests.unpatched import unpatched
 
@@ -97,17 +97,15 @@ def light_phase2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def slow_phase1(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Phase 1, with limits of time for a machine that has other work."""
-    text = (ROOT / "scenarios" / "library" / "phase1_smoke.yaml").read_text(encoding="utf-8")
-    for limit, wider in (
+    path = tmp_path_factory.mktemp("scenarios") / "phase1_slow.yaml"
+    rewritten(
+        ROOT / "scenarios" / "library" / "phase1_smoke.yaml",
+        path,
         ('go: "< 1 s"', 'go: "< 20 s"'),
         ('go: "< 100 ms", nogo: "> 500 ms"', 'go: "< 20 s", nogo: "> 30 s"'),
         ('go: "< 500 ms"', 'go: "< 20 s"'),
         ('go: "< 1000 ms"', 'go: "< 20 s"'),
-    ):
-        assert text.count(limit) == 1, limit
-        text = text.replace(limit, wider)
-    path = tmp_path_factory.mktemp("scenarios") / "phase1_slow.yaml"
-    path.write_text(text, encoding="utf-8")
+    )
     return path
 
 

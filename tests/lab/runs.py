@@ -35,15 +35,16 @@ FAULTS_RECORDS = 1800
 
 def faults(topic: str, directory: Path, *changes: tuple[str, str]) -> str:
     """The scenario for a fault, on a topic of its own, with other words in their places."""
-    return _changed(FAULTS, directory / f"faults-{topic}.yaml", ("TOPIC", topic), *changes)
+    return rewritten(FAULTS, directory / f"faults-{topic}.yaml", ("TOPIC", topic), *changes)
 
 
 def variant(path: Path, *changes: tuple[str, str]) -> str:
     """The short scenario with other words in their places."""
-    return _changed(Path(SHORT), path, *changes)
+    return rewritten(Path(SHORT), path, *changes)
 
 
-def _changed(scenario: Path, path: Path, *changes: tuple[str, str]) -> str:
+def rewritten(scenario: Path, path: Path, *changes: tuple[str, str]) -> str:
+    """A scenario with other words in their places, each of which is there once."""
     text = scenario.read_text(encoding="utf-8")
     for old, new in changes:
         assert text.count(old) == 1, old

@@ -65,7 +65,7 @@ def test_killed_worker_leaves_its_partitions_inconclusive_by_name_and_the_run_en
     with master_and_workers(lab, tmp_path, 2) as (master, workers):
         master.until_phase("steady")
         workers[0].kill()
-        code = master.wait(within_s=240)
+        code = master.wait()
     assert code == 30, master.output
     assert master.record.ledger is not None
     (lost,) = master.record.ledger["unaccounted"]
@@ -84,14 +84,14 @@ def test_signal_to_processes_2_leaves_a_whole_record(lab: Lab, tmp_path: Path, n
         run.signal_group(number)
     else:
         run.signal(number)
-    assert run.wait(within_s=240) == 50, run.output
+    assert run.wait() == 50, run.output
     assert run.record.sealed
     assert_drained(run.record)
 
 
 def test_run_time_ends_the_run_with_a_whole_record(lab: Lab, tmp_path: Path) -> None:
     run = Run.start(SHORT, lab, tmp_path, (*LOCUST, "--headless"), "--run-time", "6s")
-    assert run.wait(within_s=240) == 50, run.output
+    assert run.wait() == 50, run.output
     assert run.record.sealed
     assert run.record.manifest.ending is not None
     assert run.record.manifest.ending.how == "run_time"

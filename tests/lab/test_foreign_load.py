@@ -72,7 +72,7 @@ def test_a_run_that_is_ended_takes_the_tool_with_it_and_counts_what_it_sent(
     run.until(lambda: list(tools_of(run)))
     (tool,) = tools_of(run)
     run.signal(signal.SIGTERM)
-    assert run.wait(within_s=240) == 50, run.output
+    assert run.wait() == 50, run.output
     assert not psutil.pid_exists(tool.pid)
     assert not list(temporary.glob("mm2gate-*"))
     assert_drained(run.record)

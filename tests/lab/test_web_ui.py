@@ -96,19 +96,10 @@ def opened(lab: Lab, directory: Path, *, scenario: str = SHORT) -> Iterator[Brow
     ):
         (directory / "environments" / f"{name}.yaml").write_text(bent, encoding="utf-8")
     log = directory / "log"
-    options = [
-        "--web-port",
-        str(port),
-        "--scenario",
-        scenario,
-        "--env",
-        str(lab.environment_file),
-        "--runs-dir",
-        "runs",
-    ]
+    ours = ["--scenario", scenario, "--env", str(lab.environment_file), "--runs-dir", "runs"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*LOCUST, *options],
+            [*LOCUST, "--web-port", str(port), *ours],
             cwd=directory,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=output,
