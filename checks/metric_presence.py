@@ -22,7 +22,8 @@ def presence_queries(environment: Environment) -> tuple[str, ...]:
 
 
 def names_in(result: Iterable[Any]) -> Iterator[tuple[str, str]]:
-    """(metric name, instance) of an answer to one of them, as `detect` takes them: a client's label as `name{label}`."""
+    """(metric name, instance) of an answer to one of them, as `detect` takes them: with a client's label as
+    `name{label}` too."""
     for item in result:
         found = item.get("metric") if isinstance(item, dict) else None
         if not isinstance(found, dict):
