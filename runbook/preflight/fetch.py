@@ -76,9 +76,9 @@ class _Asking:
 
 
 def _list_of_names(content: object) -> tuple[str, ...]:
-    if not isinstance(content, list):
-        raise TypeError("no list")
-    return tuple(str(name) for name in content)
+    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+        raise TypeError("no list of names")
+    return tuple(content)
 
 
 def _config(connect: Connect, name: str) -> dict[str, str]:
