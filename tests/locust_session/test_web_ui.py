@@ -16,8 +16,8 @@ from locust.web import WebUI
 from checks.words import Words
 from locust_session import conductor as conductor_module
 from locust_session import session as session_module
-from locust_session.asking import Asked
 from locust_session import web_pages
+from locust_session.asking import Asked
 from locust_session.web_form import LOCUSTS, Known, wanted
 from locust_session.web_ui import WebUi
 from scenarios.errors import ExitCode, Refused
