@@ -10,7 +10,7 @@ from typing import Any
 
 #: What is kept of a name or a sentence that others wrote; a topic's name has 249 characters at most.
 LONGEST_NAME, LONGEST_SENTENCE = 250, 1200
-NAMES_SHOWN = 8
+NAMES_SHOWN, NAMES_COMPARED = 8, 1000
 REMARKS_SHOWN = 4
 
 
@@ -49,7 +49,12 @@ class Answer:
     @property
     def text(self) -> str:
         """The sentence, for reading."""
-        return self.sentence.replace("{of}", self.of) if self.of else self.sentence
+        return _fit(self.sentence.replace("{of}", self.of) if self.of else self.sentence)
+
+    @property
+    def line(self) -> str:
+        """The sentence and what to do."""
+        return f"{self.text}; {_fit(self.advice)}" if self.advice else self.text
 
     @property
     def refused(self) -> bool:
@@ -59,8 +64,8 @@ class Answer:
         return {
             "id": self.id,
             "outcome": self.outcome.value,
-            "sentence": cut(self.text, LONGEST_SENTENCE),
-            "advice": cut(self.advice, LONGEST_SENTENCE),
+            "sentence": self.text,
+            "advice": _fit(self.advice),
             "needed_by": list(self.needed_by),
             "again": [moment.value for moment in self.again],
         }
@@ -83,37 +88,44 @@ def not_told(id_: str, sentence: str, *again: Moment) -> Answer:
 
 
 def shown(name: str) -> str:
-    """A name that others gave, fit for a terminal: on one line, without control characters, and not endless."""
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name[:LONGEST_NAME])
-    return cut(plain, LONGEST_NAME)
+    """A name that others gave, fit for a terminal and not endless."""
+    return _fit(name, LONGEST_NAME)
 
 
-def cut(text: str, most: int) -> str:
-    """The text, or its beginning."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def _fit(text: str, most: int = LONGEST_SENTENCE) -> str:
+    """The text, or its beginning, on one line and without control characters."""
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
+    return plain if len(plain) <= most and len(text) <= most else f"{plain[: most - 1]}…"
 
 
 def found(names: Iterable[str], *, like: str) -> str:
     """What there is, in words: the names most like the one that is missing first."""
-    known = sorted(set(names))
+    known = sorted({name[:LONGEST_NAME] for name in names})
     if not known:
         return "none"
-    near = difflib.get_close_matches(like, known, n=NAMES_SHOWN, cutoff=0.6)
+    near = _near(known, like)
     first = [*near, *(name for name in known if name not in near)][:NAMES_SHOWN]
     more = f" and {len(known) - len(first)} more" if len(known) > len(first) else ""
     return ", ".join(map(shown, first)) + more
 
 
+def _near(known: Sequence[str], like: str) -> list[str]:
+    """The most alike; among thousands, only those that begin alike are compared, since to compare takes its time."""
+    if len(known) > NAMES_COMPARED:
+        known = [name for name in known if name[:3].lower() == like[:3].lower()][:NAMES_COMPARED]
+    return difflib.get_close_matches(like[:LONGEST_NAME], known, n=NAMES_SHOWN, cutoff=0.6)
+
+
 def refusals(answers: Sequence[Answer]) -> tuple[str, ...]:
     """What is wrong and the verdict would rest on, with what to do: a line each, and one for all of one reason."""
-    return tuple(f"{one.text}; {one.advice}" for one in _together([one for one in answers if one.refused]))
+    return tuple(one.line for one in _together([one for one in answers if one.refused]))
 
 
 def remarks(answers: Sequence[Answer], moment: Moment) -> tuple[str, ...]:
     """What is wrong and decides nothing, and what was not told; what a later moment will tell is not said yet."""
-    told = [f"{one.text}; {one.advice}" for one in answers if one.outcome is Outcome.NOTED]
+    told = [one.line for one in answers if one.outcome is Outcome.NOTED]
     told += [
-        one.text for one in answers if one.outcome is Outcome.NOT_TOLD and not (moment is Moment.BEFORE and one.again)
+        one.line for one in answers if one.outcome is Outcome.NOT_TOLD and not (moment is Moment.BEFORE and one.again)
     ]
     more = len(told) - REMARKS_SHOWN
     return (*told[:REMARKS_SHOWN], *([f"and {more} more, in the record's event names_asked"] if more > 0 else ()))

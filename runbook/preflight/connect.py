@@ -90,7 +90,7 @@ def _connector_answers(
         yield wrong(
             id_,
             f"connector {shown(name)} ({key}) does not exist on Connect; {there}",
-            advice=f"correct {key} in {file}; only if the name is right, the connector is missing, and MM2 with it",
+            advice=f"correct {key} in {file}; if it is right, the connector was deleted, or our login may not see it",
             needed_by=needed_by,
         )
         return

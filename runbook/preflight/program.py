@@ -67,7 +67,7 @@ def to_json(answers: Sequence[Answer], moment: Moment) -> str:
         "refusals": refusals(answers),
         "remarks": remarks(answers, moment),
     }
-    return json.dumps(content, ensure_ascii=False)
+    return json.dumps(content)
 
 
 def end_with_parent() -> None:

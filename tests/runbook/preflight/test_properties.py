@@ -50,6 +50,15 @@ def test_what_is_advised_is_not_refused(alias, separator, identity):
     assert answers(advised, **settings) == ()
 
 
+@given(why=names)
+def test_whatever_an_error_says_is_fit_for_a_terminal(why):
+    seen = ConnectSeen(trouble=why)
+    answers_ = (*connect_answers(PLAN, Needs.of(PLAN), seen), *lost_canary_answers(PLAN, Needs.of(PLAN), seen))
+    assert answers_
+    for text in (*(one.text for one in answers_), *remarks(answers_, Moment.LOST)):
+        assert text.isprintable()
+
+
 @given(
     known=st.lists(names, max_size=30),
     config=st.dictionaries(st.sampled_from([*source_config(), "transforms", "topic.filter.class"]), names, max_size=6),
