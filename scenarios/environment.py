@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from scenarios.errors import Problem, Refused, SpecError
-from scenarios.units import DurationS, RatePerS, SizeBytes, ThroughputBytesPerS
+from scenarios.plain_file import is_plain_file
+from scenarios.units import DurationS, RatePerS, SizeBytes, ThroughputBytesPerS, shown
+from scenarios.topic_names import ALLOWED, LONGEST, only_allowed
 from scenarios.yaml_file import StrictModel, parse, read_text
 
 NAMED_ENVIRONMENTS = Path("environments")
@@ -132,14 +134,25 @@ class Prometheus(StrictModel):
 class Topics(StrictModel):
     """Topics that may be touched: those whose name starts with `prefix`, and their mirrors, and nothing else."""
 
-    prefix: str = Field(min_length=1)
-    remote_name: str = Field("source.{topic}", description="MM2's replication policy: {topic} is the source's name")
+    prefix: str = Field(min_length=1, max_length=LONGEST)
+    remote_name: str = Field(
+        "source.{topic}",
+        max_length=LONGEST + len("{topic}"),
+        description="MM2's replication policy: {topic} is the source's name",
+    )
     replication_factor: int = Field(3, ge=1)
 
     @model_validator(mode="after")
     def _remote_has_topic(self) -> Self:
         if "{topic}" not in self.remote_name:
             raise ValueError("remote_name must contain {topic}, as in 'source.{topic}'")
+        return self
+
+    @model_validator(mode="after")
+    def _kafka_takes_them(self) -> Self:
+        for key, text in (("prefix", self.prefix), ("remote_name", self.remote_name.replace("{topic}", ""))):
+            if not only_allowed(text):
+                raise ValueError(f"{key}: Kafka takes no topic of the name {shown(text)}: it may hold only {ALLOWED}")
         return self
 
     def remote(self, topic: str) -> str:
@@ -243,10 +256,10 @@ def named() -> tuple[str, ...]:
 def find(name_or_path: str) -> Path:
     """The file that `--env` means: a path, or a name in `environments/`."""
     path = Path(name_or_path)
-    if path.is_file():
+    if is_plain_file(path):
         return path
     file = NAMED_ENVIRONMENTS / f"{name_or_path}.yaml"
-    if file.is_file():
+    if is_plain_file(file):
         return file
     hint = f"known names: {', '.join(known)}" if (known := named()) else f"there is no {NAMED_ENVIRONMENTS}/ here"
     raise SpecError([Problem(file=name_or_path, key="", message=f"no such environment file, and {hint}")])
