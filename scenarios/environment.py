@@ -16,8 +16,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from scenarios.errors import Problem, Refused, SpecError
 from scenarios.plain_file import is_plain_file
-from scenarios.units import DurationS, RatePerS, SizeBytes, ThroughputBytesPerS, shown
 from scenarios.topic_names import ALLOWED, LONGEST, only_allowed
+from scenarios.units import DurationS, RatePerS, SizeBytes, ThroughputBytesPerS, shown
 from scenarios.yaml_file import StrictModel, parse, read_text
 
 NAMED_ENVIRONMENTS = Path("environments")
@@ -244,8 +244,11 @@ class LoadedEnvironment(StrictModel):
         return value
 
     def path(self, name: str) -> Path:
-        """A path of the file, made absolute."""
-        return (self.file.parent / Path(name).expanduser()).resolve()
+        """A path of the file, made absolute. Refused when it can be none."""
+        try:
+            return (self.file.parent / Path(name).expanduser()).resolve()
+        except (OSError, RuntimeError) as error:  # a home of nobody, links in a circle, too long
+            raise Refused(f"{self.file}: {name} is no path on this machine ({error})") from None
 
 
 def named() -> tuple[str, ...]:

@@ -23,8 +23,8 @@ from scenarios.environment import Environment
 from scenarios.errors import Problem, SpecError
 from scenarios.payload import DIRECTORY, Payload, Payloads
 from scenarios.phases import MOST_PHASES, Drain, LoadPhase, Phase, Silence, Steps, Watch, in_order
-from scenarios.text import Text
 from scenarios.plain_file import is_plain_file
+from scenarios.text import Text
 from scenarios.units import DurationS, SizeBytes, shown
 from scenarios.variables import OPTION, Variable, filled, left_open
 from scenarios.yaml_file import Problems, StrictModel, parse, read_text
