@@ -21,7 +21,7 @@ def is_pattern(name: str) -> bool:
 
 
 def matching(directory: Path, pattern: str) -> list[Path]:
-    """Files under `directory` that match, in order: `*`, `?` and `[…]` within a name, `**` for directories at any depth.
+    """Files under `directory` that match, in order: `*`, `?`, `[…]` within a name, `**` for directories at any depth.
 
     What may not be looked into holds none. Raises TooManyNames.
     """
