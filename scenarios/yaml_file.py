@@ -78,7 +78,7 @@ def parse(text: str, model: type[M], *, file: str, context: dict[str, Any] | Non
         problems = list(found)
     if not problems:
         return made
-    raise SpecError(_shortened(problems, file))
+    raise SpecError(problems)
 
 
 def _problems(error: ValidationError, model: type[M], file: str, content: dict[str, Any]) -> list[Problem]:
@@ -87,24 +87,22 @@ def _problems(error: ValidationError, model: type[M], file: str, content: dict[s
     above = {item["loc"][:length] for item in items for length in range(len(item["loc"]))}
     problems = [
         Problem(file=file, key=_dotted(item["loc"], content), message=_cut(sentence, LONGEST_SENTENCE))
-        for item in items
+        for item in items[:MOST_PROBLEMS]
         # A list is said to be too short when pydantic has left out its faulty members.
         if not (item["type"] == "too_short" and item["loc"] in above)
         for sentence in _sentences(item, model)
     ]
+    if len(items) > MOST_PROBLEMS:
+        return [
+            *problems,
+            Problem(file=file, key="", message=f"and {len(items) - MOST_PROBLEMS:,} more problems"),
+        ]
     said = {problem.message for problem in problems}
     return problems + [
         Problem(file=file, key="", message=_cut(sentence, LONGEST_SENTENCE))
         for sentence in model.further_problems(content)
         if sentence not in said
     ]
-
-
-def _shortened(problems: list[Problem], file: str) -> list[Problem]:
-    if len(problems) <= MOST_PROBLEMS:
-        return problems
-    more = Problem(file=file, key="", message=f"and {len(problems) - MOST_PROBLEMS:,} more problems")
-    return [*problems[:MOST_PROBLEMS], more]
 
 
 def _cut(text: str, longest: int) -> str:
