@@ -263,7 +263,7 @@ def test_409_for_ever_ends_with_the_time_for_all_questions():
         connect = Connect([server.url], total_s=SHORT_S)
         began_s = now()
         for ask in questions(connect).values():
-            with pytest.raises(ConnectFailure, match="409|not asked, the 1 s for all questions were over"):
+            with pytest.raises(ConnectFailure, match=r"409|not asked, the 1 s for all questions were over"):
                 ask()
         assert now() - began_s < SHORT_S + PATIENCE_S
 
@@ -271,7 +271,7 @@ def test_409_for_ever_ends_with_the_time_for_all_questions():
 def test_a_worker_that_answers_nonsense_does_not_keep_the_next_from_being_asked():
     with serving(lambda _: Reply.of([])) as nonsense, serving(lambda _: Reply.of({"a": {}})) as right:
         assert Connect([nonsense.url, right.url]).connectors() == {"a": {}}
-        with pytest.raises(ConnectFailure, match="not as Kafka Connect does .* connection refused"):
+        with pytest.raises(ConnectFailure, match=r"not as Kafka Connect does .* connection refused"):
             Connect([nonsense.url, closed_port()]).connectors()
 
 
