@@ -122,10 +122,8 @@ def test_the_same_session_goes_on_after_each_of_them():
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: json.dumps(shape)[:60])
 def test_json_of_any_shape_is_an_answer_as_promised_or_one_sentence(shape):
     with serving(lambda _: Reply(raw=json_body(shape))) as server:
-        prometheus, connect = (
-            Prometheus(server.url, timeout_s=20.0, budget_s=0.5),
-            Connect([server.url], timeout_s=20.0),
-        )
+        prometheus = Prometheus(server.url, timeout_s=20.0, budget_s=0.5)
+        connect = Connect([server.url], timeout_s=20.0)
         answer = outcome(lambda: prometheus.query("up", at_s=None))
         if answer is not None:
             assert isinstance(answer.result, list)
