@@ -39,10 +39,14 @@ PIECE_S = 3600.0
 #: Scrapes that are waited for after the run's last window, at most.
 PATIENCE_SCRAPES = 3
 CONNECT_TIMEOUT_S = 5.0
+#: How long Connect may take to answer all questions, a rebalance that is waited out included.
+CONNECT_BUDGET_S = 60.0
 #: How long Prometheus may take to answer one question, retries included; when it says nothing, no other is asked.
 PROMETHEUS_BUDGET_S = 10.0
 #: How long it may take to answer all of them: a day is some 800 questions.
 COLLECTION_BUDGET_S = 600.0
+#: What is kept of all answers together.
+COLLECTION_MOST_BYTES = 4 * 1024**3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,7 @@ class _Writer:
 
     directory: Path
     entries: list[dict[str, Any]] = field(default_factory=list)
+    kept_bytes: int = 0
 
     @classmethod
     def create(cls, run_directory: Path) -> _Writer:
@@ -74,6 +79,7 @@ class _Writer:
         raise RunRecordError(f"{run_directory}: has 999 evidence directories")
 
     def keep_text(self, name: str, text: str) -> str:
+        self.kept_bytes += len(text)
         write_text(self.directory / name, text)
         return name
 
@@ -174,14 +180,12 @@ def _ask_prometheus(
         return _head(detected, wanted, clock_offset)
     silent: str | None = None
     for role in (Role.UP, *detected.profile.metrics):
-        if silent is None and time.monotonic() > deadline_s:
-            silent = f"Prometheus at {prometheus.url}: not all was answered within {COLLECTION_BUDGET_S:g} s"
         if silent is not None:
             # It said nothing for a whole budget: asking on would take as long again for each metric.
             writer.entries.append(_metric_entry(detected.profile, role, environment.environment, error=silent))
             continue
         try:
-            _ask_metric(prometheus, detected.profile, role, environment.environment, windows, writer, clock)
+            _ask_metric(prometheus, detected.profile, role, environment.environment, windows, writer, clock, deadline_s)
         except MetricsUnavailable as error:
             writer.entries.append(_metric_entry(detected.profile, role, environment.environment, error=str(error)))
             silent = str(error) if error.status is None or error.status in PASSING_STATUSES else None
@@ -225,9 +229,10 @@ def _wait_for_scrape(prometheus: Prometheus, environment: Environment, windows: 
 
 def _only_value(answer: Answer) -> float:
     try:
-        return float(answer.result[0]["value"][1])
+        value = float(answer.result[0]["value"][1])
     except (LookupError, TypeError, ValueError):
         return -math.inf
+    return value if math.isfinite(value) else -math.inf
 
 
 def _names_present(prometheus: Prometheus, environment: Environment, windows: Windows) -> Iterator[tuple[str, str]]:
@@ -244,9 +249,18 @@ def _ask_metric(
     windows: Windows,
     writer: _Writer,
     clock: Clock,
+    deadline_s: float,
 ) -> None:
+    """Asks for a role's points, piece by piece. MetricsUnavailable too when the time for all questions is over."""
     selector = profile.selector(role, environment)
     for number, (at_s, span_s) in enumerate(_pieces(windows, now_s=clock.now_s()), start=1):
+        if time.monotonic() > deadline_s:
+            raise MetricsUnavailable(
+                f"Prometheus at {prometheus.url}: not all was answered within {COLLECTION_BUDGET_S:g} s"
+            )
+        if writer.kept_bytes > COLLECTION_MOST_BYTES:
+            most_gib = COLLECTION_MOST_BYTES / 1024**3
+            raise MetricsUnavailable(f"Prometheus at {prometheus.url}: answers with more than {most_gib:g} GiB in all")
         answer = prometheus.query(f"{selector}[{round(span_s * 1000)}ms]", at_s=at_s)
         entry = _metric_entry(profile, role, environment, error=None)
         entry |= {
@@ -283,7 +297,7 @@ def _metric_entry(profile: MetricProfile, role: Role, environment: Environment, 
 def _ask_connect(environment: LoadedEnvironment, writer: _Writer) -> None:
     source = environment.environment.connect.connectors.source
     try:
-        connect = Connect.of(environment, timeout_s=CONNECT_TIMEOUT_S)
+        connect = Connect.of(environment, timeout_s=CONNECT_TIMEOUT_S, total_s=CONNECT_BUDGET_S)
     except Refused as error:
         writer.entries.append(_connect_entry("connectors", error=error))
         return

@@ -29,7 +29,7 @@ from locust_session.crew import Crew
 from locust_session.judge_process import end, follow, judge, stop_request
 from locust_session.load import MasterLoad, Second
 from locust_session.node import MakeLoad, NodeSession
-from locust_session.output import write
+from locust_session.output import make_logs_visible, write
 from locust_session.run_manifest import RunFacts
 from locust_session.web_ui import WebUi
 from locust_session.wire import ToMaster, unpack
@@ -37,6 +37,7 @@ from run_record.manifest import ClusterSeen
 from run_record.store import new_run_id
 from scenarios.errors import ExitCode, Mm2gateError, Refused
 from scenarios.plan import RunPlan, load_plan
+from scenarios.visible import one_line
 
 LOG = logging.getLogger("mm2gate.session")
 MakeMaster = Callable[[RunPlan], MasterLoad]
@@ -339,6 +340,7 @@ def install(environment: Environment, *, make_master: MakeMaster, make_load: Mak
     A headless run is checked at once: a bad scenario (64) or a guard that refuses (40) ends the process here, with its
     sentence and no traceback.
     """
+    make_logs_visible()
     if not isinstance(environment.runner, MasterRunner):
         _install_node(environment, make_load)
     if not isinstance(environment.runner, WorkerRunner):
@@ -431,5 +433,5 @@ def _headless(environment: Environment) -> bool:
 
 def say(error: Mm2gateError) -> None:
     """A guard's sentences, on stderr, without a traceback."""
-    for line in str(error).splitlines():
-        write(sys.stderr, f"mm2gate: {line}\n")
+    for line in str(error).split("\n"):
+        write(sys.stderr, f"mm2gate: {one_line(line)}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from lab.cli import lab
-from runbook.output import say, unread
+from runbook.output import say, say_as_it_is, unread
 from runbook.report import report
 from scenarios.errors import EXIT_CODE_MEANINGS, ExitCode, Mm2gateError
 
@@ -192,7 +193,7 @@ def judge(run_directory: Path, refresh: bool, follow: bool, baseline: Path | Non
 
     judgement = judge_run(run_directory, refresh=refresh, baseline=baseline, language=lang)
     say(verdict_text(judgement.verdict_file, judgement.fiche_file))
-    for_ci(judgement.verdict_file, say=say)
+    for_ci(judgement.verdict_file, say=say_as_it_is)
     sys.exit(judgement.exit_code)
 
 
@@ -222,7 +223,7 @@ def scenarios(context: click.Context) -> None:
         from scenarios import scenario
 
         for name in scenario.library_names():
-            say(f"{name:<20} {scenario.load(name).scenario.question}")
+            say(f"{name:<20} {' '.join(str(scenario.load(name).scenario.question).split())}")
 
 
 @scenarios.command()
@@ -265,18 +266,17 @@ def main() -> NoReturn:
     except click.exceptions.Exit as exit_request:
         sys.exit(exit_request.exit_code)
     except click.ClickException as error:
-        try:
-            error.show()
-        except BrokenPipeError:
-            unread(err=True)
+        shown = io.StringIO()
+        error.show(file=shown)
+        say(shown.getvalue(), err=True, nl=False)
         sys.exit(ExitCode.BAD_SPEC)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(ExitCode.ABORTED)
     except Mm2gateError as error:
-        for line in str(error).splitlines():
+        for line in str(error).split("\n"):
             say(f"mm2gate: {line}", err=True)
         sys.exit(error.exit_code)
     except Exception:  # noqa: BLE001 - the last line of defence
-        traceback.print_exc()
-        print("mm2gate: this is a bug in mm2gate; the lines above are what its authors need", file=sys.stderr)
+        say(traceback.format_exc(), err=True, nl=False)
+        say("mm2gate: this is a bug in mm2gate; the lines above are what its authors need", err=True)
         sys.exit(ExitCode.INTERNAL)

@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from scenarios.errors import Problem, Refused, SpecError
-from scenarios.units import DurationS, RatePerS, SizeBytes, ThroughputBytesPerS
+from scenarios.plain_file import is_plain_file
+from scenarios.topic_names import ALLOWED, LONGEST, only_allowed
+from scenarios.units import DurationS, RatePerS, SizeBytes, ThroughputBytesPerS, shown
 from scenarios.yaml_file import StrictModel, parse, read_text
 
 NAMED_ENVIRONMENTS = Path("environments")
@@ -136,14 +138,28 @@ class Topics(StrictModel):
     fills in.
     """
 
-    prefix: str = Field(min_length=1)
-    remote_name: str = Field("{alias}.{topic}", description="MM2's replication policy: what it calls a topic's mirror")
+    prefix: str = Field(min_length=1, max_length=LONGEST)
+    remote_name: str = Field(
+        "{alias}.{topic}",
+        max_length=LONGEST + len("{alias}{topic}"),
+        description="MM2's replication policy: what it calls a topic's mirror",
+    )
     replication_factor: int = Field(3, ge=1)
 
     @model_validator(mode="after")
     def _remote_has_topic(self) -> Self:
         if "{topic}" not in self.remote_name:
             raise ValueError("remote_name must contain {topic}, as in 'source.{topic}'")
+        return self
+
+    @model_validator(mode="after")
+    def _kafka_takes_them(self) -> Self:
+        for key, text in (
+            ("prefix", self.prefix),
+            ("remote_name", self.remote_name.replace("{topic}", "").replace("{alias}", "")),
+        ):
+            if not only_allowed(text):
+                raise ValueError(f"{key}: Kafka takes no topic of the name {shown(text)}: it may hold only {ALLOWED}")
         return self
 
     def remote(self, topic: str) -> str:
@@ -202,7 +218,10 @@ class Environment(StrictModel):
         source = info.data.get("source")  # not there when its own keys are wrong, which is said
         if source is None:
             return topics
-        return topics.model_copy(update={"remote_name": topics.remote_name.replace("{alias}", source.alias)})
+        remote_name = topics.remote_name.replace("{alias}", source.alias)
+        if not only_allowed(remote_name.replace("{topic}", "")):
+            raise ValueError(f"remote_name: the alias {shown(source.alias)} makes names of it that Kafka does not take")
+        return topics.model_copy(update={"remote_name": remote_name})
 
     @model_validator(mode="after")
     def _two_clusters(self) -> Self:
@@ -244,8 +263,11 @@ class LoadedEnvironment(StrictModel):
         return value
 
     def path(self, name: str) -> Path:
-        """A path of the file, made absolute."""
-        return (self.file.parent / Path(name).expanduser()).resolve()
+        """A path of the file, made absolute. Refused when it can be none."""
+        try:
+            return (self.file.parent / Path(name).expanduser()).resolve()
+        except (OSError, RuntimeError) as error:  # a home of nobody, links in a circle, too long
+            raise Refused(f"{self.file}: {name} is no path on this machine ({error})") from None
 
 
 def named() -> tuple[str, ...]:
@@ -256,10 +278,10 @@ def named() -> tuple[str, ...]:
 def find(name_or_path: str) -> Path:
     """The file that `--env` means: a path, or a name in `environments/`."""
     path = Path(name_or_path)
-    if path.is_file():
+    if is_plain_file(path):
         return path
     file = NAMED_ENVIRONMENTS / f"{name_or_path}.yaml"
-    if file.is_file():
+    if is_plain_file(file):
         return file
     hint = f"known names: {', '.join(known)}" if (known := named()) else f"there is no {NAMED_ENVIRONMENTS}/ here"
     raise SpecError([Problem(file=name_or_path, key="", message=f"no such environment file, and {hint}")])

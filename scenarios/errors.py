@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
+from scenarios.visible import one_line
+
 
 class ExitCode(IntEnum):
     """What the process says to the shell. Python's own 1 and 2 (a crash, bad arguments) can never be an answer."""
@@ -62,7 +64,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{where}: {self.message}"
+        return one_line(f"{where}: {self.message}")
 
 
 class SpecError(Mm2gateError):
