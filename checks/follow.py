@@ -41,6 +41,7 @@ from run_record.store import RunRecord, is_sealed, looks_of, write_json, write_t
 from scenarios.environment import Environment
 from scenarios.errors import ExitCode, RunRecordError
 from scenarios.scenario import Scenario
+from scenarios.secrets import hidden
 
 NICE = 10
 EVERY_S = 5.0
@@ -81,7 +82,7 @@ def _until_it_ends(directory: Path, follower: Follower) -> None:
             try:
                 follower.write()
             except Exception:  # noqa: BLE001 - a picture that cannot be drawn must not end the following
-                traceback.print_exc()
+                print(hidden(traceback.format_exc()), end="", file=sys.stderr)
             spent_s = time.process_time() - follower.looking_s - spent_s
             next_s = began_s + max(EVERY_S, spent_s / SHARE)
         time.sleep(NOTICE_S)

@@ -15,6 +15,7 @@ from lab.cli import lab
 from runbook.output import say, unread
 from runbook.report import report
 from scenarios.errors import EXIT_CODE_MEANINGS, ExitCode, Mm2gateError
+from scenarios.secrets import hidden
 
 EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>2}  {text}" for code, text in EXIT_CODE_MEANINGS.items())
 
@@ -248,6 +249,6 @@ def main() -> NoReturn:
             say(f"mm2gate: {line}", err=True)
         sys.exit(error.exit_code)
     except Exception:  # noqa: BLE001 - the last line of defence
-        traceback.print_exc()
+        print(hidden(traceback.format_exc()), end="", file=sys.stderr)
         print("mm2gate: this is a bug in mm2gate; the lines above are what its authors need", file=sys.stderr)
         sys.exit(ExitCode.INTERNAL)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
@@ -26,6 +27,8 @@ class StrictModel(BaseModel):
     """Frozen, and deaf to nothing: an unknown key is an error, a number is never taken for a string."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    unshown: ClassVar[frozenset[str]] = frozenset()
+    """Keys under which a secret may have been typed by mistake: what stands there is in no sentence."""
 
     @classmethod
     def further_problems(cls, content: Mapping[str, Any]) -> Iterable[str]:
@@ -52,7 +55,7 @@ def parse(text: str, model: type[M], *, file: str, context: dict[str, Any] | Non
     except ValidationError as error:
         items = error.errors()
         problems = [
-            Problem(file=file, key=_dotted(item["loc"], content), message=sentence)
+            Problem(file=file, key=_dotted(_shown(item["loc"], model), content), message=sentence)
             for item in items
             if not _only_follows(item, items)
             for sentence in _sentences(item, model)
@@ -107,6 +110,16 @@ def _only_follows(item: Any, items: Iterable[Any]) -> bool:
     )
 
 
+def _shown(location: tuple[int | str, ...], model: type[StrictModel]) -> tuple[int | str, ...]:
+    """The location, without a key that is none where secrets may be: `login: {me:password}` makes one of both."""
+    if not model.unshown.intersection(map(str, location)):
+        return location
+    return tuple(part if isinstance(part, int) or _KEY.fullmatch(part) else "(a key)" for part in location)
+
+
+_KEY = re.compile(r"[A-Za-z_]+")
+
+
 def _dotted(location: tuple[int | str, ...], content: Any) -> str:
     """The key as the author sees it: pydantic also names the member of a union, which is in no file."""
     key = ""
@@ -132,12 +145,12 @@ class Problems(ValueError):
         super().__init__("; ".join(self.sentences))
 
 
-def _sentences(item: Any, model: type[BaseModel]) -> tuple[str, ...]:
+def _sentences(item: Any, model: type[StrictModel]) -> tuple[str, ...]:
     error = item.get("ctx", {}).get("error")
     return error.sentences if isinstance(error, Problems) else (_sentence(item, model),)
 
 
-def _sentence(item: Any, model: type[BaseModel]) -> str:
+def _sentence(item: Any, model: type[StrictModel]) -> str:
     kind = item["type"]
     if kind == "extra_forbidden":
         known = _all_keys(model)
@@ -148,7 +161,8 @@ def _sentence(item: Any, model: type[BaseModel]) -> str:
     message = str(item["msg"])
     if message.startswith("Value error, "):
         return message.removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]} (got {item['input']!r})"
+    said = f"{message[0].lower()}{message[1:]}"
+    return said if model.unshown.intersection(map(str, item["loc"])) else f"{said} (got {item['input']!r})"
 
 
 def _all_keys(model: type[BaseModel]) -> list[str]:
