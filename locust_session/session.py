@@ -24,7 +24,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from locust_session import options
 from locust_session.conductor import Conductor, How
 from locust_session.crew import Crew
-from locust_session.judge_process import end, follow, judge, stop_request
+from locust_session.judge_process import end, follow, judge, played_file, stop_request
 from locust_session.load import MasterLoad, Second
 from locust_session.node import MakeLoad, NodeSession
 from locust_session.output import write
@@ -257,7 +257,8 @@ class MasterSession:
                 STATS_TABLES.disabled = True  # of nothing
             else:
                 conductor.progress.say("judging the record (the first time, Prometheus and Connect are asked)")
-                self._code, self._verdict = judge(conductor.directory)
+                played = played_file(conductor.plan.loaded_environment)
+                self._code, self._verdict = judge(conductor.directory, played)
                 if not _headless(self._environment):
                     self.say_verdict()
         finally:
@@ -270,7 +271,7 @@ class MasterSession:
                 return
         self.runs[conductor.directory.name] = conductor.directory
         try:
-            follower = follow(conductor.directory)
+            follower = follow(conductor.directory, played_file(conductor.plan.loaded_environment))
         except OSError as error:
             LOG.warning("no live verdicts: %s", error)
             return

@@ -130,6 +130,12 @@ def plan(scenario: str, env: str, rehearsal: str, settings: tuple[str, ...]) -> 
 
 @cli.command(epilog=EXIT_CODES)
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--env",
+    default="",
+    help="the environment that was played, a path or a name in environments/: where to ask, and as whom. Without it "
+    "nothing is asked",
+)
 @click.option("--refresh", is_flag=True, help="collect new evidence from Prometheus and Connect, beside the old")
 @click.option(
     "--follow",
@@ -145,24 +151,32 @@ def plan(scenario: str, env: str, rehearsal: str, settings: tuple[str, ...]) -> 
     help="a judged run whose figures criteria may be compared with; its values are kept beside this run",
 )
 @language_option
-def judge(run_directory: Path, refresh: bool, follow: bool, baseline: Path | None, lang: str) -> NoReturn:
-    """Judge a run from its record: writes verdict.json and fiche.md. Once evidence is there, opens no socket.
+def judge(run_directory: Path, env: str, refresh: bool, follow: bool, baseline: Path | None, lang: str) -> NoReturn:
+    """Judge a run from its record: writes verdict.json and fiche.md.
+
+    Evidence is collected once, from the Prometheus and the Connect of --env; from then on nobody is asked. What a
+    record names is never opened or asked: without --env, a run without evidence is INCONCLUSIVE.
 
     Writes junit.xml and summary.md too, and says more where GITHUB_ACTIONS or GITLAB_CI is set: docs/ci.md.
     """
+    from scenarios import environment as environments
+
+    given = environments.load(env) if env else None
     if follow:
         from checks.follow import follow_run
 
         if refresh:
             raise click.UsageError("--follow looks at a run that goes on, --refresh at one that is over: give one")
-        follow_run(run_directory, language=lang)
+        follow_run(run_directory, language=lang, given=given)
         # What it wrote was provisional: the verdict is that of the judge, on the sealed record.
         sys.exit(ExitCode.INCONCLUSIVE)
     from checks.judge import judge_run
     from runbook.ci import for_ci
     from runbook.verdict_text import verdict_text
 
-    judgement = judge_run(run_directory, refresh=refresh, baseline=baseline, language=lang)
+    judgement = judge_run(run_directory, given=given, refresh=refresh, baseline=baseline, language=lang)
+    if judgement.offline:
+        say("judged offline: no environment was given (--env), so neither Prometheus nor Connect was asked", err=True)
     say(verdict_text(judgement.verdict_file, judgement.fiche_file))
     for_ci(judgement.verdict_file, say=say)
     sys.exit(judgement.exit_code)

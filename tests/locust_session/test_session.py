@@ -50,8 +50,8 @@ def chosen(files, scenario="good", env="desk", **more) -> Namespace:
 def ui(files, monkeypatch):
     """A Locust process with a UI and no user, so that its runs fail soon, and the session in it."""
     monkeypatch.setattr(session_module, "_catch_signals", lambda *_, **__: None)
-    monkeypatch.setattr(session_module, "judge", lambda directory: (int(ExitCode.NOGO), f"judged {directory}\n"))
-    monkeypatch.setattr(session_module, "follow", lambda directory: NoJudge(), raising=False)
+    monkeypatch.setattr(session_module, "judge", lambda directory, _: (int(ExitCode.NOGO), f"judged {directory}\n"))
+    monkeypatch.setattr(session_module, "follow", lambda *_: NoJudge(), raising=False)
     monkeypatch.setattr(conductor_module, "READY_WITHIN_S", 0.1)
     environment = Environment(parsed_options=chosen(files))
     environment.create_local_runner()
