@@ -92,6 +92,29 @@ def test_a_run_ended_by_a_person_is_judged(ui):
     assert leave(ui) == ExitCode.NOGO
 
 
+def test_the_judge_is_given_the_environment_that_was_played(ui, files, monkeypatch):
+    given = []
+    monkeypatch.setattr(session_module, "judge", lambda _, environment: given.append(environment) or (20, ""))
+    monkeypatch.setattr(session_module, "follow", lambda _, environment: given.append(environment) or NoJudge())
+    start(ui)
+    gevent.sleep(0.1)
+    session_of(ui).end("stopped")
+    leave(ui)
+    assert given == [(files / "desk.yaml").resolve()] * 2
+
+
+def test_an_environment_that_was_changed_meanwhile_is_not_asked_and_that_is_said(ui, files, monkeypatch, caplog):
+    given = []
+    monkeypatch.setattr(session_module, "judge", lambda _, environment: given.append(environment) or (30, ""))
+    start(ui)
+    gevent.sleep(0.1)
+    (files / "desk.yaml").write_text(ENVIRONMENT.replace("127.0.0.1:4", "127.0.0.1:5"))
+    session_of(ui).end("stopped")
+    leave(ui)
+    assert given == [None]
+    assert "desk.yaml has changed since the run began: judged offline" in caplog.text
+
+
 def test_a_second_run_that_is_refused_is_not_waited_for_and_gives_its_code(ui, files, capsys):
     start(ui)
     session_of(ui)._judged.wait(3)
