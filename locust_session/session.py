@@ -353,7 +353,11 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
     environment.events.quit.add_listener(quit_)
     _catch_signals(session, environment)
     if environment.web_ui is not None:
-        WebUi(session, environment.web_ui).install()
+        try:
+            WebUi(session, environment.web_ui).install()
+        except Mm2gateError as error:
+            say(error)
+            sys.exit(error.exit_code)
     if _headless(environment):
         try:
             session.check()
