@@ -16,8 +16,13 @@ from scenarios.errors import Refused, Unreachable
 
 TIMEOUT_S = 30.0
 #: Topics in which MM2, Connect and Kafka keep their own state, whatever the prefix: never ours to delete. After MM2's
-#: DefaultReplicationPolicy (checkpoints, heartbeats, offset syncs) and DefaultTopicFilter (`.*[-.]internal`, `__.*`).
-_INTERNAL = re.compile(r"__.*|mm2-.*|connect-(configs|offsets|status)|(.*\.)?heartbeats|.*[.-]internal")
+#: DefaultReplicationPolicy (checkpoints, heartbeats, offset syncs) and DefaultTopicFilter (`.*[-.]internal`, `__.*`);
+#: what Connect groups usually call theirs (Strimzi's names too), and Schema Registry's and Confluent's.
+_INTERNAL = re.compile(
+    r"__.*|mm2-.*|(.*\.)?heartbeats|.*[.-]internal"
+    r"|(.*[._-])?(connect|mirror-?maker2?)([._-].*)?[._-](configs?|offsets?|status(es)?)"
+    r"|_(schemas|confluent|connect|kafka|strimzi|redpanda)([._-].*)?"
+)
 
 
 def is_internal(name: str) -> bool:

@@ -184,14 +184,20 @@ def judge(run_directory: Path, env: str, refresh: bool, follow: bool, baseline: 
 
 @cli.command(epilog=EXIT_CODES)
 @env_option
-@click.option("--yes", is_flag=True, help="do not ask; a production environment wants --confirm all the same")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="do not ask; a production environment, and a prefix with topics that no run known here has made, want "
+    "--confirm all the same",
+)
 @click.option("--confirm", default="", help="the environment's name, typed out (asked for on a terminal)")
 @click.option(
     "--runs-dir",
     type=click.Path(path_type=Path),
     default="runs",
     show_default=True,
-    help="where run records are: one that is being written refuses the cleaning of its environment",
+    help="where run records are: they say which topics are ours, and one that is being written refuses the cleaning of "
+    "its environment",
 )
 def clean(env: str, yes: bool, confirm: str, runs_dir: Path) -> None:
     """Delete the topics inside the environment's prefix, and their mirrors on the target. Lists them first."""
