@@ -413,6 +413,9 @@ class Conductor:
             return self.load.committed()
         except Mm2gateError as error:
             return str(error)
+        except Exception as error:  # the record is closed and sealed all the same
+            LOG.exception("MM2's committed offsets could not be asked for")
+            return hidden(f"{type(error).__name__}: {error}")
 
     # --- small parts ---------------------------------------------------------------------------------------------
 
