@@ -48,6 +48,7 @@ OUR_ROWS = (
     "load_worker_lost",
     "connect_silent",
     "prometheus_silent",
+    "judged_offline",
 )
 _CAUSES = (("AuthorizationException", "task_not_authorized"), ("RecordTooLargeException", "record_too_large"))
 
@@ -142,9 +143,12 @@ def _p99_ms(run: Run, kind: str) -> float | None:
 
 
 def _mm2_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
+    if (offline := run.evidence.offline) is not None:
+        yield Finding(row="judged_offline", fits=True, params=offline.params)
+        return
     trouble = run.evidence.metric(Role.UP).trouble
     if trouble is not None and trouble.code is Code.PROMETHEUS_FAILED:
-        call = f"mm2gate judge runs/{run.record.manifest.run_id} --refresh"
+        call = f"mm2gate judge runs/{run.record.manifest.run_id} --refresh --env ENVIRONMENT"
         yield Finding(row="prometheus_silent", fits=True, params={"error": trouble.params["error"], "call": call})
     if not run.environment.connect.urls:
         return

@@ -11,9 +11,12 @@ from typing import Any
 
 from checks.metric_profiles import PROFILES, MetricProfile, Role
 from checks.reasons import Code, Reason
+from checks.redaction import kept_connectors
 from checks.series import Series, UnreadableAnswer, merged, parse_matrix
+from run_record.plain import is_plain_name, require_plain
 from run_record.store import SEAL, broken_seal, is_sealed
 from scenarios.errors import RunRecordError
+from scenarios.secret_shapes import without_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,23 @@ class ConnectAnswer:
 
     content: Any = None
     error: str | None = None
+
+
+def _require_own_files(directory: Path, index: Any) -> Any:
+    """The index, whose entries name files of this directory and nothing else. Raises RunRecordError."""
+    answers = index.get("answers", ()) if isinstance(index, Mapping) else ()
+    for entry in answers if isinstance(answers, list) else ():
+        if isinstance(entry, Mapping) and "file" in entry and not is_plain_name(entry["file"]):
+            raise RunRecordError(
+                f"{directory / 'index.json'}: names {str(entry['file'])[:100]!r}, which is no file of this directory; "
+                "nothing in it can be judged"
+            )
+    return index
+
+
+def _kept(connectors: Any) -> Any:
+    """Evidence of an older version kept more of the connectors than may be shown."""
+    return kept_connectors(connectors) if isinstance(connectors, Mapping) else connectors
 
 
 def _pasteable(entries: list[dict[str, Any]]) -> str:
@@ -56,13 +76,26 @@ class Evidence:
     index: Mapping[str, Any] = field(repr=False)
 
     @classmethod
+    def none(cls, *, call: str) -> Evidence:
+        """Of a run that is judged offline, and of which nothing was asked before. `call`: how to judge it otherwise."""
+        return cls(directory=Path(), index={"profile": next(iter(PROFILES)), "offline": call, "answers": []})
+
+    @classmethod
     def open(cls, directory: Path) -> Evidence:
         """Raises RunRecordError when it is not whole, or not what was sealed."""
+        require_plain(directory)
         if not is_sealed(directory):
             raise RunRecordError(f"{directory}: not sealed; its collection did not reach the end")
         if names := broken_seal(directory):
             raise RunRecordError(f"{directory}: {', '.join(names)} changed since the evidence was sealed")
-        return cls(directory=directory, index=json.loads((directory / "index.json").read_text(encoding="utf-8")))
+        index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
+        return cls(directory=directory, index=_require_own_files(directory, index))
+
+    @property
+    def offline(self) -> Reason | None:
+        """Why nothing was asked, if nothing was."""
+        call = self.index.get("offline")
+        return None if call is None else Reason.of(Code.OFFLINE, call=call)
 
     @property
     def profile(self) -> MetricProfile:
@@ -93,8 +126,8 @@ class Evidence:
 
     @property
     def seal(self) -> str:
-        """The text of the seal."""
-        return (self.directory / SEAL).read_text(encoding="utf-8")
+        """The text of the seal; empty where there is none."""
+        return "" if self.offline else (self.directory / SEAL).read_text(encoding="utf-8")
 
     @cached_property
     def _metrics(self) -> dict[Role, Metric]:
@@ -107,25 +140,27 @@ class Evidence:
         return self._metrics[role]
 
     def connect(self, name: str) -> ConnectAnswer:
-        """An answer of Connect: workers, connectors, offsets, topics."""
+        """An answer of Connect: workers, connectors, others, offsets, topics."""
         entries = [entry for entry in self.index["answers"] if entry["kind"] == "connect"]
         for entry in entries:
             if entry["name"] != name:
                 continue
             if entry["error"] is not None:
-                return ConnectAnswer(error=entry["error"])
-            return ConnectAnswer(content=json.loads((self.directory / entry["file"]).read_text(encoding="utf-8")))
-        errors = [entry["error"] for entry in entries if entry["error"] is not None]
+                return ConnectAnswer(error=without_secrets(str(entry["error"])))
+            content = json.loads((self.directory / entry["file"]).read_text(encoding="utf-8"))
+            return ConnectAnswer(content=_kept(content) if name == "connectors" else content)
+        errors = [without_secrets(str(entry["error"])) for entry in entries if entry["error"] is not None]
         return ConnectAnswer(error=errors[0] if errors else "not asked")
 
     def _read_metric(self, role: Role) -> Metric:
         entries = [e for e in self.index["answers"] if e["kind"] == "metric" and e["role"] == role.value]
         if not entries:
-            return Metric(query=role.value, trouble=Reason.of(Code.NOT_COLLECTED, metric=role.value))
+            return Metric(query=role.value, trouble=self.offline or Reason.of(Code.NOT_COLLECTED, metric=role.value))
         query = _pasteable(entries)
         for entry in entries:
             if entry["error"] is not None:
-                return Metric(query=query, trouble=Reason.of(Code.PROMETHEUS_FAILED, error=entry["error"]))
+                error = without_secrets(str(entry["error"]))
+                return Metric(query=query, trouble=Reason.of(Code.PROMETHEUS_FAILED, error=error))
         pieces: list[Series] = []
         trouble: Reason | None = None
         for entry in entries:

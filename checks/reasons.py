@@ -54,6 +54,7 @@ class Code(StrEnum):
     CONNECT_FAILED = "connect_failed"
     CONNECT_ASKED_LATE = "connect_asked_late"
     NOT_COLLECTED = "not_collected"
+    OFFLINE = "offline"
     UNREADABLE = "unreadable"
     API_WARNINGS = "api_warnings"
     NO_SERIES = "no_series"

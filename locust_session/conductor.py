@@ -35,6 +35,7 @@ from run_record.manifest import Cut, Ending
 from scenarios.errors import ExitCode, Mm2gateError
 from scenarios.phases import Step
 from scenarios.plan import NS_PER_S, PlannedLoad, RunPlan
+from scenarios.secrets import hidden
 
 LOG = logging.getLogger("mm2gate.session")
 
@@ -117,10 +118,11 @@ class Conductor:
     def end_early(self, how: How, detail: str = "") -> None:
         """Asks the run to end; only the first reason counts. Returns at once."""
         if not self._ending.is_set() and not self.over.is_set():
-            self.how, self.detail = how, detail
+            self.how, self.detail = how, hidden(detail)
             self._ending.set()
             if self._start_ns is not None or how != "failed":
-                self.progress.say(f"ending early ({how}{': ' + detail if detail else ''}); draining what was sent")
+                said = f": {self.detail}" if detail else ""
+                self.progress.say(f"ending early ({how}{said}); draining what was sent")
 
     def end_load(self, request: Mapping[str, Any]) -> None:
         """A criterion that is NOGO asks for the load's end. Drain and watch go on in full: the rest is judged as ever.
@@ -205,7 +207,7 @@ class Conductor:
             self.how, self.detail, self.exit_code = "failed", str(error), ExitCode.INTERNAL
         except Exception as error:
             LOG.exception("the record could not be closed")
-            self.how, self.detail = "failed", f"{type(error).__name__}: {error}"
+            self.how, self.detail = "failed", hidden(f"{type(error).__name__}: {error}")
             self.exit_code = ExitCode.INTERNAL
         finally:
             if reporter is not None:
@@ -438,6 +440,9 @@ class Conductor:
             return self.load.committed()
         except Mm2gateError as error:
             return str(error)
+        except Exception as error:  # the record is closed and sealed all the same
+            LOG.exception("MM2's committed offsets could not be asked for")
+            return hidden(f"{type(error).__name__}: {error}")
 
     # --- small parts ---------------------------------------------------------------------------------------------
 

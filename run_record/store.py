@@ -30,10 +30,32 @@ from pydantic import ValidationError
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import SCHEMA, Manifest, PhasePlayed
+from run_record.plain import require_plain
 from run_record.timeline import TimelineRow
 from scenarios.errors import RunRecordError
 
 SEAL = "SHA256SUMS"
+
+
+#: Runs hold topics, addresses and what brokers said: only the user who starts them may read them, until that user says
+#: otherwise.
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+
+
+def private_directory(path: Path, *, exist_ok: bool = False) -> None:
+    """Makes a directory that only this user may enter, and the one above it, if that is missing. Raises OSError."""
+    for one in (path.parent, path):
+        try:
+            one.mkdir(mode=DIRECTORY_MODE, parents=True)
+        except FileExistsError:
+            if one == path and not exist_ok:
+                raise
+
+
+def open_private(path: str | Path, flags: int) -> int:
+    """Opens a file that, if it is made, only this user may read; never through a link. Raises OSError."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
 
 
 def new_run_id(scenario: str, now: datetime) -> str:
@@ -66,7 +88,8 @@ def _json(content: Any) -> str:
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
+        temporary.unlink(missing_ok=True)  # of a process of this number that was killed
+        with os.fdopen(open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -92,7 +115,8 @@ class RunWriter:
         for attempt in range(1000):
             directory = runs_directory / (run_id if attempt == 0 else f"{run_id}-{attempt + 1}")
             try:
-                (directory / "record").mkdir(parents=True)
+                private_directory(directory)
+                private_directory(directory / "record")
             except FileExistsError:
                 continue
             except OSError as error:
@@ -162,7 +186,7 @@ class RunWriter:
         with self._writing(name):
             stream = self._streams.get(name)
             if stream is None:
-                stream = self._streams[name] = FileIO(self._record / name, "a")
+                stream = self._streams[name] = FileIO(self._record / name, "a", opener=open_private)
                 # Held until the writer closes it or dies: a reader tells a run that goes on from one that was killed.
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             whole_bytes = os.fstat(stream.fileno()).st_size
@@ -223,8 +247,10 @@ class RunRecord:
 
     @classmethod
     def open(cls, directory: Path) -> RunRecord:
-        """Reads a run directory. Raises RunRecordError when it is none, or when its seal is broken."""
+        """Reads a run directory. Raises RunRecordError when it is none, leads out of itself, or has a broken seal."""
         record = directory / "record"
+        if directory.is_dir():
+            require_plain(directory, below=("record", "evidence"))
         if not (record / "manifest.json").is_file():
             raise RunRecordError(f"{directory}: not a run directory (no record/manifest.json)")
         sealed = is_sealed(record)

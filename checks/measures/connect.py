@@ -225,6 +225,8 @@ def not_running(run: Run, spec: MeasureSpec) -> Measurement:
     if after_s > STATE_FRESH_S:
         return Measurement.missing(Code.CONNECT_ASKED_LATE, unit=spec.unit, source=STATUS_PATH, after_s=after_s)
     connectors, workers = run.evidence.connect("connectors"), run.evidence.connect("workers")
+    if (offline := run.evidence.offline) is not None:
+        return Measurement(value=None, unit=spec.unit, source=STATUS_PATH, why_not=offline)
     if connectors.content is None:
         return Measurement.missing(
             Code.CONNECT_FAILED, unit=spec.unit, source=STATUS_PATH, error=connectors.error or ""

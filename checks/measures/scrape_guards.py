@@ -54,7 +54,7 @@ def _exporter_objection(run: Run) -> Reason | None:
     if not exporters:
         return None
     try:
-        workers = workers_seen(run.evidence.connect("connectors").content)
+        workers = workers_seen(run.evidence.connect("connectors").content, run.evidence.connect("others").content)
     except UnreadableAnswer:
         return None
     if len(exporters) >= len(workers):
