@@ -6,13 +6,14 @@ carried on by its monotonic clock, so that a clock that is stepped mid-run bends
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
 from scenarios.yaml_file import StrictModel
 
-SCHEMA = 1
+#: What is written now; records of schema 1 are still read.
+SCHEMA: Final = 2
 PhaseKind = Literal["canary", "silence", "load", "rest", "drain", "watch"]
 
 
@@ -109,7 +110,7 @@ class Ending(StrictModel):
 class Manifest(StrictModel):
     """The whole file. Written at the start, and once more, complete, before the record is sealed."""
 
-    schema_version: Literal[1] = Field(1, alias="schema")
+    schema_version: Literal[1, 2] = Field(SCHEMA, alias="schema")
     run_id: str
     started_at_ns: int
     scenario: ScenarioText

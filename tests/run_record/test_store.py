@@ -194,7 +194,7 @@ def test_what_is_no_run_directory_is_refused(tmp_path):
         RunRecord.open(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"schema": 2}', ""])
+@pytest.mark.parametrize("text", ["{", "{}", '{"schema": 3}', ""])
 def test_a_manifest_that_cannot_be_read_is_one_sentence(tmp_path, text):
     (tmp_path / "record").mkdir()
     (tmp_path / "record" / "manifest.json").write_text(text)
@@ -334,7 +334,7 @@ def test_a_manifest_comes_back_whole():
     )
     again = Manifest.model_validate_json(json.dumps(written.to_json()))
     assert again == written
-    assert again.to_json()["schema"] == 1
+    assert again.to_json()["schema"] == 2
     assert again.is_rehearsal
     assert again.phase("smoke").duration_s == 1
     assert again.phase("nowhere") is None

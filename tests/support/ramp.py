@@ -94,7 +94,7 @@ def write_ramp(
         for step in steps
     }
     content = {step: {kind: h.to_json() for kind, h in kinds.items()} for step, kinds in latency.items()}
-    (record / "latency.json").write_text(json.dumps({"schema": 1, "phases": content}), encoding="utf-8")
+    (record / "latency.json").write_text(json.dumps({"schema": 2, "phases": content}), encoding="utf-8")
     rows = [json.loads(line) for line in (record / "timeline.jsonl").read_text(encoding="utf-8").splitlines()]
     rows = [{**_counted(row, steps), "backlog": _backlog(row, steps, backlog, recovers_s)} for row in rows]
     rows = [_with_histograms(row, steps, latency) if number % 10 == 0 else row for number, row in enumerate(rows)]
