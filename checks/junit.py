@@ -20,7 +20,14 @@ from checks.reasons import Code
 
 #: The criterion was measured, but what it means hangs on something else that went wrong.
 NOT_JUDGED = frozenset(
-    {Code.NOT_YET, Code.LOAD_NOT_APPLIED, Code.LOAD_NOT_JUDGED, Code.PLAN_NOT_SENT, Code.DRAIN_CUT_SHORT}
+    {
+        Code.NOT_YET,
+        Code.LOAD_NOT_APPLIED,
+        Code.LOAD_NOT_JUDGED,
+        Code.PLAN_NOT_SENT,
+        Code.DRAIN_CUT_SHORT,
+        Code.RECORD_UNRELIABLE,
+    }
 )
 #: What XML 1.0 cannot hold, escaped or not.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

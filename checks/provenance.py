@@ -35,7 +35,7 @@ def provenance(run: Run, *, words: Words) -> dict[str, Any]:
         "torn": _listed(record.torn),
         "evidence": run.evidence.directory.name,
         "evidence_seal": _sha256(run.evidence.seal.encode()),
-        "collected_at": words.instant(index["collected_at_ns"] / NS_PER_S),
+        "collected_at": words.instant(index["collected_at_ns"] / NS_PER_S) if "collected_at_ns" in index else "–",
         "profile": run.evidence.profile.name,
         "profile_notes": Md(words.several(_profile_notes(run, words))),
         "prometheus": index["prometheus_url"],

@@ -106,6 +106,11 @@ class LatencyHistogram:
             setattr(self, name, choose(values) if values else None)
 
     @property
+    def sum_ns(self) -> int:
+        """Exact sum."""
+        return self._sum_ns
+
+    @property
     def mean_ms(self) -> float:
         """Exact mean; NaN when empty."""
         return self._sum_ns / self.count / NS_PER_US / US_PER_MS if self.count else math.nan

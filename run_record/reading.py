@@ -6,17 +6,16 @@ million deep, or hold numbers that are none. Each of these is an `Unreadable` wi
 
 from __future__ import annotations
 
+import hashlib
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from io import BufferedReader, FileIO
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
+
+from scenarios import plain_file, strict_json
 
 MIB = 1024**2
 #: Far above what any run writes (a day's timeline has 100 MB): what is larger is not one of ours.
@@ -50,35 +49,12 @@ class Fault:
         return cls(file=file, where=error.where, why=error.why)
 
 
-def opened(path: Path, *, most_bytes: int = MOST_BYTES) -> FileIO:
-    """The file, open for reading; it is a regular one of a bounded size. Raises Unreadable, FileNotFoundError when it
-    is not there."""
-    try:
-        # Not blocking: a pipe in the file's place would be waited for for ever.
-        stream = FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "r")
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError) as error:
-        raise Unreadable(f"cannot be opened ({_said(error)})") from None
-    found = os.fstat(stream.fileno())
-    why = ""
-    if not stat.S_ISREG(found.st_mode):
-        why = "is no regular file"
-    elif found.st_size > most_bytes:
-        why = f"has {found.st_size:,} bytes, above {most_bytes:,}"
-    if why:
-        stream.close()
-        raise Unreadable(why)
-    return stream
-
-
 def read_whole(path: Path, *, most_bytes: int = MOST_WHOLE_BYTES) -> bytes:
     """The file's bytes. Raises Unreadable, FileNotFoundError when it is not there."""
-    with opened(path, most_bytes=most_bytes) as stream:
-        try:
-            return stream.read(most_bytes)
-        except OSError as error:
-            raise Unreadable(f"cannot be read ({_said(error)})") from None
+    try:
+        return plain_file.read_bytes(path, most_bytes=most_bytes)
+    except plain_file.Unreadable as error:
+        raise Unreadable(str(error)) from None
 
 
 def read_text(path: Path, *, most_bytes: int = MOST_WHOLE_BYTES) -> str:
@@ -90,30 +66,18 @@ def read_text(path: Path, *, most_bytes: int = MOST_WHOLE_BYTES) -> str:
 
 
 def read_json(path: Path, *, most_bytes: int = MOST_WHOLE_BYTES) -> Any:
-    """The JSON document that a file holds, every number of it finite. Raises Unreadable, FileNotFoundError."""
+    """The JSON document that a file holds (see `parsed`). Raises Unreadable, FileNotFoundError."""
     return parsed(read_whole(path, most_bytes=most_bytes))
 
 
 def parsed(text: bytes) -> Any:
-    """A JSON document; every number of it is finite, and it is not nested without end. Raises Unreadable."""
+    """A JSON document: every number of it is finite, no key is given twice, and it has an end. Raises Unreadable."""
     if not text.strip(b" \t\r\n\0"):
         raise Unreadable("holds nothing but NUL bytes" if b"\0" in text else "is empty")
     try:
-        content = from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise Unreadable(f"is not JSON ({error})") from None
-    # 1e400 is a number by its spelling, and infinite by its value.
-    if (b"e" in text or b"E" in text) and not _finite(content):
-        raise Unreadable("holds a number that is not finite")
-    return content
-
-
-def _finite(content: Any) -> bool:
-    if isinstance(content, float):
-        return isfinite(content)
-    if isinstance(content, dict):
-        return all(map(_finite, content.values()))
-    return all(map(_finite, content)) if isinstance(content, list) else True
+        return strict_json.loads(text, most_bytes=MOST_WHOLE_BYTES)
+    except strict_json.NotStrictJson as error:
+        raise Unreadable(str(error)) from None
 
 
 def problems_of(error: ValidationError) -> Iterator[Unreadable]:
@@ -131,22 +95,31 @@ def missing(keys: Iterable[str]) -> Iterator[Unreadable]:
 def lines_of(path: Path) -> Iterator[tuple[int, bytes, bool]]:
     """(number from 1 on, line, whether it is whole) of a JSONL file, empty ones left out; the last one may be torn. A
     file that is not there has no lines. Raises Unreadable."""
-    try:
-        raw = opened(path)
-    except FileNotFoundError:
+    if not plain_file.is_plain_file(path):
+        if path.exists() or path.is_symlink():
+            raise Unreadable("is no plain file")
         return
-    with BufferedReader(raw) as stream:
-        number = 0
-        try:
+    try:
+        with path.open("rb") as stream:
+            if (size := os.fstat(stream.fileno()).st_size) > MOST_BYTES:
+                raise Unreadable(f"has {size:,} bytes, above {MOST_BYTES:,}")
+            number = 0
             while line := stream.readline(MOST_LINE_BYTES):
                 number += 1
                 if len(line) == MOST_LINE_BYTES:
                     raise Unreadable("is too long", where=f"line {number}")
                 if line != b"\n":
                     yield number, line, line.endswith(b"\n")
-        except OSError as error:
-            raise Unreadable(f"cannot be read ({_said(error)})", where=f"line {number + 1}") from None
+    except OSError as error:
+        raise Unreadable(f"cannot be read ({error.strerror})") from None
 
 
-def _said(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+def digest(path: Path) -> str:
+    """The file's SHA-256; of one that cannot be read, or is too large to be ours, a text that is none."""
+    try:
+        with path.open("rb") as stream:
+            if os.fstat(stream.fileno()).st_size > MOST_BYTES:
+                return "(too large)"
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        return f"({error.strerror})"

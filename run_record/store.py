@@ -13,7 +13,6 @@ a torn last line is dropped, and said.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,8 +33,8 @@ from run_record.reading import (
     MOST_NAMED,
     Fault,
     Unreadable,
+    digest,
     lines_of,
-    opened,
     parsed,
     read_text,
     read_whole,
@@ -190,15 +189,7 @@ def sums(directory: Path) -> str:
     """`sha256  name` of each file, as sha256sum writes and checks them. One that is too large to be ours, or cannot be
     read, has a sum that is none."""
     names = sorted(path.name for path in directory.iterdir() if path.is_file() and path.name != SEAL)
-    return "".join(f"{_sum(directory / name)}  {name}\n" for name in names if not name.startswith("."))
-
-
-def _sum(path: Path) -> str:
-    try:
-        with opened(path) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except (Unreadable, OSError) as error:
-        return f"({error})"
+    return "".join(f"{digest(directory / name)}  {name}\n" for name in names if not name.startswith("."))
 
 
 def is_sealed(directory: Path) -> bool:
