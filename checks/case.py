@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checks import baseline as baselines
+from checks.consistency import contradictions
 from checks.diagnosis import Finding, diagnose
 from checks.evaluate import Evaluation, evaluate
 from checks.evidence import Evidence
@@ -42,14 +43,16 @@ class Case:
             if evidence_directory is None
             else Evidence.open(evidence_directory)
         )
-        scenario = scenario_of(record.manifest).scenario
-        environment = environment_of(record.manifest).environment
+        loaded, played_in = scenario_of(record.manifest), environment_of(record.manifest)
+        scenario, environment = loaded.scenario, played_in.environment
+        windows = Windows.of(record, environment)
         run = Run(
             record=record,
             evidence=evidence,
             environment=environment,
-            windows=Windows.of(record, environment),
+            windows=windows,
             baseline=baselines.load(record.directory, record.manifest, evidence),
+            contradictions=contradictions(record, evidence, loaded, played_in, windows),
         )
         evaluation = evaluate(run, scenario)
         return cls(

@@ -40,7 +40,8 @@ from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused, RunRec
 from scenarios.measures import MEASURES
 from scenarios.secrets import hidden
 
-SCHEMA = 1
+#: That of the record: the evidence has the same.
+SCHEMA = 2
 PIECE_S = 3600.0
 #: Scrapes that are waited for after the run's last window, at most.
 PATIENCE_SCRAPES = 3

@@ -9,6 +9,7 @@ Beyond the plain comparison of a value with its two conditions, in this order:
    fault: INCONCLUSIVE instead of NOGO. Lost, duplicated, corrupted and phantom records are proven, and stay.
 4. A criterion on the load itself is never NOGO: a generator cannot blame the system under test.
 5. If the load was not applied, criteria on performance are INCONCLUSIVE, good or bad. Integrity and state stay.
+6. A record that contradicts itself is believed in nothing: whatever was measured is INCONCLUSIVE, and so is the run.
 
 A run that was aborted is INCONCLUSIVE at best, however far it got; one whose writer died is INCONCLUSIVE. So is, at
 best, one whose load a criterion ended; but it was drained and watched in full, and leaves with its verdict's exit code.
@@ -112,6 +113,10 @@ def evaluate(run: Run, scenario: Scenario, *, measure: Measure = measure) -> Eva
     capacities = {c.id: _capacity(run, scenario, c, verdicts) for c in criteria if c.spec.group is Group.CAPACITY}
     by_id = {result.criterion.id: result for result in results} | capacities
     results = [by_id[criterion.id] for criterion in criteria]
+    if run.contradictions:
+        results = [_not_believed(run, result) for result in results]
+        verdicts = dict.fromkeys(verdicts, Verdict.INCONCLUSIVE)
+        load = _load_verdict(results)
     required = [result for result in results if result.required]
     verdict, reason = _overall(run, required)
     return Evaluation(
@@ -313,17 +318,32 @@ def _under_load(run: Run, result: Result, load: Verdict) -> Result:
     return replace(result, verdict=Verdict.INCONCLUSIVE, reason=reason)
 
 
+def _not_believed(run: Run, result: Result) -> Result:
+    """The same result, of which nothing follows; a step that was never tried was not tried all the same."""
+    if result.verdict is Verdict.NOT_RUN:
+        return result
+    why, measured = _unreliable(run), result.measurement
+    unbelieved = Measurement(
+        value=None, unit=measured.unit, source=measured.source, window=measured.window, why_not=why
+    )
+    return replace(result, measurement=unbelieved, beside=None, verdict=Verdict.INCONCLUSIVE, reason=why)
+
+
+def _unreliable(run: Run) -> Reason:
+    """The record contradicts itself; the first equation that does not hold, and how many there are."""
+    first = run.contradictions[0]
+    return Reason.of(
+        Code.RECORD_UNRELIABLE, count=len(run.contradictions), equation=first.equation.value, **first.params
+    )
+
+
 def _overall(run: Run, required: list[Result]) -> tuple[Verdict, Reason]:
     verdicts = [result.verdict for result in required]
-    if run.crashed:
-        return Verdict.INCONCLUSIVE, _crash_reason(run)
-    ending = run.record.manifest.ending
-    if run.aborted and ending is not None:
-        return worst([*verdicts, Verdict.INCONCLUSIVE]), Reason.of(
-            Code.ABORTED, how=ending.how, detail=ending.detail, at_ns=ending.at_ns
-        )
-    if ending is not None and ending.cut is not None:
-        return worst([*verdicts, Verdict.INCONCLUSIVE]), _cut_reason(ending.cut)
+    if run.crashed or run.contradictions:
+        return Verdict.INCONCLUSIVE, _crash_reason(run) if run.crashed else _unreliable(run)
+    ended_early = _ended_early(run)
+    if ended_early is not None:
+        return worst([*verdicts, Verdict.INCONCLUSIVE]), ended_early
     if not required:
         return Verdict.INCONCLUSIVE, Reason.of(Code.NO_CRITERIA)
     verdict = worst(verdicts)
@@ -331,6 +351,16 @@ def _overall(run: Run, required: list[Result]) -> tuple[Verdict, Reason]:
         return verdict, Reason.of(Code.ALL_GO, count=len(required))
     count = sum(one is verdict for one in verdicts)
     return verdict, Reason.of(Code.DECIDED_BY, count=count, of=len(required))
+
+
+def _ended_early(run: Run) -> Reason | None:
+    """Who or what ended the run, or its load, before its plan did."""
+    ending = run.record.manifest.ending
+    if ending is None:
+        return None
+    if run.aborted:
+        return Reason.of(Code.ABORTED, how=ending.how, detail=ending.detail, at_ns=ending.at_ns)
+    return None if ending.cut is None else _cut_reason(ending.cut)
 
 
 def _cut_reason(cut: Cut) -> Reason:

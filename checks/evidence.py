@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from checks.evidence_index import read_index
 from checks.metric_profiles import PROFILES, MetricProfile, Role
 from checks.reasons import Code, Reason
 from checks.redaction import kept_connectors
 from checks.series import Series, UnreadableAnswer, merged, parse_matrix
 from run_record.plain import is_plain_name, require_plain
+from run_record.reading import MOST_NAMED, Unreadable, read_json, read_whole
 from run_record.store import SEAL, broken_seal, is_sealed
 from scenarios.errors import RunRecordError
 from scenarios.secret_shapes import without_secrets
@@ -74,6 +75,8 @@ class Evidence:
 
     directory: Path
     index: Mapping[str, Any] = field(repr=False)
+    faults: tuple[tuple[str, str], ...] = ()
+    """What keeps all of it from being read, and why: (file, reason). Then nothing was answered."""
 
     @classmethod
     def none(cls, *, call: str) -> Evidence:
@@ -87,8 +90,15 @@ class Evidence:
         if not is_sealed(directory):
             raise RunRecordError(f"{directory}: not sealed; its collection did not reach the end")
         if names := broken_seal(directory):
-            raise RunRecordError(f"{directory}: {', '.join(names)} changed since the evidence was sealed")
-        index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
+            raise RunRecordError(f"{directory}: {', '.join(names[:MOST_NAMED])} changed since the evidence was sealed")
+        try:
+            index = read_index(read_whole(directory / "index.json"))
+        except (Unreadable, FileNotFoundError) as error:
+            place, why = f"evidence/{directory.name}/index.json", "is not there"
+            if isinstance(error, Unreadable):
+                place, why = f"{place}: {error.where}" if error.where else place, error.why
+            nothing = {"profile": next(iter(PROFILES)), "answers": [], "prometheus_url": "–"}
+            return cls(directory=directory, index=nothing, faults=((place, why),))
         return cls(directory=directory, index=_require_own_files(directory, index))
 
     @property
@@ -147,10 +157,22 @@ class Evidence:
                 continue
             if entry["error"] is not None:
                 return ConnectAnswer(error=without_secrets(str(entry["error"])))
-            content = json.loads((self.directory / entry["file"]).read_text(encoding="utf-8"))
+            try:
+                content = self._read(entry["file"])
+            except UnreadableAnswer as error:
+                return ConnectAnswer(error=str(error))
             return ConnectAnswer(content=_kept(content) if name == "connectors" else content)
         errors = [without_secrets(str(entry["error"])) for entry in entries if entry["error"] is not None]
         return ConnectAnswer(error=errors[0] if errors else "not asked")
+
+    def _read(self, name: str) -> Any:
+        """The content of an answer. Raises UnreadableAnswer."""
+        try:
+            return read_json(self.directory / name)
+        except Unreadable as error:
+            raise UnreadableAnswer(f"{name} {error}") from None
+        except FileNotFoundError:
+            raise UnreadableAnswer(f"{name} is not there") from None
 
     def _read_metric(self, role: Role) -> Metric:
         entries = [e for e in self.index["answers"] if e["kind"] == "metric" and e["role"] == role.value]
@@ -165,8 +187,8 @@ class Evidence:
         trouble: Reason | None = None
         for entry in entries:
             try:
-                pieces += parse_matrix(json.loads((self.directory / entry["file"]).read_text(encoding="utf-8")))
-            except (UnreadableAnswer, json.JSONDecodeError) as error:
+                pieces += parse_matrix(self._read(entry["file"]))
+            except UnreadableAnswer as error:
                 trouble = Reason.of(Code.UNREADABLE, error=str(error))
         warnings = tuple(dict.fromkeys(text for entry in entries for text in entry["warnings"]))
         if warnings and trouble is None:

@@ -76,7 +76,9 @@ def judge_run(
     case = Case.of(record, _evidence_of(record, given, refresh=refresh))
     run, scenario, evaluation, findings = case.run, case.scenario, case.evaluation, case.findings
     verdict_file, fiche_file = directory / "verdict.json", directory / "fiche.md"
-    content = verdict_content(evaluation, record.manifest, run.evidence.directory.name, case.since)
+    content = verdict_content(
+        evaluation, record.manifest, run.evidence.directory.name, case.since, contradictions=run.contradictions
+    )
     write_json(verdict_file, content)
     write_text(directory / "junit.xml", junit(content, started_at=instant(record.manifest.started_at_ns / 1e9)))
     write_text(fiche_file, fiche(run, scenario, evaluation, findings, language=language))

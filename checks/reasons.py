@@ -31,6 +31,9 @@ class Code(StrEnum):
     # Not measured: the record.
     RECORD_UNFINISHED = "record_unfinished"
     LOAD_NOT_STARTED = "load_not_started"
+    RECORD_UNRELIABLE = "record_unreliable"
+    NOT_TOLD = "not_told"
+    EVIDENCE_PASSED_OVER = "evidence_passed_over"
     LEDGER_UNBALANCED = "ledger_unbalanced"
     NO_LATENCIES = "no_latencies"
     NEGATIVE_LATENCIES = "negative_latencies"
