@@ -1,7 +1,7 @@
 """Stretches of time, and how much of them points vouch for. Pure.
 
-A point vouches for the scrape interval on either side of it, and a quarter more, since scrapes jitter. Counting points
-per interval instead would find a hole wherever two regular scrapes fall on either side of an edge.
+A point vouches for half a scrape interval on either side of it, and a quarter more, since scrapes jitter. Counting
+points per interval instead would find a hole wherever two regular scrapes fall on either side of an edge.
 """
 
 from __future__ import annotations
@@ -83,10 +83,8 @@ def vouched(times_s: Floats, needed: Spans, *, interval_s: float) -> Vouched:
         return Vouched(share=1.0, hole_s=0.0, late_s=0.0, stale_s=0.0)
     if len(times_s) == 0:
         return Vouched(share=0.0, hole_s=length_s, late_s=length_s, stale_s=length_s)
-    reach_s = JITTER * interval_s
-    # Between two points one interval is due; outside the outermost, the nearest one vouches as far as its reach.
-    starts = np.concatenate([[-np.inf], times_s + reach_s])
-    ends = np.concatenate([[times_s[0] - reach_s], times_s[1:], [np.inf]])
+    reach_s = JITTER * interval_s / 2
+    starts, ends = np.concatenate([[-np.inf], times_s + reach_s]), np.concatenate([times_s - reach_s, [np.inf]])
     first, last = needed.starts_s[0], needed.ends_s[-1]
     starts, ends = np.clip(starts, first, last), np.clip(ends, first, last)
     holes = np.maximum(needed.before_s(np.maximum(ends, starts)) - needed.before_s(starts), 0.0)

@@ -31,6 +31,9 @@ from checks.series import Floats, Series, instants
 from checks.spans import JITTER, Spans, vouched
 from checks.windows import Windows
 
+#: Where the environment says how often the workers are scraped.
+INTERVAL_KEY = "prometheus.scrape_interval"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objection:
@@ -92,11 +95,11 @@ class Look:
     def _objections(self) -> Iterator[Reason | Objection]:
         up = self.run.evidence.metric(Role.UP)
         yield from _if_any(self.metric.trouble, up.trouble, whole_objection(self.run, self.windows, self.role))
+        if not up.series:
+            yield Reason.of(Code.NO_SCRAPES, query=up.query)
         if not self._within(self.series):
             yield Reason.of(Code.NO_SERIES, query=self.metric.query)
         yield from _if_any(self._value_objection())
-        if not up.series:
-            yield Reason.of(Code.NO_SCRAPES, query=up.query)
         yield from _if_any(self._exporter_objection(up))
         self._take_apart()
         yield from _if_any(self._missing_objection(), self._open_end())
@@ -105,7 +108,8 @@ class Look:
             yield from _if_any(self._uncovered(self._numbers(needs)))
         else:
             yield from self._look_back_objections(self.facts.activity)
-        yield from _if_any(self._twin_objection())
+        if not self.any_topic:  # what is counted by name is counted once
+            yield from _if_any(self._twin_objection())
 
     @property
     def _near_s(self) -> float:
@@ -148,9 +152,7 @@ class Look:
         typical_s = typical_interval_s(self.run)
         if reason is None or typical_s is None or typical_s <= JITTER * self.windows.scrape_s:
             return reason
-        return Reason.of(
-            Code.INTERVAL_DENIED, told_s=self.windows.scrape_s, seen_s=typical_s, key="prometheus.scrape_interval"
-        )
+        return Reason.of(Code.INTERVAL_DENIED, told_s=self.windows.scrape_s, seen_s=typical_s, key=INTERVAL_KEY)
 
     def _take_apart(self) -> None:
         parts = parts_of(self.run, self.role, self.facts, self.series, self.workers, self.window, near_s=self._near_s)
@@ -207,7 +209,8 @@ class Look:
         there = [_Check(where=part.where, times_s=instants(part.series), needed=part.needed) for part in self.parts]
         absence = self._uncovered(there)
         silence = self._uncovered(self._numbers(active), apart_s=self.interval_s + flush_s)
-        if absence is not None and silence is None and not _any_nan(self.metric.series):
+        if silence is None and not _any_nan(self.metric.series) and all(self._uncovered([one]) for one in there):
+            # All of them stop when they have nothing to say, and none ever says NaN.
             absence = Reason.of(Code.NAN_NOT_KEPT, query=self.metric.query)
         yield from _if_any(absence, silence)
 

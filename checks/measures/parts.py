@@ -73,11 +73,12 @@ def parts_of(
     """The parts of a role over a window: all that must be there, and all that were seen in it or shortly before it,
     `near_s` at most. What is the plan's is told by the plan alone."""
     profile = run.evidence.profile
-    groups: dict[Key, list[Series]] = {key: [] for key in sorted(_expected(run, role, facts, workers, series))}
+    there = [one for one in series if _near(one.times_s, window, near_s)]
+    groups: dict[Key, list[Series]] = {key: [] for key in sorted(_expected(run, role, facts, workers, there))}
     planned = facts.owner is Owner.PARTITION
     for one in series:
         key = key_of(profile, facts, one)
-        if key in groups or (not planned and _near(one.times_s, window, near_s)):
+        if key in groups or (not planned and any(one is other for other in there)):
             groups.setdefault(key, []).append(one)
     if not planned:
         for key in _seen_elsewhere(run, facts, window, near_s):

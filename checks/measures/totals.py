@@ -10,11 +10,12 @@ our topics. Where that is not all, the measurement lies between ours and all.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from checks.measurement import Measurement
-from checks.measures.counters import Counted, counted
+from checks.measures.counters import Counted, counted, grown
 from checks.measures.registry import MeasureFunction, Run, measures
 from checks.measures.scraped import scraped
 from checks.measures.tolerances import FRESH_SCRAPES, PATIENCE_SCRAPES
@@ -41,23 +42,15 @@ def _total(role: Role) -> MeasureFunction:
             return counter
         ours = surely_ours(run, spec, counter.growth, polled=role is Role.POLL_TOTAL)
         others = counter.growth - ours
-        note, bounds, shares = counter.reset, None, ()
-        if others > 0:
-            note = note or Reason.of(Code.OURS_AMONG_OTHERS, total=counter.growth, ours=ours, others=others)
-            bounds = (ours, math.inf if counter.reset else counter.growth)
-            shares = (("ours", ours), ("others_at_most", others))
-        return Measurement(
-            value=counter.growth,
-            unit=spec.unit,
-            source=counter.found.metric.query,
-            samples=counter.points,
-            window=counter.found.window,
-            series=len(counter.growths),
-            coverage=counter.found.coverage,
-            at_least=counter.reset is not None,
-            bounds=bounds,
-            note=note,
-            details=(*counter.details, *shares),
+        found = replace(grown(counter, spec), details=counter.details)
+        if others <= 0:
+            return found
+        among = Reason.of(Code.OURS_AMONG_OTHERS, total=counter.growth, ours=ours, others=others)
+        return replace(
+            found,
+            bounds=(ours, math.inf if found.at_least else counter.growth),
+            note=found.note or among,
+            details=(*found.details, ("ours", ours), ("others_at_most", others)),
         )
 
     return measured
