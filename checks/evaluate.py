@@ -30,7 +30,7 @@ from checks.measurement import Measurement, Window
 from checks.measures import Run, measure
 from checks.measures.load import sent_records
 from checks.reasons import Code, Reason
-from checks.verdict import Verdict, judge_at_least, judge_interval, judge_value, worst
+from checks.verdict import Verdict, judge_at_least, judge_between, judge_interval, judge_value, worst
 from checks.windows import last_known_ns
 from run_record.manifest import Cut
 from scenarios.criterion import Criterion
@@ -255,6 +255,8 @@ def _compared(run: Run, criterion: Criterion, measurement: Measurement, value: f
     nogo = None if criterion.nogo is None else run.wanted(criterion.nogo, criterion.measure)
     if measurement.interval is not None:
         return judge_interval(*measurement.interval, go, nogo)
+    if measurement.bounds is not None:
+        return judge_between(*measurement.bounds, go, nogo)
     return (judge_at_least if measurement.at_least else judge_value)(value, go, nogo)
 
 
@@ -267,7 +269,8 @@ def _comparison_reason(criterion: Criterion, verdict: Verdict, measurement: Meas
         codes = {Verdict.GO: Code.INTERVAL_IN_GO, Verdict.NOGO: Code.INTERVAL_IN_NOGO}
         return Reason.of(codes.get(verdict, Code.INTERVAL_ACROSS), low=low, high=high, go=go, nogo=nogo)
     if verdict is Verdict.GO:
-        return Reason.of(Code.GO_MET, go=go)
+        others = measurement.note is not None and measurement.note.code is Code.OURS_AMONG_OTHERS
+        return measurement.note if measurement.note is not None and others else Reason.of(Code.GO_MET, go=go)
     if verdict is Verdict.GREY:
         return Reason.of(Code.BETWEEN, go=go, nogo=nogo)
     return Reason.of(Code.NOGO_MET, go=go, nogo=nogo) if nogo else Reason.of(Code.GO_MISSED, go=go)

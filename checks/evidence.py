@@ -32,6 +32,15 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A series that is there, and its first and last point, NaN or not."""
+
+    series: Series
+    first_s: float
+    last_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectAnswer:
     """One answer of Connect; `content` is None exactly when `error` says why."""
 
@@ -145,9 +154,15 @@ class Evidence:
 
     def metric(self, role: Role) -> Metric:
         """The series of a role, pieces joined."""
-        if role not in self._metrics:
-            self._metrics[role] = self._read_metric(role)
-        return self._metrics[role]
+        return self._metric(role)
+
+    def shown(self, role: Role) -> tuple[Shown, ...]:
+        """Who shows a role at all, and from when to when: a sign of life, whatever the numbers."""
+        return tuple(
+            Shown(series=one, first_s=float(one.times_s[0]), last_s=float(one.times_s[-1]))
+            for one in self._metric(role).series
+            if len(one.times_s)
+        )
 
     def connect(self, name: str) -> ConnectAnswer:
         """An answer of Connect: workers, connectors, others, offsets, topics."""
@@ -174,6 +189,11 @@ class Evidence:
         except FileNotFoundError:
             raise UnreadableAnswer(f"{name} is not there") from None
 
+    def _metric(self, role: Role) -> Metric:
+        if role not in self._metrics:
+            self._metrics[role] = self._read_metric(role)
+        return self._metrics[role]
+
     def _read_metric(self, role: Role) -> Metric:
         entries = [e for e in self.index["answers"] if e["kind"] == "metric" and e["role"] == role.value]
         if not entries:
@@ -193,9 +213,14 @@ class Evidence:
         warnings = tuple(dict.fromkeys(text for entry in entries for text in entry["warnings"]))
         if warnings and trouble is None:
             trouble = Reason.of(Code.API_WARNINGS, warning=warnings[0], count=len(warnings))
+        series: list[Series] = []
+        try:
+            series = merged(pieces)
+        except UnreadableAnswer as error:
+            trouble = trouble or Reason.of(Code.UNREADABLE, error=str(error))
         return Metric(
             query=query,
-            series=tuple(merged(pieces)),
+            series=tuple(series),
             warnings=warnings,
             infos=tuple(dict.fromkeys(text for entry in entries for text in entry["infos"])),
             trouble=trouble,

@@ -248,7 +248,7 @@ class TestNumbers:
         assert found[name][0] == "INCONCLUSIVE"
 
     def test_a_nan_among_numbers_is_left_out(self, judged):
-        spoilt = spoil(healthy_metrics(), Role.ACTIVE_COUNT, lambda at_s: NAN if at_s < 90 else 7.0)
+        spoilt = spoil(healthy_metrics(), Role.ACTIVE_COUNT, lambda at_s: NAN if 85 < at_s <= 90 else 7.0)
         evaluation, _ = judged(FakePrometheus(metrics=spoilt))
         assert evaluation.result("in_flight").measurement.value == 14
 

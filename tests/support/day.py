@@ -91,6 +91,8 @@ def _series_of(role: Role) -> list[dict[str, str]]:
         return workers
     if metric.job is Job.NODES:
         nodes = [{"instance": f"{worker}:9100", "job": "node-exporter"} for worker in WORKERS]
+        if role is Role.NODE_NETWORK_TROUBLE:
+            return [{**one, "__name__": name} for one in nodes for name in sorted(metric.names)]
         return [{**one, "cpu": cpu} for one in nodes for cpu in "01234567"] if role is Role.NODE_CPU_IDLE else nodes
     return {
         "prefix": [

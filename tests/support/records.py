@@ -51,6 +51,8 @@ SCRAPE_S = 5.0
 TOPIC = "t.generated-data-01.json"
 REMOTE = f"source.{TOPIC}"
 SOURCE_CONNECTOR = "mm2-source-connector"
+#: Metrics of a node's network devices that go by one role.
+NETWORK_NAMES = CONFLUENT_MIRROR.metrics[Role.NODE_NETWORK_TROUBLE].names
 HEALTHY = Counts(sent=100, acked=100, arrived=100)
 #: name, kind, start, end, records
 PHASES: tuple[tuple[str, str, float, float, int], ...] = (
@@ -580,7 +582,11 @@ def healthy_metrics() -> Metrics:
         ],
         Role.NODE_MEMORY_AVAILABLE: [item(always(600.0), **labels) for labels in nodes],
         Role.NODE_MEMORY_TOTAL: [item(always(1000.0), **labels) for labels in nodes],
-        Role.NODE_NETWORK_TROUBLE: [item(always(3.0), **labels, device="eth0") for labels in nodes],
+        Role.NODE_NETWORK_TROUBLE: [
+            item(always(3.0), **labels, device="eth0", __name__=name)
+            for labels in nodes
+            for name in sorted(NETWORK_NAMES)
+        ],
         Role.BYTE_COUNT: [item(growing(1024.0, 51_200.0), **labels) for labels in mirrors],
         Role.RECORD_COUNT: [item(growing(1.0, 50.0), **labels) for labels in mirrors],
         Role.LATENCY_AVG: [item(during_look_back(20.0 + 10 * n), **labels) for n, labels in enumerate(mirrors)],
