@@ -26,6 +26,7 @@ from locust_session.conductor import Conductor, How
 from locust_session.crew import Crew
 from locust_session.judge_process import end, follow, judge, stop_request
 from locust_session.load import MasterLoad, Second
+from locust_session.lost_workers import be_patient, lost
 from locust_session.node import MakeLoad, NodeSession
 from locust_session.output import write
 from locust_session.run_manifest import RunFacts
@@ -77,9 +78,19 @@ class MasterSession:
             raise Mm2gateError("the session was set up before Locust had a runner")
         self.runner = runner
         for message, handler in (
-            (ToMaster.READY, lambda c, node, data: c.node_ready(node, data["host"], data["pid"])),
+            (
+                ToMaster.READY,
+                lambda c, node, data: c.node_ready(node, data["host"], data["pid"], data.get("mm2gate", "")),
+            ),
+            (ToMaster.IDENTITY, lambda c, node, data: c.crew.identified(node, data)),
             (ToMaster.PREPARED, lambda c, node, data: c.crew.prepared(node, data["owns"])),
             (ToMaster.SECOND, lambda c, node, data: c.crew.second(node, Second.from_wire(data))),
+            (
+                ToMaster.INTERRUPTED,
+                lambda c, node, data: c.crew.interrupted(
+                    node, data["event"], c.clock.of_told_ns(data["from_unix_ns"]), data["lasted_s"]
+                ),
+            ),
             (ToMaster.ACCOUNT, lambda c, node, data: c.crew.account(node, data)),
             (ToMaster.TROUBLE, lambda c, node, data: c.node_trouble(node, data["message"], data["exit_code"])),
         ):
@@ -180,6 +191,7 @@ class MasterSession:
                 self.runner.quit()  # the workers that are there leave too
                 sys.exit(int(ExitCode.ABORTED))
         elif not conductor.over.is_set():
+            self._look_for_lost_workers(conductor)  # Locust stops the test by itself when the last one is gone
             conductor.end_early(how)
             conductor.over.wait(BARRIER_S)
 
@@ -239,10 +251,8 @@ class MasterSession:
     # --- parts -------------------------------------------------------------------------------------------------------
 
     def _look_for_lost_workers(self, conductor: Conductor) -> None:
-        """Locust says only in its log that a worker left; one that went missing stays in `clients` for a minute."""
-        if isinstance(self.runner, MasterRunner) and not conductor.over.is_set():
-            missing = {client.id for client in self.runner.clients.missing}
-            for node_id in [id_ for id_ in conductor.crew.by_id if id_ in missing or id_ not in self.runner.clients]:
+        if not conductor.over.is_set():
+            for node_id in lost(self.runner, conductor.crew.by_id):
                 conductor.node_lost(node_id)
 
     def _play_and_judge(self, conductor: Conductor) -> None:
@@ -253,7 +263,7 @@ class MasterSession:
             if conductor.exit_code is not None or conductor.directory is None:
                 self._code = conductor.exit_code or ExitCode.INTERNAL
                 self.trouble = conductor.detail
-                self._verdict = f"mm2gate: {conductor.detail}\n"
+                self._verdict = "".join(f"mm2gate: {line}\n" for line in conductor.detail.splitlines())
                 STATS_TABLES.disabled = True  # of nothing
             else:
                 conductor.progress.say("judging the record (the first time, Prometheus and Connect are asked)")
@@ -324,6 +334,7 @@ def _install_node(environment: Environment, make_load: MakeLoad) -> None:
 
 
 def _install_master(environment: Environment, make_master: MakeMaster) -> None:
+    be_patient()
     session = MasterSession(environment, make_master)
     vars(environment)[SESSION] = session
 

@@ -19,8 +19,9 @@ from mm2_users.pacing import Pacer
 from mm2_users.replication_user import ReplicationUser
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
+from run_record.manifest import ClusterSeen
 from scenarios.shape import PhaseShape  # noqa: F401 - Locust looks for it here
-from tests.locust_session.fakes import FakeMaster, NoJudge
+from tests.locust_session.fakes import CLUSTER, FakeMaster, NoJudge
 from tests.run_record.accounts import account
 
 
@@ -41,9 +42,15 @@ class Load:
     def __init__(self, plan: Any) -> None:
         self._plan = plan
         self._pacer: Pacer | None = None
-        self._sending = self._canary = False
+        self._sending = self._canary = self._held = False
         self._start_ns = 0
         self._sent: dict[int, int] = {}
+
+    def versions(self) -> dict[str, str]:
+        return FakeMaster().versions()
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        return CLUSTER, CLUSTER
 
     def prepare(self, assignment: Assignment) -> list[str]:
         self._pacer = Pacer(self._plan, index=assignment.index, senders=assignment.senders)
@@ -59,11 +66,17 @@ class Load:
         assert self._pacer is not None
         self._pacer.play(phase, start_s)
 
+    def hold_sending(self) -> None:
+        self._held = True
+
+    def resume_sending(self) -> None:
+        self._held = False
+
     def stop_sending(self) -> None:
         self._sending = False
 
     def step(self) -> None:
-        while self._sending and self._pacer:
+        while self._sending and self._pacer and not self._held:
             due = self._pacer.due(time.monotonic_ns() - self._start_ns, 100)
             if due is None:
                 return

@@ -117,14 +117,18 @@ class FakeMaster:
 
 @dataclass
 class FakeNode:
-    """`faults`: never_ready, never_prepared, trouble_preparing, mute (no seconds), canary_lost, slow (sends half),
+    """`faults`: never_ready, no_identity, never_prepared, trouble_preparing, mute (no seconds), canary_lost, slow (sends half),
     loses (one never arrives), stuck (half never arrives), arriving_for_ever, no_account, broken_account,
-    trouble_sending."""
+    trouble_sending. `other`: what of its identity is not the master's, by the identity's own keys."""
 
     id: str
     conductor: Conductor
     faults: frozenset[str] = frozenset()
     share: int = 10
+    other: dict[str, Any] = field(default_factory=dict)
+    ahead_ns: int = 0
+    cluster_trouble: str = ""
+    mm2gate: str = ""
     heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     _start_ns: int = 0
     _last_sent_ns: int = 0
@@ -137,7 +141,7 @@ class FakeNode:
 
     def start(self) -> None:
         if "never_ready" not in self.faults:
-            self.conductor.node_ready(self.id, "host", 1)
+            self.conductor.node_ready(self.id, "host", 1, self.mm2gate)
 
     def kill(self) -> None:
         """SIGKILL: it says nothing more."""
@@ -147,6 +151,7 @@ class FakeNode:
     def hear(self, kind: ToNodes, data: dict[str, Any]) -> None:
         self.heard.append((str(kind), data))
         handler: Callable[[dict[str, Any]], None] = {
+            ToNodes.IDENTIFY: self._identify,
             ToNodes.PREPARE: self._prepare,
             ToNodes.CANARIES: self._cross,
             ToNodes.START: self._start,
@@ -160,6 +165,14 @@ class FakeNode:
 
     def told(self, kind: ToNodes) -> list[dict[str, Any]]:
         return [data for name, data in self.heard if name == kind]
+
+    def _identify(self, data: dict[str, Any]) -> None:
+        if "no_identity" in self.faults:
+            return
+        identity = {**data["master"], **self.other}
+        self.conductor.crew.identified(
+            self.id, {"identity": identity, "ahead_ns": self.ahead_ns, "trouble": self.cluster_trouble}
+        )
 
     def _prepare(self, _: dict[str, Any]) -> None:
         if "trouble_preparing" in self.faults:
@@ -254,12 +267,13 @@ class Stage:
         nodes: int = 1,
         master: FakeMaster | None = None,
         clock: MasterClock | None = None,
+        versions: dict[str, str] | None = None,
     ) -> None:
         """Faults are those of the last node; a comma joins several."""
         self.screen = io.StringIO()
         self.master = master or FakeMaster()
         self.conductor = Conductor(
-            facts=RunFacts(plan=made, clusters=(CLUSTER, CLUSTER), rehearsal="1", versions={}),
+            facts=RunFacts(plan=made, clusters=(CLUSTER, CLUSTER), rehearsal="1", versions=versions or {}),
             load=self.master,
             crew=Crew(wanted=nodes, send=self._send),
             runs_directory=runs,

@@ -17,13 +17,14 @@ from locust_session import conductor as conductor_module
 from locust_session import session as session_module
 from locust_session.conductor import Conductor
 from locust_session.crew import Node
+from locust_session.identity import identity_of
 from locust_session.load import Second
 from locust_session.node import NodeSession
 from locust_session.wire import ToMaster, ToNodes, pack, unpack
 from mm2_users.replication_user import ReplicationUser
 from run_record.store import RunRecord, write_json
 from scenarios.errors import ExitCode, Mm2gateError, Refused
-from tests.locust_session.fakes import FakeMaster, NoJudge
+from tests.locust_session.fakes import CLUSTER, FakeMaster, NoJudge
 from tests.scenarios.examples import ENVIRONMENT, SCENARIO, plan
 
 
@@ -238,10 +239,20 @@ class Load:
 
     step_every_s = 0.002
 
-    def __init__(self, *, prepare=lambda: None, second=Second, step=lambda: None) -> None:
-        self._prepare, self._second, self._step = prepare, second, step
-        self.stopped = self.finished = False
+    def __init__(self, *, prepare=lambda: None, second=Second, step=lambda: None, identify=lambda: None) -> None:
+        self._prepare, self._second, self._step, self._identify = prepare, second, step, identify
+        self.stopped = self.finished = self.held = False
         self.steps = 0
+        self.asked = 0
+        self.started_ns: list[int] = []
+
+    def versions(self) -> dict[str, str]:
+        return FakeMaster().versions()
+
+    def identify(self):
+        self.asked += 1
+        self._identify()
+        return CLUSTER, CLUSTER
 
     def step(self) -> None:
         self.steps += 1
@@ -253,9 +264,16 @@ class Load:
 
     def send_canaries(self) -> None: ...
 
-    def start(self, start_ns: int) -> None: ...
+    def start(self, start_ns: int) -> None:
+        self.started_ns.append(start_ns)
 
     def play(self, phase: int, start_s: float) -> None: ...
+
+    def hold_sending(self) -> None:
+        self.held = True
+
+    def resume_sending(self) -> None:
+        self.held = False
 
     def stop_sending(self) -> None:
         self.stopped = True
@@ -290,11 +308,24 @@ def make_node(files):
     return make
 
 
-def prepare(apart_s: float = 0.0) -> dict:
-    """From a master whose clock is so much ahead."""
+SHARE = {"index": 0, "senders": 1}
+
+
+def question(apart_s: float = 0.0, **other) -> dict:
+    """From a master whose clock is so much ahead, and which plays the same but for `other`."""
     now_unix_ns = time.time_ns() + round(apart_s * 10**9)
     clocks = {"heard_unix_ns": now_unix_ns, "now_unix_ns": now_unix_ns}
-    return {"index": 0, "senders": 1, **clocks, "scenario_sha256": plan().loaded_scenario.sha256}
+    master = identity_of(plan(), versions=FakeMaster().versions(), load="own", senders=1)
+    return {"master": {**master.model_dump(), **other}, "senders": 1, **clocks}
+
+
+def muster_and_prepare(tell, run_id: str = "run") -> None:
+    """What every node hears first."""
+    tell(ToNodes.IDENTIFY, run_id, **question())
+    tell(ToNodes.PREPARE, run_id, **SHARE)
+
+
+OFFERED = ["mm2gate.ready", "mm2gate.identity"]
 
 
 def kinds(sent) -> list[str]:
@@ -304,39 +335,36 @@ def kinds(sent) -> list[str]:
 def test_a_node_offers_itself_prepares_reports_and_gives_its_account(make_node):
     load = Load()
     node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
+    muster_and_prepare(tell)
     tell(ToNodes.STOP_SENDING)
     tell(ToNodes.FINISH, committed={})
-    assert kinds(sent) == ["mm2gate.ready", "mm2gate.prepared", "mm2gate.second", "mm2gate.account"]
+    assert kinds(sent) == [*OFFERED, "mm2gate.prepared", "mm2gate.second", "mm2gate.account"]
     assert load.stopped
     assert load.finished
     node.close()
 
 
-def test_another_scenario_here_than_on_the_master_is_trouble(make_node):
-    node, tell, sent = make_node(Load())
-    tell(ToNodes.PREPARE, **(prepare() | {"scenario_sha256": "other"}))
-    assert sent[-1][0] == ToMaster.TROUBLE
-    assert "is not the master's" in sent[-1][2]["message"]
-    node.close()
-
-
-@pytest.mark.parametrize(("apart_s", "how"), [(5, "5.0 s behind"), (-5, "5.0 s ahead of")])
-def test_a_node_whose_clock_is_seconds_from_the_masters_takes_no_part(make_node, apart_s, how):
-    node, tell, sent = make_node(Load())
-    tell(ToNodes.PREPARE, **prepare(apart_s))
-    assert sent[-1][0] == ToMaster.TROUBLE
-    assert how in sent[-1][2]["message"]
+@pytest.mark.parametrize(("apart_s", "ahead_s"), [(5, -5), (-5, 5)])
+def test_a_node_whose_clock_is_seconds_from_the_masters_says_so_and_takes_no_part(make_node, apart_s, ahead_s):
+    load = Load()
+    node, tell, sent = make_node(load)
+    tell(ToNodes.IDENTIFY, **question(apart_s))
+    assert sent[-1][0] == ToMaster.IDENTITY
+    assert sent[-1][2]["ahead_ns"] / 1e9 == pytest.approx(ahead_s, abs=0.5)
+    tell(ToNodes.PREPARE, **SHARE)
     assert sent[-1][2]["exit_code"] == ExitCode.REFUSED
+    assert load.asked == 0
     node.close()
 
 
 @pytest.mark.parametrize("late", ["heard_unix_ns", "now_unix_ns"])
 def test_a_message_that_took_seconds_to_a_busy_node_or_from_it_is_not_taken_for_a_wrong_clock(make_node, late):
     node, tell, sent = make_node(Load())
-    data = prepare()
+    data = question()
     data[late] += {"heard_unix_ns": 3, "now_unix_ns": -3}[late] * 10**9
-    tell(ToNodes.PREPARE, **data)
+    tell(ToNodes.IDENTIFY, **data)
+    assert sent[-1][2]["ahead_ns"] == 0
+    tell(ToNodes.PREPARE, **SHARE)
     assert sent[-1][0] == ToMaster.PREPARED
     node.close()
 
@@ -350,7 +378,7 @@ def test_what_goes_wrong_while_preparing_is_told_with_its_code(make_node, error,
         raise error
 
     node, tell, sent = make_node(Load(prepare=fail))
-    tell(ToNodes.PREPARE, **prepare())
+    muster_and_prepare(tell)
     assert sent[-1][0] == ToMaster.TROUBLE
     assert sent[-1][2]["exit_code"] == code
     node.close()
@@ -361,7 +389,7 @@ def test_a_second_that_cannot_be_had_is_trouble_not_silence(make_node):
         raise RuntimeError("boom")
 
     node, tell, sent = make_node(Load(second=fail))
-    tell(ToNodes.PREPARE, **prepare())
+    muster_and_prepare(tell)
     gevent.sleep(1.1)
     assert sent[-1] == (ToMaster.TROUBLE, "run", {"message": "the load failed: RuntimeError: boom", "exit_code": 70})
     node.close()
@@ -370,10 +398,10 @@ def test_a_second_that_cannot_be_had_is_trouble_not_silence(make_node):
 def test_a_load_prepared_after_its_run_was_over_is_not_reported_as_that_of_the_next(make_node):
     load = Load(prepare=lambda: gevent.sleep(0.05))
     node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
+    muster_and_prepare(tell)
     node.close()
     gevent.sleep(0.1)
-    assert kinds(sent) == ["mm2gate.ready"]
+    assert kinds(sent) == OFFERED
     assert load.steps == 0
 
 
@@ -389,15 +417,15 @@ def test_a_message_before_the_node_takes_part_is_trouble_said_in_words(make_node
 def test_a_node_does_not_obey_the_orders_of_another_run(make_node):
     load = Load()
     node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
+    muster_and_prepare(tell)
     tell(ToNodes.STOP_SENDING, "another")
     tell(ToNodes.FINISH, "another", committed={})
     assert not load.stopped
     assert not load.finished
-    assert kinds(sent) == ["mm2gate.ready", "mm2gate.prepared"]
+    assert kinds(sent) == [*OFFERED, "mm2gate.prepared"]
     tell(ToNodes.FINISH, committed={})
     assert load.finished
-    assert [run_id for _, run_id, _ in sent] == ["", "run", "run", "run"]
+    assert [run_id for _, run_id, _ in sent] == ["", "run", "run", "run", "run"]
     node.close()
 
 
@@ -408,11 +436,11 @@ def test_an_account_that_comes_late_still_says_which_run_it_is_of(make_node):
             return super().finish(committed)
 
     node, tell, sent = make_node(Slow())
-    tell(ToNodes.PREPARE, **prepare())
+    muster_and_prepare(tell)
     tell(ToNodes.FINISH, committed={})
     node.close()
     node.host()
-    tell(ToNodes.PREPARE, "the next", **prepare())
+    muster_and_prepare(tell, "the next")
     gevent.sleep(0.1)
     assert [(str(kind), run_id) for kind, run_id, _ in sent if kind == ToMaster.ACCOUNT] == [("mm2gate.account", "run")]
     node.close()
@@ -424,7 +452,7 @@ def test_a_load_that_breaks_ends_the_run_and_is_not_stepped_again(make_node):
 
     load = Load(step=fail)
     node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
+    muster_and_prepare(tell)
     gevent.sleep(0.05)
     assert sent[-1] == (ToMaster.TROUBLE, "run", {"message": "the load failed: RuntimeError: boom", "exit_code": 70})
     assert kinds(sent).count("mm2gate.trouble") == 1
@@ -438,7 +466,7 @@ def test_a_load_is_closed_whatever_its_last_second_is(make_node):
 
     load = Load(second=fail)
     node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
+    muster_and_prepare(tell)
     tell(ToNodes.FINISH, committed={})
     assert load.finished
     assert sent[-1][2]["message"] == "mirror may not be read"
@@ -456,7 +484,7 @@ def test_a_load_goes_on_and_is_stepped_by_one_whatever_locust_does_with_its_user
 
     load = Load(step=step)
     node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
+    muster_and_prepare(tell)
     environment = node._environment
     environment.mm2gate_node = node
     mirror = type("Mirror", (ReplicationUser,), {})
@@ -476,7 +504,7 @@ def test_a_load_goes_on_and_is_stepped_by_one_whatever_locust_does_with_its_user
     users_are(1)
     users_are(3)  # the others of a worker that was lost
     users_are(0)  # its own was moved to a worker that came late
-    assert kinds(sent) == ["mm2gate.ready", "mm2gate.prepared"]
+    assert kinds(sent) == [*OFFERED, "mm2gate.prepared"]
     environment.runner.stop()
     node.close()
     gevent.sleep(0.02)
