@@ -29,7 +29,7 @@ from locust_session.muster import muster
 from locust_session.progress import Progress, least_left_s
 from locust_session.run_manifest import RunFacts
 from locust_session.staircase import UNJUDGED, VERDICT_WITHIN_S, Staircase
-from locust_session.stalls import Watch
+from locust_session.stalls import Watch, seconds
 from locust_session.timeline import NodeStates, row_of
 from locust_session.wire import ToNodes
 from run_record.account import merge
@@ -445,10 +445,7 @@ class Conductor:
         self.progress.say(sentence)
 
     def _each_second(self) -> None:
-        due_ns = self.clock.now_ns()
-        while True:
-            due_ns = max(due_ns + NS_PER_S, self.clock.now_ns())  # seconds that it stood still are not made up for
-            gevent.sleep(max((due_ns - self.clock.now_ns()) / NS_PER_S, 0.01))
+        for _ in seconds():
             try:
                 self.crew.tell_all(ToNodes.PULSE)
                 self._row()

@@ -19,7 +19,7 @@ from locust_session.driver import drive
 from locust_session.identity import CLOCKS_APART_S, clock_difference, differences, identity_of
 from locust_session.load import Assignment, NodeLoad
 from locust_session.moments import NodeClock
-from locust_session.stalls import Stall, Watch
+from locust_session.stalls import Stall, Watch, seconds
 from locust_session.wire import ToMaster, ToNodes, pack, unpack
 from run_record.manifest import WorkerIdentity
 from scenarios.errors import ExitCode, Mm2gateError, Refused, SpecError
@@ -222,10 +222,7 @@ class NodeSession:
     # --- reports -----------------------------------------------------------------------------------------------------
 
     def _report_each_second(self, run_id: str) -> None:
-        due_s = time.monotonic()
-        while True:
-            due_s = max(due_s + 1.0, time.monotonic())  # seconds that it stood still are not made up for
-            gevent.sleep(max(due_s - time.monotonic(), 0.01))
+        for _ in seconds():
             load, _ = self._require_load()
             if self._held_from_ns is None and self._watch.ran_ns() - self._heard_ns > ALONE_S * NS_PER_S:
                 self._held_from_ns = time.monotonic_ns()

@@ -7,7 +7,7 @@ chance to come; so whoever is patient here is patient by the time that the proce
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -18,6 +18,17 @@ from scenarios.plan import NS_PER_S
 LOOK_EVERY_S = 0.1
 #: A look that comes so late found its process standing still. Less is what a busy machine does all the time.
 STALL_S = 1.0
+
+
+def seconds() -> Iterator[None]:
+    """Comes back each second. Those in which the process stood still are not made up for."""
+    due_s = time.monotonic()
+    while True:
+        due_s += 1.0
+        if due_s < time.monotonic():
+            due_s = time.monotonic() + 1.0
+        gevent.sleep(max(due_s - time.monotonic(), 0.01))
+        yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,8 +117,8 @@ class FakeMaster:
 
 @dataclass
 class FakeNode:
-    """`faults`: never_ready, no_identity, never_prepared, trouble_preparing, mute (no seconds), canary_lost, slow (sends half),
-    loses (one never arrives), stuck (half never arrives), arriving_for_ever, no_account, broken_account,
+    """`faults`: never_ready, no_identity, never_prepared, trouble_preparing, mute (no seconds), canary_lost, slow
+    (sends half), loses (one never arrives), stuck (half never arrives), arriving_for_ever, no_account, broken_account,
     trouble_sending. `other`: what of its identity is not the master's, by the identity's own keys."""
 
     id: str
@@ -133,6 +133,8 @@ class FakeNode:
     _start_ns: int = 0
     _last_sent_ns: int = 0
     _alive: bool = True
+    waits: bool = False
+    """Its last record has not arrived yet."""
     _sent: int = 0
     _arrived: int = 0
     _canaries: bool = False
@@ -223,7 +225,7 @@ class FakeNode:
     def _missing(self) -> int:
         if "stuck" in self.faults:
             return self._sent // 2
-        return min(self._sent, 1) if "loses" in self.faults else 0
+        return min(self._sent, 1) if "loses" in self.faults or self.waits else 0
 
     def _second(self) -> Second:
         histogram = LatencyHistogram()

@@ -19,6 +19,13 @@ def identity(made=None, *, senders: int = 2, load: str = "own", **versions: str)
     return identity_of(made or plan(), versions={**VERSIONS, **versions}, load=load, senders=senders)
 
 
+def changed(text: str, changes) -> str:
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
 @pytest.fixture
 def files(tmp_path):
     """Plans from files as a process reads them; arguments are changes to the texts."""
@@ -26,11 +33,8 @@ def files(tmp_path):
     def read(place: str = "here", scenario=(), environment=(), **more):
         directory = tmp_path / place
         directory.mkdir(exist_ok=True)
-        for name, text, changes in (("s.yaml", SCENARIO, scenario), ("desk.yaml", ENVIRONMENT, environment)):
-            for old, new in changes:
-                assert old in text
-                text = text.replace(old, new)
-            (directory / name).write_text(text)
+        (directory / "s.yaml").write_text(changed(SCENARIO, scenario))
+        (directory / "desk.yaml").write_text(changed(ENVIRONMENT, environment))
         return load_plan(str(directory / "s.yaml"), str(directory / "desk.yaml"), **more)
 
     return read
