@@ -28,8 +28,8 @@ def muster(
     until: Callable[[Callable[[], bool], float], bool],
     ended: Callable[[], bool],
 ) -> None:
-    """Asks all nodes who they are. Raises Refused, with a line for each that would do otherwise than the master, or does
-    not say; unless the run was to end meanwhile, which `until` does not outwait."""
+    """Asks all nodes who they are. Raises Refused, with a line for each that would do otherwise than the master, or
+    does not say; unless the run was to end meanwhile, which `until` does not outwait."""
     clock.begin_to_tell()
     version = master.versions.get("mm2gate", "")
     # Another version may not know the question, or not as it is asked here.

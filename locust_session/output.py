@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TextIO
 
+from scenarios.errors import Mm2gateError
 from scenarios.unread import lead_nowhere, reader_left
 
 
@@ -17,3 +19,9 @@ def write(stream: TextIO, text: str) -> None:
             lead_nowhere(stream)
     except ValueError:  # it is closed
         return
+
+
+def say(error: Mm2gateError) -> None:
+    """A guard's sentences, on stderr, without a traceback."""
+    for line in str(error).splitlines():
+        write(sys.stderr, f"mm2gate: {line}\n")

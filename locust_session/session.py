@@ -28,7 +28,7 @@ from locust_session.judge_process import end, follow, judge, stop_request
 from locust_session.load import MasterLoad, Second
 from locust_session.lost_workers import be_patient, lost
 from locust_session.node import MakeLoad, NodeSession
-from locust_session.output import write
+from locust_session.output import say, write
 from locust_session.run_manifest import RunFacts
 from locust_session.web_ui import WebUi
 from locust_session.wire import ToMaster, unpack
@@ -400,9 +400,3 @@ def _on_hang_up(action: Callable[..., object], *arguments: Any) -> None:
 
 def _headless(environment: Environment) -> bool:
     return bool(getattr(environment.parsed_options, "headless", False))
-
-
-def say(error: Mm2gateError) -> None:
-    """A guard's sentences, on stderr, without a traceback."""
-    for line in str(error).splitlines():
-        write(sys.stderr, f"mm2gate: {line}\n")

@@ -21,7 +21,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from pydantic import ValidationError
 
 from locust_session import options
-from locust_session.session import say
+from locust_session.output import say
 from mm2_users.kafka_client import KafkaClient
 from mm2_users.shared_clients import SharedClients, Side
 from scenarios.errors import Mm2gateError, Refused
