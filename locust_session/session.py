@@ -33,6 +33,7 @@ from locust_session.run_manifest import RunFacts
 from locust_session.web_ui import WebUi
 from locust_session.wire import ToMaster, unpack
 from run_record.manifest import ClusterSeen
+from run_record.space import require_room
 from run_record.store import new_run_id
 from scenarios.errors import ExitCode, Mm2gateError
 from scenarios.plan import RunPlan, load_plan
@@ -106,6 +107,7 @@ class MasterSession:
         chosen = {**options.of(self._environment.parsed_options), **(wanted or {})}
         plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"], settings=chosen["set"])
         plan.environment.require_confirmed(chosen["confirm"] if _headless(self._environment) else "")
+        require_room(plan, Path(chosen["runs_dir"]))
         load = self._make_master(plan)
         self._checked = (plan, load, load.identify())
 

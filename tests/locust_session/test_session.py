@@ -149,6 +149,15 @@ def test_production_is_played_headless_and_with_its_name_typed_out_or_not_at_all
         session_of(ui).check()
 
 
+def test_a_run_whose_record_would_not_fit_is_refused_before_anything_is_asked_or_written(ui, files, monkeypatch):
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_bavail=100, f_frsize=4096))
+    with pytest.raises(Refused, match=r"0\.4 MiB free, and small may take"):
+        session_of(ui).check()
+    start(ui)
+    assert leave(ui) == ExitCode.REFUSED
+    assert not (files / "runs").exists()
+
+
 def test_run_time_ends_a_run_that_has_a_shape_too(ui, files):
     ui.parsed_options = chosen(files, run_time=0.01)
     start(ui)
