@@ -22,7 +22,6 @@ from gevent.event import Event
 from locust_session.chronicle import Chronicle
 from locust_session.crew import Crew, Node
 from locust_session.drain import Drain
-from locust_session.identity import identity_of
 from locust_session.load import MasterLoad
 from locust_session.moments import MasterClock
 from locust_session.muster import muster
@@ -226,8 +225,13 @@ class Conductor:
         self._wait(lambda: crew.all_ready, READY_WITHIN_S, "waiting for the nodes to be ready")
         if self._ending.is_set():
             return
-        ours = identity_of(self.plan, versions=facts.versions, load=facts.load, senders=len(crew.by_id))
-        muster(crew, ours, clock=self.clock, until=self._until, ended=self._ending.is_set)
+        muster(
+            crew,
+            facts.identity(senders=len(crew.by_id)),
+            clock=self.clock,
+            until=self._until,
+            ended=self._ending.is_set,
+        )
         if self._ending.is_set():
             return
         created = self.load.create()

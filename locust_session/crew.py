@@ -69,6 +69,8 @@ class Node:
         return (self.host, self.pid) == (socket.gethostname(), os.getpid())
 
     def __str__(self) -> str:
+        if self.is_this_process:
+            return f"this process (pid {self.pid})"
         return f"worker {self.host} (pid {self.pid}, {self.id})"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from locust_session.identity import identity_of
 from locust_session.moments import MasterClock
 from run_record.manifest import (
     ClockCheck,
@@ -17,6 +18,7 @@ from run_record.manifest import (
     ScenarioText,
     TopicPlayed,
     Worker,
+    WorkerIdentity,
 )
 from scenarios.plan import RunPlan
 
@@ -30,6 +32,12 @@ class RunFacts:
     rehearsal: str
     versions: Mapping[str, str]
     load: str = "own"
+
+    def identity(self, *, senders: int) -> WorkerIdentity:
+        """What the master plays, and every worker must."""
+        source, target = self.clusters
+        clusters = source.cluster_id, target.cluster_id
+        return identity_of(self.plan, versions=self.versions, load=self.load, senders=senders, clusters=clusters)
 
 
 def manifest_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -9,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-from locust import events
+from locust import argument_parser, events
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from locust_session import options, session
+from locust_session import lost_workers, options, session
 from locust_session.load import Assignment, Second
 from mm2_users.pacing import Pacer
 from mm2_users.replication_user import ReplicationUser
@@ -21,7 +22,7 @@ from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import ClusterSeen
 from scenarios.shape import PhaseShape  # noqa: F401 - Locust looks for it here
-from tests.locust_session.fakes import CLUSTER, FakeMaster, NoJudge
+from tests.locust_session.fakes import CLUSTERS, FakeMaster, NoJudge
 from tests.run_record.accounts import account
 
 
@@ -30,6 +31,9 @@ def judge(directory: Path) -> tuple[int, str]:
     return 20, f"judged {directory}\n"
 
 
+# Locust builds its whole parser anew for every option of the master's: seconds, in many processes on a busy machine.
+vars(argument_parser)["default_args_dict"] = functools.cache(argument_parser.default_args_dict)
+lost_workers.PATIENCE_BEATS = int(os.environ.get("PATIENCE_BEATS", lost_workers.PATIENCE_BEATS))
 session.judge = judge
 session.follow = lambda directory: NoJudge()
 
@@ -50,7 +54,7 @@ class Load:
         return FakeMaster().versions()
 
     def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
-        return CLUSTER, CLUSTER
+        return CLUSTERS
 
     def prepare(self, assignment: Assignment) -> list[str]:
         self._pacer = Pacer(self._plan, index=assignment.index, senders=assignment.senders)

@@ -30,7 +30,10 @@ from tests.run_record.accounts import account
 from tests.scenarios.examples import plan, with_phases
 
 REPORT_EVERY_S = 0.02
-CLUSTER = ClusterSeen(alias="source", cluster_id="AAAA", bootstrap_servers="127.0.0.1:1")
+CLUSTERS = (
+    ClusterSeen(alias="source", cluster_id="AAAA", bootstrap_servers="127.0.0.1:1"),
+    ClusterSeen(alias="target", cluster_id="BBBB", bootstrap_servers="127.0.0.1:2"),
+)
 
 
 def quick_plan(
@@ -98,7 +101,7 @@ class FakeMaster:
         self.created = 0
 
     def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
-        return CLUSTER, CLUSTER
+        return CLUSTERS
 
     def create(self) -> list[str]:
         if self._create is not None:
@@ -275,7 +278,7 @@ class Stage:
         self.screen = io.StringIO()
         self.master = master or FakeMaster()
         self.conductor = Conductor(
-            facts=RunFacts(plan=made, clusters=(CLUSTER, CLUSTER), rehearsal="1", versions=versions or {}),
+            facts=RunFacts(plan=made, clusters=CLUSTERS, rehearsal="1", versions=versions or {}),
             load=self.master,
             crew=Crew(wanted=nodes, send=self._send),
             runs_directory=runs,

@@ -20,7 +20,7 @@ from locust_session.node import NodeSession
 from locust_session.wire import ToMaster, ToNodes, pack, unpack
 from mm2_users.replication_user import ReplicationUser
 from scenarios.errors import ExitCode, Mm2gateError, Refused
-from tests.locust_session.fakes import CLUSTER, FakeMaster
+from tests.locust_session.fakes import CLUSTERS, FakeMaster
 from tests.scenarios.examples import ENVIRONMENT, SCENARIO, plan
 
 
@@ -53,8 +53,7 @@ class Load:
 
     def identify(self):
         self.asked += 1
-        self._identify()
-        return CLUSTER, CLUSTER
+        return self._identify() or CLUSTERS
 
     def step(self) -> None:
         self.steps += 1
@@ -319,14 +318,15 @@ def test_a_load_goes_on_and_is_stepped_by_one_whatever_locust_does_with_its_user
 
 
 def test_a_node_tells_what_it_would_play_and_what_its_clusters_answer(make_node):
-    load = Load()
+    source, target = CLUSTERS
+    load = Load(identify=lambda: (source, target.model_copy(update={"cluster_id": "ZZZZ"})))
     node, tell, sent = make_node(load)
     assert sent[-1][2]["mm2gate"] == FakeMaster().versions().get("mm2gate", "")
     tell(ToNodes.IDENTIFY, **question())
     _, _, told = sent[-1]
     assert (told["trouble"], load.asked) == ("", 1)
     assert told["identity"]["scenario_sha256"] == plan().loaded_scenario.sha256
-    assert told["identity"]["target_cluster_id"] == CLUSTER.cluster_id, "as the cluster answers, not as the file says"
+    assert told["identity"]["target_cluster_id"] == "ZZZZ", "as the cluster answers, not as the file says"
     node.close()
 
 
