@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from locust_session.asking import Asked
 from locust_session.identity import identity_of
 from locust_session.moments import MasterClock
 from run_record.manifest import (
@@ -32,6 +33,8 @@ class RunFacts:
     rehearsal: str
     versions: Mapping[str, str]
     load: str = "own"
+    asked: Asked | None = None
+    """What was asked of names before the run."""
 
     def identity(self, *, senders: int) -> WorkerIdentity:
         """What the master plays, and every worker must."""

@@ -22,7 +22,7 @@ from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import ClusterSeen
 from scenarios.shape import PhaseShape  # noqa: F401 - Locust looks for it here
-from tests.locust_session.fakes import CLUSTERS, FakeMaster, NoJudge
+from tests.locust_session.fakes import CLUSTERS, FakeMaster, NoJudge, nothing_asked
 from tests.run_record.accounts import account
 
 
@@ -36,6 +36,8 @@ vars(argument_parser)["default_args_dict"] = functools.cache(argument_parser.def
 lost_workers.PATIENCE_BEATS = int(os.environ.get("PATIENCE_BEATS", lost_workers.PATIENCE_BEATS))
 session.judge = judge
 session.follow = lambda directory: NoJudge()
+if "ASKS_FOR_NAMES" not in os.environ:
+    session.ask = nothing_asked
 
 
 class Load:
