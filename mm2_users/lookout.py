@@ -86,6 +86,9 @@ class Lookout:
             if one.what in ("gone", "remade", "truncated"):
                 for place in _places_of(one, self.at_target):
                     self._arrivals.lose_place(place)
+        for place in self.at_target:
+            if f"{place[0]}:{place[1]}" in self._arrivals.lost_places:
+                self._notes += map(self.target.note, self.target.thrown_out(place, at_ns))
         for one in self.source.look(at_ns, read={}, longest_e2e_ns=longest_e2e_ns, within_s=within_s):
             self._notes.append(self.source.note(one))
         for place, stream in self.at_source.items():

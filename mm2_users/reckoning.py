@@ -120,10 +120,10 @@ class Reckoner:
         disturbed = {(one.topic, one.partition): one for one in disturbances(closing, record_bytes=self._record_bytes)}
         again = self._read_mirrors(disturbed, missing - (ended or frozenset()), read)
         ended_now = (ended or frozenset()) | again.whole
+        garbage = self._read_source()
         for place, stream in look.at_target.items():
             if f"{place[0]}:{place[1]}" in self._arrivals.lost_places:
                 stream.ledger.duplicates_untold()
-        garbage = self._read_source()
         # What is on its way inside MM2 may still come when nobody has waited for it.
         gone_for_good = frozenset() if hurried else ended_now
         return Reckoning(

@@ -124,6 +124,16 @@ class Watch:
             self._trimmed(partition, now, at_ns, read.get(place), longest_e2e_ns)
         return self._happened[known:]
 
+    def thrown_out(self, place: Place, at_ns: int) -> list[Happened]:
+        """Our reader's position was gone. Where the partition still begins where it did, and is the same, its end has
+        been cut off, even if it has grown again before any look."""
+        partition, topic = self._partitions[place], place[0]
+        known = any(one[1:] == (topic, "truncated", place[1]) for one in self._happened)
+        if known or partition.now is None or partition.trim is not None or not self.is_same(topic):
+            return []
+        self._note(at_ns, topic, "truncated", place[1])
+        return self._happened[-1:]
+
     def ends(self, place: Place) -> Ends | None:
         """Where a partition began and ended by the latest look that was told."""
         return self._partitions[place].told

@@ -83,6 +83,7 @@ class Path:
         for topic in self.made.topics:
             self.ids |= {topic.source: "s1", topic.remote: "t1"}
         self.stopped = False
+        self.doubled_done = 0
         self.waiting: list[tuple[str, int, bytes | None, bytes | None]] = []
         """What came while its mirror was not there; `make_again` writes it, as MM2's producer does."""
         self._held_up: list[tuple[str, int, bytes, bytes]] = []
@@ -197,6 +198,7 @@ class MemoryProducer:
             offset = -1 if trouble in NEVER_THERE else path.take(topic, partition, key, value)
             if (partition, seq) in path.doubled:
                 path.take(topic, partition, key, value)
+                path.doubled_done += 1
             error = None
             if trouble:
                 unanswered = trouble in UNANSWERED
@@ -406,6 +408,16 @@ class Stage:
         while not all(engine._pacer.done for engine in self.engines):
             self.step(tick_ns)
         self.settle()
+
+    def rest(self) -> None:
+        """Nothing is sent, and what was sent arrives; the load goes on at the instant at which it stood."""
+        stood_ns = self.path.now_ns
+        for engine in self.engines:
+            engine._sending = False
+        self.settle()
+        self.path.now_ns = stood_ns
+        for engine in self.engines:
+            engine._sending = True
 
     def settle(self) -> None:
         """Until nothing is on its way any more."""
