@@ -14,6 +14,7 @@ from urllib.parse import quote
 from checks.connectors import ABSENT, RUNNING, SILENT_WORKER, ConnectorSeen, TaskSeen, connectors_seen
 from checks.evaluate import Evaluation
 from checks.measures import Run
+from checks.measures.closing import absent_reason, mirror_reason, purged_reason
 from checks.metric_profiles import Role
 from checks.mirror_naming import selects
 from checks.reasons import Code, Param
@@ -27,6 +28,8 @@ MOST = 0.5
 PAGE_ROWS = ("poll_zero", "write_zero", "slow", "nothing_on_target")
 #: Rows of ours, in the order in which a tired reader should try them.
 OUR_ROWS = (
+    "mirror_changed",
+    "source_purged",
     "connector_absent",
     "connector_paused",
     "connector_stopped",
@@ -42,6 +45,7 @@ OUR_ROWS = (
     "transforms",
     "topic_not_selected",
     "not_readable",
+    "mirror_absent",
     "source_refuses",
     "source_slow",
     "mirror_unreadable",
@@ -110,8 +114,21 @@ def _row(name: str, fits: bool | None, **figures: float | None) -> Finding:
 
 
 def _our_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
+    yield from _topic_rows(run)
     yield from _load_rows(run, values)
     yield from _mm2_rows(run, values)
+
+
+def _topic_rows(run: Run) -> Iterator[Finding]:
+    """Rows about the topics themselves, by the record's closing facts."""
+    reasons = {
+        "mirror_changed": mirror_reason(run),
+        "source_purged": purged_reason(run),
+        "mirror_absent": absent_reason(run),
+    }
+    for row, reason in reasons.items():
+        if reason is not None:
+            yield Finding(row=row, fits=True, params=dict(reason.params))
 
 
 def _load_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:

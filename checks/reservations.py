@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from checks.measures.closing import mirror_reason, purged_reason, stood_still, untold_facts
 from checks.measures.registry import Run
 from checks.measures.scrape_guards import CLOCK_STEP_S, worker_clock_step
 from checks.reasons import Code, Param, Reason
@@ -30,6 +31,7 @@ def reservations(run: Run) -> Iterator[Reason]:
         yield Reason.of(Code.MISPLACED, count=counts.misplaced)
     if rekeyed := _rekeyed(run):
         yield Reason.of(Code.REKEYED, place=rekeyed)
+    yield from _not_mm2s(run)
     from_due, from_sent = _all(run, "e2e"), _all(run, "e2e_from_sent")
     if from_sent.count and from_due.percentile_ms(99) > HELD_UP_RATIO * from_sent.percentile_ms(99):
         yield Reason.of(Code.SENDER_HELD_UP, due_ms=from_due.percentile_ms(99), sent_ms=from_sent.percentile_ms(99))
@@ -56,6 +58,21 @@ def _longest(run: Run, event: str) -> dict[str, Param] | None:
         "at": f"{datetime.fromtimestamp(from_s, UTC):%H:%M:%S}",
         "count": len(found),
     }
+
+
+def _not_mm2s(run: Run) -> Iterator[Reason]:
+    """Anomalies that are in the ledger, and not MM2's; and what it does not tell."""
+    counts = run.counts
+    if (changed := mirror_reason(run)) is not None:
+        yield changed
+    if counts is not None and counts.duplicated_at_source:
+        yield Reason.of(Code.DUPLICATES_AT_SOURCE, count=counts.duplicated_at_source)
+    if counts is not None and counts.corrupted_at_source:
+        yield Reason.of(Code.CORRUPTED_AT_SOURCE, count=counts.corrupted_at_source)
+    for reason in (purged_reason(run), stood_still(run)):
+        if reason is not None:
+            yield reason
+    yield from untold_facts(run)
 
 
 def _rekeyed(run: Run) -> str:

@@ -15,7 +15,16 @@ from typing import Any
 from checks.metric_profiles import Role
 from run_record.counts import Counts
 from scenarios.scenario import load
-from tests.support.records import NETWORK_NAMES, SOURCE_CONNECTOR, TOPIC, Item, Metrics, points, write_run
+from tests.support.records import (
+    NETWORK_NAMES,
+    SOURCE_CONNECTOR,
+    TOPIC,
+    Item,
+    Metrics,
+    healthy_closing,
+    points,
+    write_run,
+)
 
 RECORDS = 60_000
 COUNTS = Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS)
@@ -46,6 +55,7 @@ def write_phase2(
         "partitions": 1,
         "backlog": behind,
         "run_id": "20270115T080000Z-phase2_nominal",
+        "closing": healthy_closing([(topic, f"source.{topic}", 1) for topic in TOPICS]),
         **settings,
     }
     return write_run(runs, **arguments)
