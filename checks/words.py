@@ -79,6 +79,7 @@ class Catalogue(StrictModel):
     measures: dict[str, str]
     reasons: dict[str, str]
     diagnosis: dict[str, DiagnosisWords]
+    steps: dict[str, str]
     optimisation: dict[str, OptimisationWords]
     optimisation_signs: dict[str, str]
 
