@@ -46,8 +46,8 @@ OF_CANARIES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingView:
-    """A row of the diagnosis as text. `explains`: ids of the deciding criteria that it may explain; empty where it has
-    nothing to do with what decided."""
+    """A row of the diagnosis as text. `explains`: a sentence on the deciding criteria that it may explain; empty where
+    it has nothing to do with what decided."""
 
     row: str
     fits: bool
@@ -67,6 +67,9 @@ class LeadView:
     heading: str
     text: Md
     step: Md
+    explains: Md = Md("")  # noqa: RUF009 - a string, which never changes
+    of_page: bool = False
+    """Whether it is a row of the page, which the page's own table shows too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +119,16 @@ class FindingViews:
             cause=fill(row.cause, finding.params),
             figures=figures,
             action=fill(row.action, finding.params),
-            explains=_ids(ids),
+            explains=self._explains(ids),
         )
+
+    def _explains(self, ids: tuple[str, ...]) -> Md:
+        """Which of the criteria that decided; empty for none."""
+        if not ids:
+            return Md("")
+        if len(ids) == len(self._evaluation.deciding) > 1:
+            return self._words.phrase("explains_all")
+        return self._words.phrase("explains_some", criteria=Md(", ".join(code(one) for one in ids)))
 
     # The lead.
 
@@ -131,10 +142,13 @@ class FindingViews:
         if lead.finding is None:
             return LeadView(heading=heading, text=Md(""), step=self._step(lead))
         view = self._of(lead.finding)
-        text = self._words.phrase(
-            "lead_row", symptom=view.symptom, figures=view.figures, cause=view.cause, explains=view.explains
+        return LeadView(
+            heading=heading,
+            text=self._words.phrase("lead_row", symptom=view.symptom, figures=view.figures, cause=view.cause),
+            explains=view.explains,
+            step=view.action,
+            of_page=lead.finding.from_page,
         )
-        return LeadView(heading=heading, text=text, step=view.action)
 
     def _step(self, lead: Lead) -> Md:
         steps = self._words.catalogue.steps
@@ -160,7 +174,8 @@ class FindingViews:
     def _uncrossed(self, found: Canaries) -> Md:
         places = ", ".join(found.missing[:NAMED_PLACES]) + (", …" if len(found.missing) > NAMED_PLACES else "")
         missing = found.sent - found.arrived
-        return self._words.phrase("canaries_missing", missing=missing, sent=found.sent, places=places or "–")
+        name = "canaries_missing" if found.arrived else "canaries_none"
+        return self._words.phrase(name, missing=missing, sent=found.sent, places=places or "–")
 
     def _shown(self) -> Iterator[Md]:
         view = connect_view(self._run)
@@ -182,10 +197,6 @@ class FindingViews:
             state=connector.state,
             tasks=Md(", ".join(tasks) or self._words.phrase("tasks_in_state_none")),
         )
-
-
-def _ids(ids: tuple[str, ...]) -> Md:
-    return Md(", ".join(code(one) for one in ids))
 
 
 def context_of(view: Any) -> Any:

@@ -23,10 +23,17 @@ from scenarios.errors import ExitCode, RunRecordError
 class Judgement:
     """What the judge came to, and where it wrote it."""
 
-    evaluation: Evaluation
-    findings: tuple[Finding, ...]
+    case: Case
     verdict_file: Path
     fiche_file: Path
+
+    @property
+    def evaluation(self) -> Evaluation:
+        return self.case.evaluation
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return self.case.findings
 
     @property
     def verdict(self) -> Verdict:
@@ -56,9 +63,9 @@ def judge_run(
     write_json(verdict_file, content)
     write_text(directory / "junit.xml", junit(content, started_at=instant(record.manifest.started_at_ns / 1e9)))
     write_text(fiche_file, fiche(run, scenario, evaluation, findings, language=language))
-    write_text(directory / "summary.md", job_summary(run, scenario, evaluation, language=language))
+    write_text(directory / "summary.md", job_summary(case, language=language))
     write_report(case, language=language)
-    return Judgement(evaluation=evaluation, findings=findings, verdict_file=verdict_file, fiche_file=fiche_file)
+    return Judgement(case=case, verdict_file=verdict_file, fiche_file=fiche_file)
 
 
 def _evidence_of(record: RunRecord, *, refresh: bool) -> Path:

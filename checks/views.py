@@ -87,8 +87,8 @@ class Views:
             "reason": self.overall_reason(),
             "aborted": self._evaluation.aborted,
             "crashed": self._evaluation.crashed,
-            "why": self._why(by_id),
-            "why_heading": self._heading("why"),
+            "why": self.why(),
+            "why_heading": self.heading("why"),
             "inconclusive": [] if self._evaluation.verdict is Verdict.INCONCLUSIVE else ids[Verdict.INCONCLUSIVE],
             "failed": [] if self._evaluation.verdict is Verdict.NOGO else ids[Verdict.NOGO],
             "criteria": [by_id[result.criterion.id] for result in self._evaluation.results if _was_tried(result)],
@@ -98,7 +98,7 @@ class Views:
             "last_errors": list((self._run.record.ledger or {}).get("last_errors", ())),
             "reservations": [self._words.reason(reason) for reason in reservations(self._run)],
             "diagnosis": self.findings.diagnosis(),
-            "rows_heading": self._heading("rows"),
+            "rows_heading": self.heading("rows"),
             "beside_heading": self._words.phrase("rows_beside"),
             "canaries": context_of(self.findings.canaries()),
             "lead": context_of(self.lead(of_page=of_page)),
@@ -110,13 +110,13 @@ class Views:
             "page": self._page(page, by_id) if page is not None else {},
         }
 
-    def _why(self, by_id: dict[str, CriterionView]) -> list[WhyView]:
+    def why(self) -> list[WhyView]:
         """The deciding criteria, worst news first as the scenario has them; one line for all that share a reason."""
         groups: dict[Md, list[CriterionView]] = {}
         for result in self._evaluation.results:
-            view = by_id[result.criterion.id]
-            if view.id not in self._evaluation.deciding:
+            if result.criterion.id not in self._evaluation.deciding:
                 continue
+            view = self.criteria.of(result)
             plain = result.reason.code in (Code.GO_MISSED, Code.NOGO_MET)
             # A comparison speaks for itself, so each has a line of its own.
             groups.setdefault(Md(f"\0{view.id}") if plain else view.reason, []).append(view)
@@ -128,7 +128,7 @@ class Views:
     def _ids(self, verdict: Verdict) -> list[str]:
         return [r.criterion.id for r in self._evaluation.results if r.required and r.verdict is verdict]
 
-    def _heading(self, kind: str) -> Md:
+    def heading(self, kind: str) -> Md:
         """A heading in the verdict's own words; empty for a GO, where nothing stands against it."""
         verdict = self._evaluation.verdict
         return Md("") if verdict is Verdict.GO else self._words.phrase(f"{kind}_{verdict.value}")

@@ -162,7 +162,7 @@ def judge(run_directory: Path, refresh: bool, follow: bool, baseline: Path | Non
     from runbook.verdict_text import verdict_text
 
     judgement = judge_run(run_directory, refresh=refresh, baseline=baseline, language=lang)
-    say(verdict_text(judgement.verdict_file, judgement.fiche_file))
+    say(verdict_text(judgement, language=lang))
     for_ci(judgement.verdict_file, say=say)
     sys.exit(judgement.exit_code)
 
