@@ -1,0 +1,341 @@
+"""Rows of the diagnosis beyond the page: each situation gives its row, as the lead of what decided; a healthy run gives
+none; and no row has a say in the verdict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from checks import case as cases
+from checks import diagnosis
+from checks.case import Case
+from checks.diagnosis import OUR_ROWS, PAGE_ROWS
+from checks.lead import PRESSURE, kind_of, lead_of
+from checks.metric_profiles import Role
+from checks.rows.table import EXPLAINS
+from checks.topic_troubles import Kind, TopicTrouble
+from run_record.store import SEAL, RunRecord, sums
+from scenarios.measures import MEASURES
+from scenarios.scenario import load
+from tests.support.records import (
+    HEALTHY,
+    REMOTE,
+    SOURCE_CONNECTOR,
+    TOPIC,
+    always,
+    connector,
+    during_look_back,
+    growing,
+    healthy_connectors,
+    healthy_metrics,
+    scenario_text,
+    spoil,
+    write_evidence,
+    write_run,
+)
+
+NOTHING = replace(HEALTHY, arrived=0, late=100)
+LOST = replace(HEALTHY, arrived=95, lost=5)
+DOUBLED = replace(HEALTHY, duplicated=100)
+UNWRITTEN = spoil(healthy_metrics(), Role.WRITE_TOTAL, always(6.0))
+UNREAD = spoil(UNWRITTEN, Role.POLL_TOTAL, always(6.0))
+TWO_WORKERS = [
+    {"url": "http://w1:8083", "version": "4.3.1", "kafka_cluster_id": "target-id"},
+    {"url": "http://w2:8083", "error": "connection refused"},
+]
+MIRROR_CLASS = "org.apache.kafka.connect.mirror.MirrorSourceConnector"
+
+
+def sealed_again(directory):
+    (directory / SEAL).write_text(sums(directory))
+
+
+def changed(file, change):
+    content = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(change(content)), encoding="utf-8")
+    sealed_again(file.parent)
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """The case of a run in some situation. `ledger` changes the ledger; `written` is what Connect says that MM2 has
+    written to; `config` the source connector's, `others` are connectors beside ours."""
+
+    def build(metrics=None, *, evidence=None, ledger=None, written=None, config=None, others=None, **settings):
+        directory = write_run(tmp_path, **settings)
+        if ledger is not None:
+            changed(directory / "record" / "ledger.json", ledger)
+        connectors = {**healthy_connectors(), **(others or {})}
+        connectors[SOURCE_CONNECTOR] = connector(SOURCE_CONNECTOR, **(config or {}))
+        kept = write_evidence(directory, metrics, **{"connectors": connectors, **(evidence or {})})
+        if written is not None:
+            changed(kept / "connect-topics.json", lambda _: written)
+        record = RunRecord.open(directory)
+        return Case.of(record, record.evidence())
+
+    return build
+
+
+def rows(case):
+    return [finding.row for finding in case.findings if finding.fits]
+
+
+def lead(case):
+    found = lead_of(case.evaluation, case.findings)
+    return None if found is None or found.finding is None else found.finding
+
+
+def with_canaries(arrived):
+    missing = [{"topic": TOPIC, "partition": number} for number in range(arrived, 2)]
+    return lambda ledger: {**ledger, "canary": {"sent": 2, "acked": 2, "arrived": arrived, "missing": missing}}
+
+
+def partitions(*arrived):
+    """Streams of 50 records each, of which so many arrived."""
+
+    def change(ledger):
+        counts = [{**ledger["totals"], "sent": 50, "acked": 50, "arrived": number} for number in arrived]
+        streams = [
+            {"topic": TOPIC, "partition": number, "sender": 0, "counts": one, "examples": {}}
+            for number, one in enumerate(counts)
+        ]
+        return {**ledger, "streams": streams}
+
+    return change
+
+
+SITUATIONS = {
+    "headers_dropped": {
+        "metrics": UNWRITTEN,
+        "config": {"transforms": "strip", "transforms_strip_type": "o.a.k.c.transforms.DropHeaders"},
+        "counts": replace(NOTHING, foreign=100),
+    },
+    "transforms": {"config": {"transforms": "drop", "transforms_drop_type": "o.a.k.c.Filter"}, "counts": LOST},
+    "transforms_alter": {
+        "config": {"transforms": "mask", "transforms_mask_type": "o.a.k.c.transforms.MaskField$Value"},
+        "counts": replace(HEALTHY, corrupted=100),
+    },
+    "records_skipped": {
+        "metrics": spoil(healthy_metrics(), Role.TASK_SKIPPED, growing(0.0, 5.0)),
+        "config": {"errors_tolerance": "all"},
+        "counts": LOST,
+    },
+    "worker_gone": {"evidence": {"workers": TWO_WORKERS}, "counts": replace(HEALTHY, duplicated=40)},
+    "mirror_renamed": {
+        "metrics": healthy_metrics(),
+        "counts": NOTHING,
+        "written": [f"dc1_{TOPIC.replace('.', '_')}", "heartbeats"],
+    },
+    "mirror_lost_place": {"counts": replace(HEALTHY, arrived=48, late=52), "lost_places": [f"{REMOTE}:0"]},
+    "partitions_silent": {"counts": replace(HEALTHY, arrived=50, late=50), "ledger": partitions(50, 0)},
+    "second_connector": {
+        "others": {"backup": connector("backup", connector_class=MIRROR_CLASS)},
+        "counts": DOUBLED,
+    },
+    "foreign_records": {
+        "metrics": spoil(healthy_metrics(), Role.ACTIVE_COUNT, always(900.0)),
+        "counts": replace(HEALTHY, foreign=5000),
+    },
+    "exporter_down": {"metrics": spoil(healthy_metrics(), Role.UP, lambda s: 0.0 if 75 < s < 110 else 1.0, which=1)},
+    "tasks_restarted": {
+        "metrics": spoil(healthy_metrics(), Role.REBALANCES, lambda at_s: 3.0 if at_s < 76 else 5.0),
+        "counts": replace(HEALTHY, duplicated=40),
+    },
+    "time_before_mm2": {
+        "metrics": spoil(
+            spoil(healthy_metrics(), Role.LATENCY_AVG, during_look_back(700.0)),
+            Role.RECORD_AGE_AVG,
+            during_look_back(600.0),
+        ),
+        "e2e_ms": [720.0] * 100,
+    },
+    "time_in_mm2": {
+        "metrics": spoil(healthy_metrics(), Role.LATENCY_AVG, during_look_back(700.0)),
+        "e2e_ms": [720.0] * 100,
+    },
+    "sender_held_up": {
+        "e2e_ms": [900.0] * 100,
+        "e2e_from_sent_ms": [20.0] * 100,
+        "send_delay_ms": [880.0, 1500.0],
+    },
+    "canaries_missing": {"counts": replace(HEALTHY, arrived=0, late=100), "ledger": with_canaries(0)},
+}
+
+
+@pytest.mark.parametrize("row", SITUATIONS)
+def test_each_situation_leads_with_its_own_row(judged, row):
+    case = judged(**SITUATIONS[row])
+    assert lead(case).row == row, rows(case)
+
+
+@pytest.mark.parametrize("row", SITUATIONS)
+def test_no_row_has_a_say_in_the_verdict(judged, monkeypatch, row):
+    monkeypatch.setattr(cases, "diagnose", lambda run, evaluation: ())
+    without = judged(**SITUATIONS[row])
+    monkeypatch.undo()
+    sealed = without.run.evidence.directory
+    again = Case.of(RunRecord.open(without.directory), sealed)
+    assert again.findings
+    assert again.evaluation == without.evaluation
+
+
+def test_a_healthy_run_fits_no_row(judged):
+    assert rows(judged()) == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"counts": replace(HEALTHY, corrupted=1)},
+        {"metrics": spoil(healthy_metrics(), Role.ACTIVE_COUNT, always(900.0))},
+        {"metrics": spoil(healthy_metrics(), Role.LATENCY_MAX, always(700.0))},
+    ],
+)
+def test_what_is_in_order_is_no_suspect_when_something_else_is_wrong(judged, settings):
+    """Everything that a row of ours looks at is healthy: none of them may come up."""
+    assert rows(judged(**settings)) == []
+
+
+# What the rows say.
+
+
+def test_a_second_connector_is_named_with_the_topic(judged):
+    found = lead(judged(**SITUATIONS["second_connector"]))
+    assert (found.params["other"], found.params["topic"], found.params["state"]) == ("backup", TOPIC, "RUNNING")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"connector_class": MIRROR_CLASS, "topics": "orders[.].*"},
+        {"connector_class": MIRROR_CLASS, "source_cluster_alias": "elsewhere"},
+        {"connector_class": MIRROR_CLASS, "replication_policy_class": "o.a.k.c.mirror.IdentityReplicationPolicy"},
+        {"connector_class": "io.debezium.connector.mysql.MySqlConnector"},
+    ],
+)
+def test_a_connector_that_writes_elsewhere_is_no_second_one(judged, config):
+    case = judged(others={"other": connector("other", **config)}, counts=DOUBLED)
+    assert "second_connector" not in rows(case)
+
+
+def test_a_worker_that_is_gone_is_named_with_its_error_even_when_its_tasks_moved_on(judged):
+    found = lead(judged(**SITUATIONS["worker_gone"]))
+    assert found.params == {"worker": "http://w2:8083", "error": "connection refused"}
+
+
+def test_a_worker_on_which_tasks_are_still_shown_is_said_once(judged):
+    workers = [{"url": "http://w1:8083", "error": "no answer"}, {**TWO_WORKERS[0], "url": "http://w2:8083"}]
+    found = rows(judged(evidence={"workers": workers}, counts=NOTHING, metrics=UNREAD))
+    assert "worker_silent" in found
+    assert "worker_gone" not in found
+
+
+def test_a_silent_exporter_is_named_with_its_share_and_the_instant(judged):
+    found = lead(judged(**SITUATIONS["exporter_down"]))
+    assert found.params["instance"] == "w2:9404"
+    assert 50 < found.params["percent"] < 70
+    assert found.params["up"] == "0"
+    assert (found.params["since_ns"] / 1e9) % 1000 == pytest.approx(75, abs=1)
+
+
+def test_tasks_that_failed_alike_are_one_row(judged):
+    case = judged(
+        counts=NOTHING,
+        evidence={
+            "connectors": {
+                **healthy_connectors(),
+                SOURCE_CONNECTOR: connector(SOURCE_CONNECTOR, "RUNNING", ("FAILED", "RUNNING", "FAILED"), "boom"),
+            }
+        },
+    )
+    found = [finding for finding in case.findings if finding.row == "task_failed"]
+    assert [(one.params["count"], one.params["numbers"]) for one in found] == [(2, "0, 2")]
+
+
+def test_errors_that_are_tolerated_are_no_suspect_while_none_was_skipped(judged):
+    assert "records_skipped" not in rows(judged(config={"errors_tolerance": "all"}, counts=LOST))
+
+
+def test_errors_that_are_tolerated_and_cannot_be_counted_are_a_suspect_where_records_are_missing(judged):
+    down = {"errors": dict.fromkeys((Role.TASK_SKIPPED, Role.TASK_FAILURES), "down")}
+    assert "records_skipped" in rows(judged(config={"errors_tolerance": "all"}, counts=LOST, evidence=down))
+
+
+def test_a_name_that_looks_alike_is_no_suspect_where_our_mirror_is_written_too(judged):
+    assert "mirror_renamed" not in rows(judged(counts=LOST, written=[REMOTE, f"other.{TOPIC}"]))
+
+
+def test_partitions_that_all_pass_or_all_fail_are_no_row(judged):
+    assert "partitions_silent" not in rows(judged(counts=NOTHING, ledger=partitions(0, 0)))
+    assert "partitions_silent" not in rows(judged(counts=LOST, ledger=partitions(47, 48), run_id="other"))
+
+
+def test_figures_that_contradict_each_other_say_nothing_of_where_the_time_goes(judged):
+    slow = spoil(healthy_metrics(), Role.LATENCY_AVG, during_look_back(700.0))
+    assert set(rows(judged(slow))) == {"slow"}
+
+
+def test_without_a_silence_mm2s_gauges_say_nothing_of_where_the_time_goes(judged):
+    phases = (
+        ("canary", "canary", 0, 71, 0),
+        ("smoke", "load", 71, 81, 100),
+        ("drain", "drain", 81, 83, 0),
+        ("watch", "watch", 83, 143, 0),
+    )
+    assert "time_in_mm2" not in rows(judged(phases=phases, **SITUATIONS["time_in_mm2"]))
+
+
+@pytest.mark.parametrize("missing", [Role.RECORD_AGE_AVG, Role.LATENCY_AVG])
+def test_a_figure_that_is_missing_makes_the_latency_rows_silent(judged, missing):
+    situation = {**SITUATIONS["time_in_mm2"], "evidence": {"errors": {missing: "down"}}}
+    assert not {"time_in_mm2", "time_before_mm2", "time_after_mm2"} & set(rows(judged(**situation)))
+
+
+# What a row may explain.
+
+
+def test_every_row_says_what_it_may_explain():
+    assert set(EXPLAINS) == {*OUR_ROWS, *PAGE_ROWS}
+    assert {name for row in EXPLAINS.values() for name in row.measures} <= set(MEASURES)
+    assert all(row.measures or row.codes for row in EXPLAINS.values())
+
+
+def test_every_measure_of_the_runbooks_criteria_has_a_row_that_may_explain_it_or_a_step():
+    explained = {name for row in EXPLAINS.values() for name in row.measures}
+    for scenario in ("phase1_smoke", "phase2_nominal", "phase4_ramp"):
+        for criterion in load(scenario).scenario.criteria:
+            assert (
+                criterion.measure in explained
+                or kind_of(criterion.measure) == PRESSURE
+                or (kind_of(criterion.measure) in ("duplicated", "altered"))
+            )
+
+
+def test_a_row_that_fits_and_has_nothing_to_do_with_what_decided_does_not_lead(judged):
+    case = judged(
+        counts=replace(HEALTHY, corrupted=1),
+        evidence={
+            "connectors": {
+                **healthy_connectors(),
+                SOURCE_CONNECTOR: connector(SOURCE_CONNECTOR, "PAUSED", ("PAUSED",)),
+            }
+        },
+        scenario=scenario_text(
+            [
+                '{id: load, measure: load.achieved, go: "== 100 %"}',
+                '{id: corrupted, measure: ledger.corrupted, go: "== 0 records"}',
+            ]
+        ),
+    )
+    assert "connector_paused" in rows(case)
+    assert lead(case) is None
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_fact_about_a_topic_is_a_row_of_its_kind(judged, monkeypatch, kind):
+    fact = TopicTrouble(kind=kind, topic=REMOTE, at_ns=1_800_000_076_000_000_000, count=48, of=100, found="x")
+    monkeypatch.setattr(diagnosis, "topic_troubles", lambda run, view: iter([fact]))
+    assert lead(judged(counts=replace(HEALTHY, arrived=48, lost=52, duplicated=3))).row == kind
