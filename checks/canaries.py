@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from checks.measures import Run
+from run_record.store import RunRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +29,12 @@ class Canaries:
         return 0 if self.in_time is None else max(self.arrived - self.in_time, 0)
 
 
-def canaries_of(run: Run) -> Canaries | None:
-    """Of a run as recorded; None where none was sent."""
-    event = next((one for one in run.record.events if one["event"] == "canary"), None)
+def canaries_of(record: RunRecord) -> Canaries | None:
+    """Of a run; None where none was sent."""
+    event = next((one for one in record.events if one["event"] == "canary"), None)
     in_time = None if event is None else int(event["arrived"])
-    ledger = run.record.ledger
-    if ledger is not None:
+    ledger = record.ledger
+    if ledger is not None and (ledger["canary"]["sent"] or event is None):
         found = ledger["canary"]
         canaries = Canaries(
             sent=int(found["sent"]),
@@ -44,7 +44,7 @@ def canaries_of(run: Run) -> Canaries | None:
             missing=tuple(f"{place['topic']}:{place['partition']}" for place in found.get("missing", ())),
         )
     elif event is not None:
-        # Killed before the ledger: what was known when the load began is all there is.
+        # Killed before the ledger, or going on still: what was known when the load began is all there is.
         sent = int(event["sent"])
         canaries = Canaries(sent=sent, acked=sent, arrived=int(event["arrived"]), in_time=in_time)
     else:

@@ -81,6 +81,6 @@ def _our_rows(run: Run, evaluation: Evaluation, values: Mapping[str, float]) -> 
     yield from flow_rows(run, None if view is None else view.source, values)
     yield from latency_rows(run, evaluation)
     yield from evidence_rows(run)
-    canaries = canaries_of(run)
+    canaries = canaries_of(run.record)
     if canaries is not None and not canaries.crossed:
         yield fitting("canaries_missing", sent=canaries.sent, arrived=canaries.arrived, acked=canaries.acked)

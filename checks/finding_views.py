@@ -165,7 +165,7 @@ class FindingViews:
 
     def canaries(self) -> CanaryView | None:
         """None where all of them crossed before the load, or none was sent."""
-        found = canaries_of(self._run)
+        found = canaries_of(self._run.record)
         if found is None or (found.crossed and not found.late):
             return None
         text = self._uncrossed(found) if not found.crossed else self._words.phrase("canaries_late", late=found.late)

@@ -71,6 +71,7 @@ class Code(StrEnum):
     ONE_PARTITION = "one_partition"
     NOTHING_POLLED = "nothing_polled"
     NO_GROWTH = "no_growth"
+    CANARY_IN_GAUGE = "canary_in_gauge"
 
     # Not judged.
     NOT_YET = "not_yet"

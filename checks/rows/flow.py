@@ -26,7 +26,7 @@ def flow_rows(run: Run, source: ConnectorSeen | None, values: Mapping[str, float
     if counts is not None and counts.balanced and source is not None and (counts.corrupted or counts.reordered):
         yield from _altering(source, corrupted=counts.corrupted, reordered=counts.reordered)
     missing = values.get("ledger.acked", 0) - values.get("ledger.arrived", math.inf)
-    canaries = canaries_of(run)
+    canaries = canaries_of(run.record)
     if missing > 0:
         yield from _silent_partitions(run)
     if source is None or source.state == ABSENT:
