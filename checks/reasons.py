@@ -47,6 +47,8 @@ class Code(StrEnum):
     MISPLACED = "misplaced"
     REKEYED = "rekeyed"
     SENDER_HELD_UP = "sender_held_up"
+    FOREIGN_ARRIVALS = "foreign_arrivals"
+    SECOND_CONNECTOR = "second_connector"
     NEEDS_ENVELOPES = "needs_envelopes"
 
     # Not measured: Prometheus and Connect.

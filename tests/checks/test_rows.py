@@ -13,6 +13,7 @@ from checks import case as cases
 from checks import diagnosis
 from checks.case import Case
 from checks.diagnosis import OUR_ROWS, PAGE_ROWS
+from checks.judge import judge_run
 from checks.lead import PRESSURE, kind_of, lead_of
 from checks.metric_profiles import Role
 from checks.rows.table import EXPLAINS
@@ -292,6 +293,22 @@ def test_without_a_silence_mm2s_gauges_say_nothing_of_where_the_time_goes(judged
 def test_a_figure_that_is_missing_makes_the_latency_rows_silent(judged, missing):
     situation = {**SITUATIONS["time_in_mm2"], "evidence": {"errors": {missing: "down"}}}
     assert not {"time_in_mm2", "time_before_mm2", "time_after_mm2"} & set(rows(judged(**situation)))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("second_connector", f"un autre connecteur, `backup` (`RUNNING`), réplique aussi `{TOPIC}`"),
+        ("foreign_records", "5 000 enregistrements qui ne sont pas de ce test ont été lus dans nos topics cibles"),
+    ],
+)
+def test_somebody_else_in_our_topics_is_on_the_sheet_whatever_the_verdict(judged, row, said):
+    situation = {**SITUATIONS[row], "metrics": None, "counts": replace(SITUATIONS[row]["counts"], duplicated=0)}
+    case = judged(**situation)
+    assert case.evaluation.verdict.value == "GO"
+    judge_run(case.directory)
+    fiche = (case.directory / "fiche.md").read_text(encoding="utf-8").replace("\u202f", " ").replace("\u00a0", " ")
+    assert said in fiche
 
 
 # What a row may explain.
