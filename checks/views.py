@@ -13,7 +13,7 @@ from checks.evaluate import Evaluation, Result
 from checks.finding import Finding
 from checks.finding_views import FindingViews, LeadView, context_of
 from checks.lead import about_performance
-from checks.markdown import Md
+from checks.markdown import Md, code, escape
 from checks.measures import Run
 from checks.optimisation import Bottleneck, bottlenecks
 from checks.page_views import PageViews
@@ -40,6 +40,16 @@ class WhyView:
 
     criteria: tuple[CriterionView, ...]
     reason: Md
+
+    @property
+    def ids(self) -> Md:
+        """Their ids."""
+        return Md(", ".join(code(view.id) for view in self.criteria))
+
+    @property
+    def titles(self) -> Md:
+        """What is not known, by its words and ids."""
+        return Md(", ".join(f"{escape(view.title)} {code(view.id)}" for view in self.criteria))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
