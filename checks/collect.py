@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from checks.evidence import Evidence
+from checks.metric_presence import names_in, presence_queries
 from checks.metric_profiles import CONFLUENT_MIRROR, PROFILES, Detected, MetricProfile, Role, detect, job_matcher
 from checks.record_inputs import environment_of, scenario_of
 from checks.redaction import redacted_connectors
@@ -230,23 +231,9 @@ def _only_value(answer: Answer) -> float:
 
 
 def _names_present(prometheus: Prometheus, environment: Environment, windows: Windows) -> Iterator[tuple[str, str]]:
-    """(metric name, instance) of what was there as the load began or as the watch ended; producers' names once more
-    with the label of their client."""
-    job = job_matcher(environment)
-    labels = sorted({profile.client_label for profile in PROFILES.values()})
-    buffers = "kafka_producer.*_buffer_available_bytes"
-    queries = (
-        f'count by (__name__, instance) ({{{job},__name__=~"kafka_.+"}})',
-        f'count by (__name__, instance, {", ".join(labels)}) ({{{job},__name__=~"{buffers}"}})',
-    )
-    for query, at_s in product(queries, (windows.start_s, windows.watched_s)):
-        for item in prometheus.query(query, at_s=at_s).result:
-            found = item.get("metric") if isinstance(item, dict) else None
-            if not isinstance(found, dict):
-                continue
-            name, instance = str(found.get("__name__", "")), str(found.get("instance", ""))
-            yield name, instance
-            yield from ((f"{name}{{{label}}}", instance) for label in labels if found.get(label))
+    """(metric name, instance) of what was there as the load began or as the watch ended."""
+    for query, at_s in product(presence_queries(environment), (windows.start_s, windows.watched_s)):
+        yield from names_in(prometheus.query(query, at_s=at_s).result)
 
 
 def _ask_metric(

@@ -9,8 +9,10 @@ from typing import Any
 
 from checks.connectors import ConnectorSeen, connectors_seen
 from checks.measures import Run
+from checks.mirror_naming import naming_of, selects
 from checks.series import UnreadableAnswer
-from checks.topic_selection import MIRROR_SOURCE, same_mirrors, selects
+
+MIRROR_SOURCE = "MirrorSourceConnector"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,5 +93,5 @@ def _others(run: Run, connectors: Mapping[str, Any], source: ConnectorSeen) -> I
         if name == source.name or not str(config.get("connector.class", "")).endswith(MIRROR_SOURCE):
             continue
         topics = tuple(topic for topic in ours if selects(config, topic))
-        if topics and same_mirrors(config, source.config):
+        if topics and naming_of(config) == naming_of(source.config):
             yield OtherConnector(name=name, state=str(parts["status"]["connector"]["state"]), topics=topics)

@@ -99,13 +99,22 @@ class Connect:
         self._rebalance_budget_s = rebalance_budget_s
 
     @classmethod
-    def of(cls, environment: LoadedEnvironment, *, timeout_s: float = TIMEOUT_S) -> Self:
+    def of(
+        cls,
+        environment: LoadedEnvironment,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        rebalance_budget_s: float = REBALANCE_BUDGET_S,
+    ) -> Self:
         """The Connect of an environment. Refused when its password cannot be read, ConnectFailure when it has none."""
         connect = environment.environment.connect
         if not connect.urls:
             raise ConnectFailure("the environment names no REST API of Kafka Connect (connect.urls)")
         return cls(
-            connect.urls, login=resolve_login(environment, connect.login, of="Connect's REST API"), timeout_s=timeout_s
+            connect.urls,
+            login=resolve_login(environment, connect.login, of="Connect's REST API"),
+            timeout_s=timeout_s,
+            rebalance_budget_s=rebalance_budget_s,
         )
 
     # Reading.
@@ -132,6 +141,11 @@ class Connect:
             raise ConnectFailure(
                 f"{self._urls[0]}: answers, but not as Kafka Connect does; is it the REST port?"
             ) from None
+
+    def names(self) -> list[str]:
+        """Names of all connectors."""
+        content: list[str] = self._request("GET", "/connectors")
+        return content
 
     def connectors(self) -> dict[str, Any]:
         """Every connector: name → {"status": …, "info": …}, as Connect says it. Holds configurations."""

@@ -26,7 +26,7 @@ def judge(run_directory: Path) -> tuple[int, str]:
     In a session of its own, so that a Ctrl-C that ends the load does not end the judgement of what was sent.
     """
     process = subprocess.Popen(
-        _command(run_directory), start_new_session=True, env=_environment(), stdout=subprocess.PIPE
+        _command(run_directory), start_new_session=True, env=environment_of_programs(), stdout=subprocess.PIPE
     )
     output, _ = process.communicate()
     code = process.returncode
@@ -47,7 +47,7 @@ def follow(run_directory: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [*_command(run_directory), "--follow"],
             process_group=0,
-            env=_environment(),
+            env=environment_of_programs(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -81,5 +81,6 @@ def _command(run_directory: Path) -> list[str]:
     return [sys.executable, "-P", "-m", "runbook", "judge", str(run_directory)]
 
 
-def _environment() -> dict[str, str]:
+def environment_of_programs() -> dict[str, str]:
+    """Of a program of ours: it finds our packages, wherever it is started."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])}

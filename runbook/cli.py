@@ -127,6 +127,35 @@ def plan(scenario: str, env: str, rehearsal: str, settings: tuple[str, ...]) -> 
     say(plan_text(load_plan(scenario, env, rehearsal=rehearsal, settings=",".join(settings))))
 
 
+@cli.command(hidden=True, epilog=EXIT_CODES)
+@scenario_argument
+@env_option
+@rehearsal_option
+@click.option("--load", type=click.Choice(["own", "perf-test", "none"]), default="own", show_default=True)
+@set_option
+@click.option(
+    "--moment",
+    type=click.Choice(["before_load", "canary_crossed", "canary_lost"]),
+    default="before_load",
+    show_default=True,
+    help="what has happened by now, and so what must be there",
+)
+def names(scenario: str, env: str, rehearsal: str, load: str, settings: tuple[str, ...], moment: str) -> NoReturn:
+    """Ask whether the names in SCENARIO and ENV are those of Connect and Prometheus; print the answers as JSON.
+
+    What a run asks of itself before its load, started by it as a program; it ends when that does.
+    """
+    from runbook.preflight import program
+    from runbook.preflight.answers import Moment
+    from scenarios.plan import load_plan
+
+    program.end_with_parent()
+    plan = load_plan(scenario, env, rehearsal=rehearsal, settings=",".join(settings))
+    answers = program.ask(plan, load=load, moment=Moment(moment))
+    say(program.to_json(answers, Moment(moment)))
+    sys.exit(ExitCode.REFUSED if any(answer.refused for answer in answers) else ExitCode.GO)
+
+
 @cli.command(epilog=EXIT_CODES)
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--refresh", is_flag=True, help="collect new evidence from Prometheus and Connect, beside the old")

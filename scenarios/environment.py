@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from scenarios.errors import Problem, Refused, SpecError
 from scenarios.units import DurationS, RatePerS, SizeBytes, ThroughputBytesPerS
@@ -130,10 +130,14 @@ class Prometheus(StrictModel):
 
 
 class Topics(StrictModel):
-    """Topics that may be touched: those whose name starts with `prefix`, and their mirrors, and nothing else."""
+    """Topics that may be touched: those whose name starts with `prefix`, and their mirrors, and nothing else.
+
+    In `remote_name` {topic} is the source topic's name, and {alias} the source cluster's alias, which the environment
+    fills in.
+    """
 
     prefix: str = Field(min_length=1)
-    remote_name: str = Field("source.{topic}", description="MM2's replication policy: {topic} is the source's name")
+    remote_name: str = Field("{alias}.{topic}", description="MM2's replication policy: what it calls a topic's mirror")
     replication_factor: int = Field(3, ge=1)
 
     @model_validator(mode="after")
@@ -190,6 +194,15 @@ class Environment(StrictModel):
     perf_test: tuple[str, ...] = Field(
         ("kafka-producer-perf-test.sh",), min_length=1, description="Kafka's producer tool, for --load perf-test"
     )
+
+    @field_validator("topics")
+    @classmethod
+    def _named_after_the_source(cls, topics: Topics, info: ValidationInfo) -> Topics:
+        """Mirrors are called after the alias that this environment gives its source, as MM2's default policy does."""
+        source = info.data.get("source")  # not there when its own keys are wrong, which is said
+        if source is None:
+            return topics
+        return topics.model_copy(update={"remote_name": topics.remote_name.replace("{alias}", source.alias)})
 
     @model_validator(mode="after")
     def _two_clusters(self) -> Self:

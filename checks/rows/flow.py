@@ -11,9 +11,9 @@ from checks.canaries import canaries_of
 from checks.connectors import ABSENT, ConnectorSeen
 from checks.finding import Finding, fitting
 from checks.measures import Run
+from checks.mirror_naming import selects
 from checks.reasons import Param
 from checks.record_inputs import scenario_of
-from checks.topic_selection import selects
 
 #: Places that a sentence names.
 NAMED_PLACES = 4

@@ -23,7 +23,7 @@ from locust_session.wire import ToMaster, ToNodes, pack, unpack
 from mm2_users.replication_user import ReplicationUser
 from run_record.store import RunRecord, write_json
 from scenarios.errors import ExitCode, Mm2gateError, Refused
-from tests.locust_session.fakes import FakeMaster, NoJudge
+from tests.locust_session.fakes import FakeMaster, NoJudge, nothing_asked
 from tests.scenarios.examples import ENVIRONMENT, SCENARIO, plan
 
 
@@ -52,6 +52,7 @@ def ui(files, monkeypatch):
     monkeypatch.setattr(session_module, "_catch_signals", lambda *_, **__: None)
     monkeypatch.setattr(session_module, "judge", lambda directory: (int(ExitCode.NOGO), f"judged {directory}\n"))
     monkeypatch.setattr(session_module, "follow", lambda directory: NoJudge(), raising=False)
+    monkeypatch.setattr(session_module, "ask", nothing_asked)
     monkeypatch.setattr(conductor_module, "READY_WITHIN_S", 0.1)
     environment = Environment(parsed_options=chosen(files))
     environment.create_local_runner()

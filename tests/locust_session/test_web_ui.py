@@ -17,10 +17,11 @@ from checks.words import Words
 from locust_session import conductor as conductor_module
 from locust_session import session as session_module
 from locust_session import web_pages
+from locust_session.asking import Asked
 from locust_session.web_form import LOCUSTS, Known, wanted
 from locust_session.web_ui import WebUi
 from scenarios.errors import ExitCode, Refused
-from tests.locust_session.fakes import FakeMaster, NoJudge
+from tests.locust_session.fakes import FakeMaster, NoJudge, nothing_asked
 from tests.scenarios.examples import ENVIRONMENT, SCENARIO
 
 HOSTILE = '<script>alert("x")</script>'
@@ -86,6 +87,7 @@ def ui(tmp_path, monkeypatch):
     monkeypatch.setattr(session_module, "_catch_signals", lambda *_, **__: None)
     monkeypatch.setattr(session_module, "judge", lambda directory: (int(ExitCode.NOGO), f"judged {directory}\n"))
     monkeypatch.setattr(session_module, "follow", lambda directory: NoJudge())
+    monkeypatch.setattr(session_module, "ask", nothing_asked)
     monkeypatch.setattr(conductor_module, "READY_WITHIN_S", 5.0)
     options = Namespace(
         scenario="good.yaml",
@@ -162,6 +164,18 @@ def test_a_refused_form_starts_nothing_changes_nothing_and_says_why(ui, caplog, 
 def test_a_guard_that_refuses_is_shown_in_the_form(ui, monkeypatch):
     monkeypatch.setattr(ui.master, "identify", lambda: (_ for _ in ()).throw(Refused("source cluster: no answer")))
     assert answer(ui) == {"success": False, "message": "source cluster: no answer"}
+    assert not ui.started
+
+
+def test_names_that_are_wrong_are_shown_in_the_form_with_all_else_that_is(ui, monkeypatch):
+    wrong = Asked(
+        moment="before_load", refusals=("we look for a, and MM2 writes b; correct it", "no job c; correct it")
+    )
+    monkeypatch.setattr(session_module, "ask", lambda *_, **__: wrong)
+    assert answer(ui) == {"success": False, "message": "\n".join(wrong.refusals)}
+    assert "we look for a, and MM2 writes b" in ui.client.get("/mm2gate/state").get_json()["text"]
+    monkeypatch.setattr(ui.master, "identify", lambda: (_ for _ in ()).throw(Refused("source cluster: no answer")))
+    assert answer(ui)["message"].splitlines() == ["source cluster: no answer", *wrong.refusals]
     assert not ui.started
 
 
