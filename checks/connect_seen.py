@@ -85,13 +85,21 @@ def _written(run: Run) -> tuple[str, ...] | None:
 
 
 def _others(run: Run, connectors: Mapping[str, Any], source: ConnectorSeen) -> Iterator[OtherConnector]:
-    """Mirror source connectors beside ours whose topics and mirrors' names are ours. All connectors of a Connect
-    cluster write to its cluster, so the same name is the same mirror."""
+    """Mirror source connectors beside ours on the same topics: as the collector kept them (connect-others.json), or, of
+    evidence that keeps whole configurations, by theirs."""
+    kept = run.evidence.connect("others").content
+    if isinstance(kept, Mapping):
+        for one in kept["connectors"]:
+            topics = tuple(map(str, one["topics"] or ()))
+            if one["touch"] == "mirrors" and topics and one["same_source"] is not False:
+                yield OtherConnector(name=str(one["name"]), state=str(one["state"]), topics=topics)
+        return
     ours = [topic.source for topic in run.record.manifest.topics]
     for name, parts in sorted(connectors.items()):
         config = parts.get("info", {}).get("config", {})
         if name == source.name or not str(config.get("connector.class", "")).endswith(MIRROR_SOURCE):
             continue
+        # All connectors of a Connect cluster write to its cluster, so mirrors of the same name are the same mirrors.
         topics = tuple(topic for topic in ours if selects(config, topic))
         if topics and naming_of(config) == naming_of(source.config):
             yield OtherConnector(name=name, state=str(parts["status"]["connector"]["state"]), topics=topics)

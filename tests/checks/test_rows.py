@@ -63,9 +63,20 @@ def changed(file, change):
 @pytest.fixture
 def judged(tmp_path):
     """The case of a run in some situation. `ledger` changes the ledger; `written` is what Connect says that MM2 has
-    written to; `config` the source connector's, `others` are connectors beside ours."""
+    written to; `config` the source connector's, `others` are connectors beside ours, `others_kept` what the evidence
+    keeps of them instead."""
 
-    def build(metrics=None, *, evidence=None, ledger=None, written=None, config=None, others=None, **settings):
+    def build(
+        metrics=None,
+        *,
+        evidence=None,
+        ledger=None,
+        written=None,
+        config=None,
+        others=None,
+        others_kept=None,
+        **settings,
+    ):
         directory = write_run(tmp_path, **settings)
         if ledger is not None:
             changed(directory / "record" / "ledger.json", ledger)
@@ -74,6 +85,10 @@ def judged(tmp_path):
         kept = write_evidence(directory, metrics, **{"connectors": connectors, **(evidence or {})})
         if written is not None:
             changed(kept / "connect-topics.json", lambda _: written)
+        if others_kept is not None:
+            (kept / "connect-others.json").write_text(json.dumps(others_kept), encoding="utf-8")
+            answer = {"kind": "connect", "name": "others", "error": None, "file": "connect-others.json"}
+            changed(kept / "index.json", lambda index: {**index, "answers": [*index["answers"], answer]})
         record = RunRecord.open(directory)
         return Case.of(record, record.evidence())
 
@@ -220,6 +235,23 @@ def test_a_second_connector_is_named_with_the_topic(judged):
 def test_a_connector_that_writes_elsewhere_is_no_second_one(judged, config):
     case = judged(others={"other": connector("other", **config)}, counts=DOUBLED)
     assert "second_connector" not in rows(case)
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ({}, True),
+        ({"same_source": None}, True),
+        ({"same_source": False}, False),
+        ({"touch": "reads", "topics": [REMOTE]}, False),
+        ({"topics": None}, False),
+    ],
+)
+def test_of_other_teams_connectors_only_what_the_evidence_keeps_of_them_is_read(judged, other, found):
+    one = {"name": "backup", "connector_class": "MirrorSourceConnector", "state": "RUNNING", "touch": "mirrors"}
+    one |= {"topics": [TOPIC], "same_source": True, **other}
+    case = judged(counts=DOUBLED, others_kept={"connectors": [one], "others": 1, "workers": []})
+    assert ("second_connector" in rows(case)) is found
 
 
 def test_a_worker_that_is_gone_is_named_with_its_error_even_when_its_tasks_moved_on(judged):
