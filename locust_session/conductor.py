@@ -381,9 +381,9 @@ class Conductor:
             return
         here = self.crew.here
         if here:
-            committed = self._committed()
+            last_words = {"committed": self._committed(), "hurried": self.ending}
             for node in here:
-                self.crew.tell(node, ToNodes.FINISH, {"committed": committed})
+                self.crew.tell(node, ToNodes.FINISH, last_words)
             with gevent.Timeout(ACCOUNT_WITHIN_S, False):
                 while any(node.silent for node in here):
                     gevent.sleep(LOOK_EVERY_S)
@@ -391,6 +391,9 @@ class Conductor:
             if missing:
                 self._chronicle.event("account_missing", workers=missing)
         accounts = [node.account for node in here if node.account is not None]
+        for account in accounts:
+            self._states.note(account.get("notes", ()))
+        self._write_notes()
         if accounts:
             ledger, latency = merge(accounts, [load.name for load in self.plan.loads])
             ledger["unaccounted"] = self.crew.unaccounted()
@@ -476,11 +479,17 @@ class Conductor:
             try:
                 self.crew.tell_all(ToNodes.PULSE)
                 self._row()
+                self._write_notes()
             except Mm2gateError as error:
                 self.end_early("failed", str(error))
             except Exception as error:  # without this greenlet the nodes hear no pulse, and stop sending
                 LOG.exception("a second of the run could not be recorded")
                 self.end_early("failed", f"{type(error).__name__}: {error}")
+
+    def _write_notes(self) -> None:
+        """What the nodes saw happen, by the instant at which the master heard of it."""
+        for note in self._states.take_notes():
+            self._chronicle.event(note["event"], **{name: what for name, what in note.items() if name != "event"})
 
     def _row(self) -> None:
         now_ns = self.clock.now_ns()

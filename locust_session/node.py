@@ -25,6 +25,8 @@ LOG = logging.getLogger("mm2gate.node")
 ALONE_S = 5.0
 #: The start is told as an instant of the wall clock.
 CLOCKS_APART_S = 1.0
+#: From one look at what the load rests on to the next.
+LOOK_EVERY_S = 5.0
 MakeLoad = Callable[[RunPlan, Environment], NodeLoad]
 
 
@@ -38,6 +40,7 @@ class NodeSession:
         self._plan: RunPlan | None = None
         self._driver: gevent.Greenlet | None = None
         self._reporter: gevent.Greenlet | None = None
+        self._looker: gevent.Greenlet | None = None
         self._run_id = ""
         self._heard_s = 0.0
         self._ready_unix_ns = 0
@@ -92,10 +95,10 @@ class NodeSession:
         self._run_id = ""
 
     def _end_greenlets(self) -> None:
-        for greenlet in (self._driver, self._reporter):
+        for greenlet in (self._driver, self._reporter, self._looker):
             if greenlet is not None:
                 greenlet.kill(block=False)
-        self._driver = self._reporter = None
+        self._driver = self._reporter = self._looker = None
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -140,6 +143,7 @@ class NodeSession:
         self._end_greenlets()  # of a run whose end this node has not heard
         self._driver = gevent.spawn(self._guarded, run_id, drive, load)
         self._reporter = gevent.spawn(self._guarded, run_id, self._report_each_second, run_id)
+        self._looker = gevent.spawn(self._guarded, run_id, self._look_again_and_again, load)
         self._send(ToMaster.PREPARED, {"owns": owns}, run_id)
 
     def _canaries(self, _: str, __: dict[str, Any]) -> None:
@@ -161,13 +165,16 @@ class NodeSession:
 
     def _finish(self, run_id: str, data: dict[str, Any]) -> None:
         load, _ = self._require_load()
-        if self._reporter is not None:
-            self._reporter.kill()
-            self._reporter = None
+        for greenlet in (self._reporter, self._looker):
+            if greenlet is not None:
+                greenlet.kill()
+        self._reporter = self._looker = None
         try:
             self._send(ToMaster.SECOND, load.second().to_wire(), run_id)
         finally:
-            account = load.finish(data["committed"])  # closes its connections, whatever its last second is
+            account = load.finish(
+                data["committed"], hurried=data.get("hurried", False)
+            )  # closes its connections, whatever its last second is
         self._send(ToMaster.ACCOUNT, account, run_id)
 
     # --- reports -----------------------------------------------------------------------------------------------------
@@ -181,6 +188,12 @@ class NodeSession:
             if time.monotonic() - self._heard_s > ALONE_S:
                 load.stop_sending()
             self._send(ToMaster.SECOND, load.second().to_wire(), run_id)
+
+    @staticmethod
+    def _look_again_and_again(load: NodeLoad) -> None:
+        while True:
+            gevent.sleep(LOOK_EVERY_S)
+            load.look()
 
     def _require_load(self) -> tuple[NodeLoad, RunPlan]:
         if self._load is None or self._plan is None:

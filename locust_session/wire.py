@@ -21,7 +21,7 @@ class ToNodes(StrEnum):
     PLAY = "mm2gate.play"  # phase, start_s: a load that the run has decided on, and when it starts on the load's clock
     STOP_SENDING = "mm2gate.stop_sending"
     PULSE = "mm2gate.pulse"  # the master lives; a node that misses it for five seconds sends nothing more
-    FINISH = "mm2gate.finish"  # committed
+    FINISH = "mm2gate.finish"  # committed, hurried
 
 
 class ToMaster(StrEnum):
