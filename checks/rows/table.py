@@ -118,6 +118,7 @@ OURS: Mapping[str, Explains] = {
     # The mirror, or the source topic, is not what it was, or not the one that was read.
     "mirror_absent": _MIRROR,
     "mirror_renamed": _MIRROR,
+    "mirror_gone": _MIRROR,
     "mirror_recreated": _MIRROR,
     "mirror_truncated": _MIRROR,
     "mirror_fewer_partitions": _MIRROR,
@@ -126,6 +127,7 @@ OURS: Mapping[str, Explains] = {
     "mirror_lost_place": _MIRROR,
     "mirror_unreadable": Explains(measures=ARRIVING | E2E, codes=frozenset({Code.READ_REFUSED})),
     "mirror_unread": Explains(measures=ARRIVING | E2E, codes=frozenset({Code.LATE_MAY_BE_LOST, Code.NO_LATENCIES})),
+    "reader_stood_still": Explains(measures=ARRIVING | E2E),
     # MM2 runs, and lets records fall, or changes them.
     "headers_dropped": _DROPPED,
     "transforms": _DROPPED,

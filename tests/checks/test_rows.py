@@ -25,6 +25,7 @@ from tests.support.records import (
     HEALTHY,
     REMOTE,
     SOURCE_CONNECTOR,
+    T0_S,
     TOPIC,
     always,
     connector,
@@ -123,7 +124,58 @@ def partitions(*arrived):
     return change
 
 
+def closing(mirror=None, *, partitions=2, restarts=(), changes=(), **facts):
+    """What lay on both clusters when the run ended; `mirror` are facts of the mirror, `facts` of its partitions."""
+
+    def topic(name, **more):
+        whole = {
+            "topic": name,
+            "partitions_start": 2,
+            "partitions_end": 2,
+            "ids": ["A"],
+            "retention_ms": 604_800_000,
+            "retention_bytes": -1,
+            "cleanup_policy": "delete",
+            "untold": {},
+        }
+        return whole | more
+
+    def partition(name, number, **more):
+        ends = {"low_start": 0, "high_start": 0, "low_end": 0, "high_end": 51, "high_most": 51}
+        return {"topic": name, "partition": number, **ends, **more}
+
+    facts_of_topics = {
+        "source": {"topics": [topic(TOPIC)], "partitions": [partition(TOPIC, n) for n in range(2)]},
+        "target": {
+            "topics": [topic(REMOTE, **(mirror or {}))],
+            "partitions": [partition(REMOTE, n, **facts) for n in range(partitions)],
+        },
+        "changes": [{"side": "target", "topic": REMOTE, **change} for change in changes],
+        "restarts": [{"seen_s": at_s, "places": [f"{REMOTE}:0"]} for at_s in restarts],
+    }
+    return lambda ledger: {**ledger, "closing": facts_of_topics}
+
+
+HALF = replace(HEALTHY, arrived=48, late=52)
 SITUATIONS = {
+    "mirror_absent": {
+        "counts": NOTHING,
+        "ledger": closing({"partitions_start": 0, "partitions_end": 0, "ids": []}),
+    },
+    "mirror_gone": {
+        "counts": HALF,
+        "ledger": closing({"partitions_end": 0}, changes=[{"what": "gone", "seen_s": 5.0}]),
+    },
+    "mirror_recreated": {
+        "counts": HALF,
+        "ledger": closing({"ids": ["A", "B"]}, changes=[{"what": "remade", "seen_s": 5.0}], held=24, held_whole=True),
+    },
+    "mirror_truncated": {"counts": HALF, "ledger": closing(high_end=20)},
+    "mirror_fewer_partitions": {"counts": HALF, "ledger": closing({"partitions_end": 1})},
+    "mirror_unread": {"counts": replace(HEALTHY, arrived=48, late=52, unread=52)},
+    "reader_stood_still": {"counts": HALF, "ledger": closing(restarts=[4.0])},
+    "source_purged": {"counts": replace(HEALTHY, arrived=90, lost=10, purged=10)},
+    "duplicated_at_source": {"counts": replace(HEALTHY, duplicated=7, duplicated_at_source=7)},
     "headers_dropped": {
         "metrics": UNWRITTEN,
         "config": {"transforms": "strip", "transforms_strip_type": "o.a.k.c.transforms.DropHeaders"},
@@ -213,6 +265,27 @@ def test_a_healthy_run_fits_no_row(judged):
 def test_what_is_in_order_is_no_suspect_when_something_else_is_wrong(judged, settings):
     """Everything that a row of ours looks at is healthy: none of them may come up."""
     assert rows(judged(**settings)) == []
+
+
+def test_a_mirror_that_was_made_anew_is_dated_and_says_what_it_holds(judged):
+    found = lead(judged(**SITUATIONS["mirror_recreated"]))
+    assert found.params["topic"] == REMOTE
+    assert found.params["at_ns"] == (T0_S + 71 + 5) * 10**9
+    assert found.params["count"] == 48
+
+
+def test_of_fewer_partitions_both_numbers_are_said(judged):
+    found = lead(judged(**SITUATIONS["mirror_fewer_partitions"]))
+    assert (found.params["count"], found.params["of"]) == (1, 2)
+
+
+def test_closing_facts_that_are_in_order_are_no_row(judged):
+    assert rows(judged(counts=replace(HEALTHY, corrupted=1), ledger=closing())) == []
+
+
+def test_closing_facts_that_cannot_be_read_stop_no_diagnosis(judged):
+    case = judged(counts=LOST, ledger=lambda ledger: {**ledger, "closing": {"source": 5}})
+    assert "mirror_recreated" not in rows(case)
 
 
 # What the rows say.
