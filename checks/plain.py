@@ -22,6 +22,7 @@ _TOGETHER = re.compile(r" (?=[:;!?»%](?:\s|$))|(?<=«) |(?<=[<>≤≥=]) (?=\d)
 _CODE = re.compile(r"(?<!\\)(`+)(?!`)(.*?)(?<!`)\1(?!`)")
 _ESCAPED = re.compile(r"\\([\\`*\[\]|~])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+_NO_BREAK = re.compile("[\u00a0\u202f]")
 _COMMANDS = ("curl ", "mm2gate ", "kafka-")
 
 
@@ -31,7 +32,9 @@ def plain(text: Md | str) -> str:
     for span in _CODE.finditer(text):
         out += [_text(text[end : span.start()]), _span(span[2])]
         end = span.end()
-    return _CONTROL.sub(" ", "".join([*out, _text(text[end:])])).replace("\u00a0", _GLUE).strip()
+    return (
+        _CONTROL.sub(" ", "".join([*out, _text(text[end:])])).replace("\u00a0", _GLUE).replace("\u202f", _GLUE).strip()
+    )
 
 
 def lines(text: Md | str, *, first: str = "", rest: str = "", width: int = WIDTH) -> Iterator[str]:

@@ -78,9 +78,11 @@ def _criteria(evaluation: Evaluation, views: Views, words: Words) -> Iterator[st
     why = views.why()
     if why:
         yield words.named(str(views.heading("why")), "").rstrip()
-    for group in why[:MOST_NAMED]:
-        yield from _group(group, words)
-    yield from _more(sum(len(group.criteria) for group in why[MOST_NAMED:]), words)
+    # Two lines of the page may ask the same of the same figure: it is said once.
+    groups = dict.fromkeys(tuple(_group(group, words)) for group in why)
+    for group in list(groups)[:MOST_NAMED]:
+        yield from group
+    yield from _more(len(groups) - MOST_NAMED, words)
     for verdict, phrase in ((Verdict.NOGO, "also_failed"), (Verdict.INCONCLUSIVE, "also_inconclusive")):
         titles = [
             views.criteria.of(result).title
