@@ -15,7 +15,7 @@ from checks.connect_seen import connect_view
 from checks.connectors import ConnectorSeen
 from checks.evaluate import Evaluation
 from checks.finding import Finding
-from checks.lead import Lead, explained, lead_of
+from checks.lead import Lead, explained, explains_all, lead_of
 from checks.markdown import Md, code
 from checks.measures import Run
 from checks.verdict import Verdict
@@ -110,7 +110,6 @@ class FindingViews:
         row, fill = self._words.catalogue.diagnosis[finding.row], self._words.fill
         known = finding.params or finding.fits is not None
         figures = fill(row.figures, finding.params) if known else self._words.phrase("not_measured")
-        ids = explained(finding, self._evaluation) if finding.fits else ()
         return FindingView(
             row=finding.row,
             fits=finding.fits is True,
@@ -119,16 +118,16 @@ class FindingViews:
             cause=fill(row.cause, finding.params),
             figures=figures,
             action=fill(row.action, finding.params),
-            explains=self._explains(ids),
+            explains=self._explains(finding) if finding.fits else Md(""),
         )
 
-    def _explains(self, ids: tuple[str, ...]) -> Md:
+    def _explains(self, finding: Finding) -> Md:
         """Which of the criteria that decided; empty for none."""
-        if not ids:
-            return Md("")
-        if len(ids) == len(self._evaluation.deciding) > 1:
+        ids = explained(finding, self._evaluation)
+        if explains_all(finding, self._evaluation) and len(ids) != 1:
             return self._words.phrase("explains_all")
-        return self._words.phrase("explains_some", criteria=Md(", ".join(code(one) for one in ids)))
+        criteria = Md(", ".join(code(one) for one in ids))
+        return self._words.phrase("explains_some", criteria=criteria) if ids else Md("")
 
     # The lead.
 

@@ -53,11 +53,10 @@ ENDINGS = frozenset({Code.ABORTED, Code.CRASHED, Code.NO_CRITERIA, Code.CUT_SHOR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lead:
-    """`finding`: the row that leads, if one explains what decided; `criteria`: the ids that it explains. `steps`: names
-    of what to do next, the first that a catalogue has; there is always one."""
+    """`finding`: the row that leads, if one explains what decided. `steps`: names of what to do next, the first that a
+    catalogue has; there is always one."""
 
     finding: Finding | None
-    criteria: tuple[str, ...]
     steps: tuple[str, ...]
 
 
@@ -66,10 +65,8 @@ def lead_of(evaluation: Evaluation, findings: Iterable[Finding]) -> Lead | None:
     if evaluation.verdict is Verdict.GO:
         return None
     fitting = sorted((one for one in findings if one.fits), key=lambda one: one.from_page)
-    for finding in fitting:
-        if criteria := explained(finding, evaluation):
-            return Lead(finding=finding, criteria=criteria, steps=_steps(evaluation))
-    return Lead(finding=None, criteria=(), steps=_steps(evaluation))
+    leading = next((one for one in fitting if explains_all(one, evaluation) or explained(one, evaluation)), None)
+    return Lead(finding=leading, steps=_steps(evaluation))
 
 
 def explained(finding: Finding, evaluation: Evaluation) -> tuple[str, ...]:
@@ -81,6 +78,13 @@ def explained(finding: Finding, evaluation: Evaluation) -> tuple[str, ...]:
         if result.reason.code in explains.codes
         or (_is_measured(result) and result.criterion.measure in explains.measures)
     )
+
+
+def explains_all(finding: Finding, evaluation: Evaluation) -> bool:
+    """Whether a row explains why the run as a whole is not GO, whatever its criteria say, or each that decided."""
+    if evaluation.reason.code in EXPLAINS[finding.row].codes:
+        return True
+    return bool(evaluation.deciding) and len(explained(finding, evaluation)) == len(evaluation.deciding)
 
 
 def deciding(evaluation: Evaluation) -> list[Result]:

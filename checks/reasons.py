@@ -51,6 +51,25 @@ class Code(StrEnum):
     SECOND_CONNECTOR = "second_connector"
     NEEDS_ENVELOPES = "needs_envelopes"
 
+    # Not MM2's, or not told whose: what lay on both clusters.
+    MIRROR_GONE = "mirror_gone"
+    MIRROR_REMADE = "mirror_remade"
+    MIRROR_SMALLER = "mirror_smaller"
+    MIRROR_TRUNCATED = "mirror_truncated"
+    MIRROR_TRIMMED = "mirror_trimmed"
+    MIRROR_TRIM_UNTOLD = "mirror_trim_untold"
+    MIRROR_ABSENT = "mirror_absent"
+    SOURCE_CHANGED = "source_changed"
+    PURGED = "purged"
+    NOT_READ = "not_read"
+    READER_STOOD_STILL = "reader_stood_still"
+    DUPLICATES_UNTOLD = "duplicates_untold"
+    DUPLICATES_AT_SOURCE = "duplicates_at_source"
+    CORRUPTED_AT_SOURCE = "corrupted_at_source"
+    CLOSING_UNTOLD = "closing_untold"
+    CLOSING_MISSING = "closing_missing"
+    CLOSING_UNREADABLE = "closing_unreadable"
+
     # Not measured: Prometheus and Connect.
     PROMETHEUS_FAILED = "prometheus_failed"
     CONNECT_FAILED = "connect_failed"

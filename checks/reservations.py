@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from checks.connect_seen import connect_view
+from checks.measures.closing import mirror_reason, purged_reason, stood_still, untold_facts
 from checks.measures.registry import Run
 from checks.reasons import Code, Reason
 from checks.rows.figures import all_latencies
@@ -31,9 +32,25 @@ def reservations(run: Run) -> Iterator[Reason]:
         yield Reason.of(Code.SECOND_CONNECTOR, connector=other.name, state=other.state, topic=other.topics[0])
     if rekeyed := _rekeyed(run):
         yield Reason.of(Code.REKEYED, place=rekeyed)
+    yield from _not_mm2s(run)
     from_due, from_sent = all_latencies(run, "e2e"), all_latencies(run, "e2e_from_sent")
     if from_sent.count and from_due.percentile_ms(99) > HELD_UP_RATIO * from_sent.percentile_ms(99):
         yield Reason.of(Code.SENDER_HELD_UP, due_ms=from_due.percentile_ms(99), sent_ms=from_sent.percentile_ms(99))
+
+
+def _not_mm2s(run: Run) -> Iterator[Reason]:
+    """Anomalies that are in the ledger, and not MM2's; and what it does not tell."""
+    counts = run.counts
+    if (changed := mirror_reason(run)) is not None:
+        yield changed
+    if counts is not None and counts.duplicated_at_source:
+        yield Reason.of(Code.DUPLICATES_AT_SOURCE, count=counts.duplicated_at_source)
+    if counts is not None and counts.corrupted_at_source:
+        yield Reason.of(Code.CORRUPTED_AT_SOURCE, count=counts.corrupted_at_source)
+    for reason in (purged_reason(run), stood_still(run)):
+        if reason is not None:
+            yield reason
+    yield from untold_facts(run)
 
 
 def _rekeyed(run: Run) -> str:

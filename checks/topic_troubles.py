@@ -12,7 +12,8 @@ from typing import Literal
 
 from checks.connect_seen import ConnectView
 from checks.measures import Run
-from run_record.closing import Closing, ClosingUnreadable, Disturbance, Side, What, disturbances
+from checks.measures.closing import closing_of, purged_reason
+from run_record.closing import Closing, Disturbance, Side, What, disturbances
 
 NS_PER_S = 1e9
 Kind = Literal[
@@ -57,7 +58,7 @@ class TopicTrouble:
 
 def topic_troubles(run: Run, view: ConnectView | None) -> Iterator[TopicTrouble]:
     """Every fact, each kind once, with its first topic."""
-    closing = _closing(run)
+    closing = closing_of(run)
     changed = [] if closing is None else list(_changed(run, closing))
     yield from changed
     if run.lost_places and not changed:
@@ -71,13 +72,6 @@ def topic_troubles(run: Run, view: ConnectView | None) -> Iterator[TopicTrouble]
     if renamed := list(_renamed(run, view)):
         topic, found = renamed[0]
         yield TopicTrouble(kind="mirror_renamed", topic=topic, found=found, topics=len(renamed))
-
-
-def _closing(run: Run) -> Closing | None:
-    try:
-        return Closing.of(run.record.ledger or {})
-    except ClosingUnreadable:
-        return None  # the verdict says so
 
 
 def _changed(run: Run, closing: Closing) -> Iterator[TopicTrouble]:
@@ -115,8 +109,9 @@ def _counted(run: Run) -> Iterator[TopicTrouble]:
     counts, topics = run.counts, run.record.manifest.topics
     if counts is None or not topics:
         return
-    if counts.purged:
-        yield TopicTrouble(kind="source_purged", topic=topics[0].source, count=counts.purged, of=counts.lost)
+    if (purged := purged_reason(run)) is not None:
+        place = str(purged.params["place"])
+        yield TopicTrouble(kind="source_purged", topic=place, count=counts.purged, of=counts.lost)
     if counts.unread:
         yield TopicTrouble(kind="mirror_unread", topic=topics[0].remote, count=counts.unread, of=counts.late)
     if counts.duplicated_at_source:

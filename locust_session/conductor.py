@@ -381,9 +381,11 @@ class Conductor:
             return
         here = self.crew.here
         if here:
-            last_words = {"committed": self._committed(), "hurried": self.ending}
+            committed = self._committed()
+            if self.ending:
+                self.crew.tell_all(ToNodes.STOP_SENDING, {"hurried": True})
             for node in here:
-                self.crew.tell(node, ToNodes.FINISH, last_words)
+                self.crew.tell(node, ToNodes.FINISH, {"committed": committed})
             with gevent.Timeout(ACCOUNT_WITHIN_S, False):
                 while any(node.silent for node in here):
                     gevent.sleep(LOOK_EVERY_S)

@@ -42,6 +42,7 @@ class NodeSession:
         self._reporter: gevent.Greenlet | None = None
         self._looker: gevent.Greenlet | None = None
         self._run_id = ""
+        self._hurried = False
         self._heard_s = 0.0
         self._ready_unix_ns = 0
         for message, handler in (
@@ -93,6 +94,7 @@ class NodeSession:
         self._end_greenlets()
         self._load = self._plan = None
         self._run_id = ""
+        self._hurried = False
 
     def _end_greenlets(self) -> None:
         for greenlet in (self._driver, self._reporter, self._looker):
@@ -159,7 +161,8 @@ class NodeSession:
     def _pulse(self, _: str, __: dict[str, Any]) -> None:
         self._heard_s = time.monotonic()
 
-    def _stop_sending(self, _: str, __: dict[str, Any]) -> None:
+    def _stop_sending(self, _: str, data: dict[str, Any]) -> None:
+        self._hurried = data.get("hurried", False)
         if self._load is not None:
             self._load.stop_sending()
 
@@ -172,9 +175,8 @@ class NodeSession:
         try:
             self._send(ToMaster.SECOND, load.second().to_wire(), run_id)
         finally:
-            account = load.finish(
-                data["committed"], hurried=data.get("hurried", False)
-            )  # closes its connections, whatever its last second is
+            hurry = {"hurried": True} if self._hurried else {}
+            account = load.finish(data["committed"], **hurry)  # closes its connections, whatever its last second is
         self._send(ToMaster.ACCOUNT, account, run_id)
 
     # --- reports -----------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from run_record.closing import Closing
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import SCHEMA, Manifest, PhasePlayed
@@ -277,6 +278,11 @@ class RunRecord:
     def ledger(self) -> dict[str, Any] | None:
         """The content of ledger.json; None when the run was killed before it was written."""
         return self._optional("ledger.json")
+
+    @cached_property
+    def closing(self) -> Closing | None:
+        """What lay on both clusters when the run ended; None where that is not told. Raises ClosingUnreadable."""
+        return None if self.ledger is None else Closing.of(self.ledger)
 
     @cached_property
     def latency(self) -> dict[str, dict[str, LatencyHistogram]]:

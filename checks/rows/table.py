@@ -85,6 +85,18 @@ UNSEEN = frozenset(
 )
 #: What a standstill leaves of MM2's metrics.
 NOTHING_MOVED = frozenset({Code.NOTHING_POLLED, Code.NO_GROWTH, Code.NO_LATENCIES})
+#: A mirror that is not what it was, or never was.
+MIRROR_CHANGED = frozenset(
+    {
+        Code.MIRROR_GONE,
+        Code.MIRROR_REMADE,
+        Code.MIRROR_SMALLER,
+        Code.MIRROR_TRUNCATED,
+        Code.MIRROR_TRIMMED,
+        Code.MIRROR_TRIM_UNTOLD,
+        Code.MIRROR_ABSENT,
+    }
+)
 NOT_LOADED = frozenset({Code.LOAD_NOT_APPLIED, Code.PLAN_NOT_SENT})
 
 
@@ -98,7 +110,7 @@ class Explains:
 
 _STANDSTILL = Explains(measures=STANDSTILL, codes=NOTHING_MOVED | UNSEEN)
 _DROPPED = Explains(measures=ARRIVING | PASSING | E2E | {"connect.task_errors"}, codes=NOTHING_MOVED)
-_MIRROR = Explains(measures=ARRIVING | PASSING | E2E | STATE, codes=NOTHING_MOVED | {Code.LOST_PLACE})
+_MIRROR = Explains(measures=ARRIVING | PASSING | E2E | STATE, codes=NOTHING_MOVED | {Code.LOST_PLACE} | MIRROR_CHANGED)
 _SLOW = Explains(measures=LATENCY | BACKLOG | CAPACITY)
 
 OURS: Mapping[str, Explains] = {
@@ -122,12 +134,14 @@ OURS: Mapping[str, Explains] = {
     "mirror_recreated": _MIRROR,
     "mirror_truncated": _MIRROR,
     "mirror_fewer_partitions": _MIRROR,
-    "source_recreated": _MIRROR,
-    "source_purged": _MIRROR,
+    "source_recreated": Explains(measures=ARRIVING | PASSING | E2E, codes=frozenset({Code.SOURCE_CHANGED})),
+    "source_purged": Explains(measures=ARRIVING | PASSING | E2E, codes=frozenset({Code.PURGED})),
     "mirror_lost_place": _MIRROR,
     "mirror_unreadable": Explains(measures=ARRIVING | E2E, codes=frozenset({Code.READ_REFUSED})),
-    "mirror_unread": Explains(measures=ARRIVING | E2E, codes=frozenset({Code.LATE_MAY_BE_LOST, Code.NO_LATENCIES})),
-    "reader_stood_still": Explains(measures=ARRIVING | E2E),
+    "mirror_unread": Explains(
+        measures=ARRIVING | E2E, codes=frozenset({Code.NOT_READ, Code.LATE_MAY_BE_LOST, Code.NO_LATENCIES})
+    ),
+    "reader_stood_still": Explains(measures=ARRIVING | E2E, codes=frozenset({Code.READER_STOOD_STILL})),
     # MM2 runs, and lets records fall, or changes them.
     "headers_dropped": _DROPPED,
     "transforms": _DROPPED,
@@ -138,7 +152,9 @@ OURS: Mapping[str, Explains] = {
     "partitions_silent": _DROPPED,
     # Somebody else.
     "second_connector": Explains(measures=COUNTED_BY_MM2 | {"ledger.duplicated", "connect.replication_ratio"}),
-    "duplicated_at_source": Explains(measures=COUNTED_BY_MM2 | {"ledger.duplicated"}),
+    "duplicated_at_source": Explains(
+        measures=COUNTED_BY_MM2, codes=frozenset({Code.DUPLICATES_AT_SOURCE, Code.DUPLICATES_UNTOLD})
+    ),
     "foreign_records": Explains(measures=COUNTED_BY_MM2 | {"ledger.corrupted", "connect.in_flight_max"}),
     # The load's own end, and the source.
     "source_refuses": Explains(measures=SENDING | {"ledger.phantom"}, codes=NOT_LOADED),

@@ -157,6 +157,13 @@ def closing(mirror=None, *, partitions=2, restarts=(), changes=(), **facts):
 
 
 HALF = replace(HEALTHY, arrived=48, late=52)
+GAP = scenario_text(
+    [
+        '{id: load, measure: load.achieved, go: "== 100 %"}',
+        '{id: lost, measure: ledger.lost, go: "== 0 records"}',
+        '{id: agrees, measure: mm2.record_count_gap, go: "== 0 records"}',
+    ]
+)
 SITUATIONS = {
     "mirror_absent": {
         "counts": NOTHING,
@@ -175,7 +182,7 @@ SITUATIONS = {
     "mirror_unread": {"counts": replace(HEALTHY, arrived=48, late=52, unread=52)},
     "reader_stood_still": {"counts": HALF, "ledger": closing(restarts=[4.0])},
     "source_purged": {"counts": replace(HEALTHY, arrived=90, lost=10, purged=10)},
-    "duplicated_at_source": {"counts": replace(HEALTHY, duplicated=7, duplicated_at_source=7)},
+    "duplicated_at_source": {"counts": replace(HEALTHY, duplicated=7, duplicated_at_source=7), "scenario": GAP},
     "headers_dropped": {
         "metrics": UNWRITTEN,
         "config": {"transforms": "strip", "transforms_strip_type": "o.a.k.c.transforms.DropHeaders"},
@@ -277,6 +284,14 @@ def test_a_mirror_that_was_made_anew_is_dated_and_says_what_it_holds(judged):
 def test_of_fewer_partitions_both_numbers_are_said(judged):
     found = lead(judged(**SITUATIONS["mirror_fewer_partitions"]))
     assert (found.params["count"], found.params["of"]) == (1, 2)
+
+
+def test_a_run_that_only_its_mirror_keeps_from_a_go_leads_with_the_mirror(judged):
+    remade = closing({"ids": ["A", "B"]}, changes=[{"what": "remade", "seen_s": 5.0}], held=50, held_whole=True)
+    case = judged(ledger=remade)
+    assert case.evaluation.verdict.value == "INCONCLUSIVE"
+    assert case.evaluation.deciding == (), "every criterion is GO"
+    assert lead(case).row == "mirror_recreated"
 
 
 def test_closing_facts_that_are_in_order_are_no_row(judged):
@@ -460,4 +475,5 @@ def test_a_row_that_fits_and_has_nothing_to_do_with_what_decided_does_not_lead(j
 def test_a_fact_about_a_topic_is_a_row_of_its_kind(judged, monkeypatch, kind):
     fact = TopicTrouble(kind=kind, topic=REMOTE, at_ns=1_800_000_076_000_000_000, count=48, of=100, found="x")
     monkeypatch.setattr(diagnosis, "topic_troubles", lambda run, view: iter([fact]))
-    assert lead(judged(counts=replace(HEALTHY, arrived=48, lost=52, duplicated=3))).row == kind
+    counts = replace(HEALTHY, arrived=48, lost=52, duplicated=3)
+    assert lead(judged(counts=counts, scenario=GAP)).row == kind

@@ -264,8 +264,10 @@ class Load:
     def second(self) -> Second:
         return self._second()
 
-    def finish(self, _):
-        self.finished = True
+    def look(self) -> None: ...
+
+    def finish(self, _, *, hurried=False):
+        self.finished, self.hurried = True, hurried
         return {"account": True}
 
 

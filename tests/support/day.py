@@ -27,6 +27,7 @@ from tests.support.records import (
     T0_NS,
     T0_S,
     environment_text,
+    healthy_closing,
     healthy_connectors,
     histogram,
     write_run,
@@ -71,6 +72,7 @@ def write_day(runs: Path) -> Path:
         e2e_ms=[20.0] * 2000,
         send_delay_ms=[1.0] * 2000,
         run_id="20270115T080000Z-day",
+        closing=healthy_closing([(topic, f"source.{topic}", PARTITIONS) for topic in TOPICS]),
     )
     record = directory / "record"
     _stretch(record / "manifest.json")

@@ -17,7 +17,7 @@ from checks.metric_profiles import Role
 from run_record.counts import Counts
 from run_record.store import SEAL, sums
 from scenarios.scenario import load
-from tests.support.records import SOURCE_CONNECTOR, T0_NS, TOPIC, Item, Metrics, points, write_run
+from tests.support.records import SOURCE_CONNECTOR, T0_NS, TOPIC, Item, Metrics, healthy_closing, points, write_run
 
 RECORDS = 60_000
 COUNTS = Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS)
@@ -45,6 +45,7 @@ def write_phase2(
         "e2e_ms": [20.0] * 2000,
         "send_delay_ms": [1.0] * 2000,
         "run_id": "20270115T080000Z-phase2_nominal",
+        "closing": healthy_closing([(topic, f"source.{topic}", 1) for topic in TOPICS]),
         **settings,
     }
     directory = write_run(runs, **arguments)

@@ -19,7 +19,7 @@ from run_record.histogram import LatencyHistogram
 from run_record.store import SEAL, sums
 from scenarios.scenario import load
 from tests.support.phase2 import TOPICS
-from tests.support.records import SOURCE_CONNECTOR, T0_NS, Item, Metrics, histogram, points, write_run
+from tests.support.records import SOURCE_CONNECTOR, T0_NS, Item, Metrics, healthy_closing, histogram, points, write_run
 
 STEP_S, REST_S, START_S, AROUND_S = 20.0, 120.0, 71.0, 62.0
 RATES = {"step_1000": 1000, "step_2500": 2500, "step_5000": 5000, "step_7500": 7500, "step_10000": 10_000}
@@ -75,6 +75,7 @@ def write_ramp(
         "rehearsal": "1/15",
         "scenario": SHORT_WATCH,
         "run_id": "20270115T080000Z-phase4_ramp",
+        "closing": healthy_closing([(topic, f"source.{topic}", 1) for topic in TOPICS]),
         **settings,
     }
     directory = write_run(runs, **arguments)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from checks.metric_profiles import CONFLUENT_MIRROR, Role
+from run_record.closing import Closing, PartitionFacts, SideFacts, TopicFacts
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import (
@@ -72,6 +73,53 @@ ceilings: {records_per_s: 1000/s, bytes_per_s: 10MiB/s, total_bytes: 1GiB, durat
 """
 
 
+def healthy_closing(topics: Iterable[tuple[str, str, int]] = ((TOPIC, REMOTE, 2),), *, records: int = 50) -> Closing:
+    """Each partition held nothing, and holds a canary and so many records; each mirror too, read to its end. `topics`:
+    source, mirror, partitions."""
+
+    def side(names: list[tuple[str, int]], **more: Any) -> SideFacts:
+        return SideFacts(
+            topics=tuple(
+                TopicFacts(
+                    topic=name,
+                    partitions_start=count,
+                    partitions_end=count,
+                    ids=(f"id of {name}",),
+                    retention_ms=7 * 24 * 3_600_000,
+                    retention_bytes=-1,
+                    cleanup_policy="delete",
+                    untold={},
+                )
+                for name, count in names
+            ),
+            partitions=tuple(
+                PartitionFacts(
+                    topic=name,
+                    partition=number,
+                    low_start=0,
+                    high_start=0,
+                    low_end=0,
+                    high_end=records + 1,
+                    high_most=records + 1,
+                    **more,
+                )
+                for name, count in names
+                for number in range(count)
+            ),
+        )
+
+    named = list(topics)
+    return Closing(
+        source=side([(source, count) for source, _, count in named], committed=records),
+        target=side([(remote, count) for _, remote, count in named], position=records + 1),
+        changes=(),
+        restarts=(),
+    )
+
+
+HEALTHY_CLOSING = healthy_closing()
+
+
 def environment_text(*, prometheus: str = "http://127.0.0.1:9", connect: str = "http://127.0.0.1:9") -> str:
     """An environment file; nothing listens on port 9."""
     return ENVIRONMENT.replace("PROMETHEUS", json.dumps(prometheus)).replace("CONNECT", json.dumps(connect))
@@ -113,6 +161,8 @@ def write_run(
     e2e_from_sent_ms: Iterable[float] | None = None,
     rekeyed: bool = False,
     unaccounted: Iterable[dict[str, Any]] = (),
+    closing: Closing | None = HEALTHY_CLOSING,
+    events: Iterable[dict[str, Any]] = (),
     failed: str = "",
     run_id: str = "20270115T080000Z-phase1_smoke",
 ) -> Path:
@@ -158,6 +208,8 @@ def write_run(
             records=phase.records,
             planned_s=phase.planned_s,
         )
+    for event in events:
+        writer.event(**event)
     for row in _timeline(counts or HEALTHY, until_s=(ended_ns - T0_NS) / 1e9):
         writer.timeline(row)
     writer.manifest(manifest)
@@ -165,6 +217,8 @@ def write_run(
         ledger = _ledger(counts, last_errors) | {"read_refused": [*read_refused], "lost_places": [*lost_places]}
         if rekeyed:
             ledger["streams"][0]["examples"] = {"corrupted": [3], "rekeyed": [3]}
+        if closing is not None:
+            ledger["closing"] = closing.to_json()
         writer.ledger({**ledger, "unaccounted": [*unaccounted]})
         e2e = histogram([20.0] * counts.arrived if e2e_ms is None else e2e_ms)
         delays = histogram(send_delay_ms)
