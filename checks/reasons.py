@@ -54,6 +54,8 @@ class Code(StrEnum):
     SENDER_HELD_UP = "sender_held_up"
     STOOD_STILL = "stood_still"
     LOAD_HELD = "load_held"
+    FOREIGN_ARRIVALS = "foreign_arrivals"
+    SECOND_CONNECTOR = "second_connector"
     NEEDS_ENVELOPES = "needs_envelopes"
 
     # Not MM2's, or not told whose: what lay on both clusters.
@@ -108,6 +110,7 @@ class Code(StrEnum):
     WRITTEN_EXCEEDS_POLLED = "written_exceeds_polled"
     OURS_AMONG_OTHERS = "ours_among_others"
     NO_GROWTH = "no_growth"
+    CANARY_IN_GAUGE = "canary_in_gauge"
 
     # Not judged.
     NOT_YET = "not_yet"

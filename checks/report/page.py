@@ -82,7 +82,6 @@ def report(case: Case, *, language: str) -> str:
     side = Side.of(run, evaluation)
     rows = criterion_rows(side, views)
     named = deciding(rows)
-    bottleneck = context["optimisation"] or (views.optimisation() if run.windows is not None else {})
     return render(
         "report.html.j2",
         words,
@@ -99,7 +98,7 @@ def report(case: Case, *, language: str) -> str:
             "rows": rows,
             "named": named[:NAMED_MOST],
             "unnamed": max(len(named) - NAMED_MOST, 0),
-            "bottleneck": [row for row in bottleneck.get("fitting", ()) if evaluation.verdict is not Verdict.GO],
+            "bottleneck": views.bottleneck(),
             "figures": figures_of(side, texts, words),
             "events": events_of(side, texts, words),
             "phase_rows": phase_rows(side, context["phases"], words),
