@@ -7,8 +7,6 @@ when they fit, the most telling first. Words and actions are the language's cata
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -17,6 +15,7 @@ from checks.connectors import ABSENT, RUNNING, SILENT_WORKER, ConnectorSeen, Tas
 from checks.evaluate import Evaluation
 from checks.measures import Run
 from checks.metric_profiles import Role
+from checks.mirror_naming import selects
 from checks.reasons import Code, Param
 from checks.series import UnreadableAnswer
 from checks.verdict import Verdict
@@ -49,6 +48,7 @@ OUR_ROWS = (
     "load_worker_lost",
     "connect_silent",
     "prometheus_silent",
+    "judged_offline",
 )
 _CAUSES = (("AuthorizationException", "task_not_authorized"), ("RecordTooLargeException", "record_too_large"))
 
@@ -143,9 +143,12 @@ def _p99_ms(run: Run, kind: str) -> float | None:
 
 
 def _mm2_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
+    if (offline := run.evidence.offline) is not None:
+        yield Finding(row="judged_offline", fits=True, params=offline.params)
+        return
     trouble = run.evidence.metric(Role.UP).trouble
     if trouble is not None and trouble.code is Code.PROMETHEUS_FAILED:
-        call = f"mm2gate judge runs/{run.record.manifest.run_id} --refresh"
+        call = f"mm2gate judge runs/{run.record.manifest.run_id} --refresh --env ENVIRONMENT"
         yield Finding(row="prometheus_silent", fits=True, params={"error": trouble.params["error"], "call": call})
     if not run.environment.connect.urls:
         return
@@ -173,9 +176,9 @@ def _connector_rows(connector: ConnectorSeen, url: str) -> Iterator[Finding]:
     base = f"{url}/connectors/{quote(connector.name, safe='')}"
     common: dict[str, Param] = {"connector": connector.name, "state": connector.state, "worker": connector.worker}
     restart = f"curl -X POST '{base}/restart?includeTasks=true&onlyFailed=true'"
-    put_config = "curl -X PUT -H 'Content-Type: application/json' -d @config.json"
     rows: dict[str, tuple[str, str]] = {
-        ABSENT: ("connector_absent", f"{put_config} '{base}/config'"),
+        # Its name may be our typo: nothing is advised that would make a connector of it.
+        ABSENT: ("connector_absent", f"curl '{url}/connectors'"),
         "PAUSED": ("connector_paused", f"curl -X PUT '{base}/resume'"),
         "STOPPED": ("connector_stopped", f"curl -X PUT '{base}/resume'"),
         "FAILED": ("connector_failed", restart),
@@ -221,7 +224,7 @@ def _flow_rows(run: Run, source: ConnectorSeen, values: Mapping[str, float]) -> 
         params: dict[str, Param] = {"transforms": kinds, "predicates": predicates or "–", "missing": missing}
         yield Finding(row="transforms", fits=True, params=params)
     topics = [topic.source for topic in run.record.manifest.topics]
-    unselected = [topic for topic in topics if _selected(source.config, topic) is False]
+    unselected = [topic for topic in topics if selects(source.config, topic) is False]
     if unselected:
         yield Finding(
             row="topic_not_selected",
@@ -234,22 +237,3 @@ def _flow_rows(run: Run, source: ConnectorSeen, values: Mapping[str, float]) -> 
         )
     elif source.troubles == 0 and values.get("connect.poll_total") == 0:
         yield Finding(row="not_readable", fits=True, params={"topic": topics[0]})
-
-
-def _selected(config: Mapping[str, str], topic: str) -> bool | None:
-    """Whether MM2's `topics` and `topics.exclude` (lists of Java regular expressions) let a topic through."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Python warns where it reads a pattern otherwise than Java may
-            return _lets_through(config, topic)
-    except (re.error, FutureWarning, DeprecationWarning):
-        return None  # better no hint than a wrong one
-
-
-def _lets_through(config: Mapping[str, str], topic: str) -> bool:
-    chosen = any(re.fullmatch(pattern, topic) for pattern in _patterns(config.get("topics", ".*")))
-    return chosen and not any(re.fullmatch(pattern, topic) for pattern in _patterns(config.get("topics.exclude", "")))
-
-
-def _patterns(text: str) -> list[str]:
-    return [pattern.strip() for pattern in text.split(",") if pattern.strip()]

@@ -22,7 +22,14 @@ from scenarios.visible import visible
 
 #: The criterion was measured, but what it means hangs on something else that went wrong.
 NOT_JUDGED = frozenset(
-    {Code.NOT_YET, Code.LOAD_NOT_APPLIED, Code.LOAD_NOT_JUDGED, Code.PLAN_NOT_SENT, Code.DRAIN_CUT_SHORT}
+    {
+        Code.NOT_YET,
+        Code.LOAD_NOT_APPLIED,
+        Code.LOAD_NOT_JUDGED,
+        Code.PLAN_NOT_SENT,
+        Code.DRAIN_CUT_SHORT,
+        Code.RECORD_UNRELIABLE,
+    }
 )
 TAGS = ("failure", "error", "skipped")
 

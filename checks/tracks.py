@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from checks.measurement import Measurement
-from checks.measures.mirror import ours
+from checks.measures.completeness import ours
 from checks.measures.registry import Run
-from checks.measures.scraped import PATIENCE_SCRAPES
+from checks.measures.tolerances import PATIENCE_SCRAPES
 from checks.measures.workers import cpu_shares
 from checks.metric_profiles import Role
 from checks.series import Floats, Series, sums

@@ -97,6 +97,7 @@ class Views:
             "reason": self.overall_reason(),
             "aborted": self._evaluation.aborted,
             "crashed": self._evaluation.crashed,
+            "contradictions": self.contradictions(),
             "why": self._why(by_id),
             "inconclusive": [] if self._evaluation.verdict is Verdict.INCONCLUSIVE else ids[Verdict.INCONCLUSIVE],
             "failed": [] if self._evaluation.verdict is Verdict.NOGO else ids[Verdict.NOGO],
@@ -145,6 +146,10 @@ class Views:
             value = Md(self._words.number(float(reason.params["value"]), limits=limits))
             reason = Reason(code=reason.code, params={**reason.params, "value": value})
         return self._words.reason(reason)
+
+    def contradictions(self) -> list[Md]:
+        """What the record says against itself."""
+        return [self._words.contradiction(one) for one in self._run.contradictions]
 
     def _load(self) -> dict[str, Any]:
         words, manifest = self._words, self._manifest

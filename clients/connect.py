@@ -119,13 +119,25 @@ class Connect:
         self._total_s, self._over_s = total_s, time.monotonic() + total_s
 
     @classmethod
-    def of(cls, environment: LoadedEnvironment, *, timeout_s: float = TIMEOUT_S, total_s: float = math.inf) -> Self:
+    def of(
+        cls,
+        environment: LoadedEnvironment,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        rebalance_budget_s: float = REBALANCE_BUDGET_S,
+        total_s: float = math.inf,
+    ) -> Self:
         """The Connect of an environment. Refused when its password cannot be read, ConnectFailure when it has none."""
         connect = environment.environment.connect
         if not connect.urls:
             raise ConnectFailure("the environment names no REST API of Kafka Connect (connect.urls)")
-        login = resolve_login(environment, connect.login, of="Connect's REST API")
-        return cls(connect.urls, login=login, timeout_s=timeout_s, total_s=total_s)
+        return cls(
+            connect.urls,
+            login=resolve_login(environment, connect.login, of="Connect's REST API"),
+            timeout_s=timeout_s,
+            rebalance_budget_s=rebalance_budget_s,
+            total_s=total_s,
+        )
 
     # Reading.
 
@@ -142,6 +154,10 @@ class Connect:
     def root(self) -> Worker:
         """The first worker that answers."""
         return replace(self._get("/", Worker.from_json), url=self._urls[0])
+
+    def names(self) -> list[str]:
+        """Names of all connectors."""
+        return self._get("/connectors", _names)
 
     def connectors(self) -> dict[str, dict[str, Any]]:
         """Every connector: name → {"status": …, "info": …}, as Connect says it. Holds configurations."""
@@ -303,6 +319,13 @@ def _connectors(content: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(content, dict):
         raise Misshapen("no object of connectors")
     every(content.values(), dict, of="connectors")
+    return content
+
+
+def _names(content: Any) -> list[str]:
+    if not isinstance(content, list):
+        raise Misshapen("no list of names")
+    every(content, str, of="names")
     return content
 
 

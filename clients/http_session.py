@@ -10,8 +10,10 @@ from requests.auth import HTTPBasicAuth
 
 from clients.bounded_http import BadAnswer, BoundedSession
 from scenarios.environment import HttpLogin, LoadedEnvironment
+from scenarios.secrets import hidden_of_others
 
 SHOWN_CHARACTERS = 200
+MOST_LOOKED_AT = 10_000
 
 
 def new_session(url: str, login: tuple[str, str] | None) -> BoundedSession:
@@ -19,6 +21,8 @@ def new_session(url: str, login: tuple[str, str] | None) -> BoundedSession:
     session = BoundedSession()
     session.trust_env = not _on_this_machine(url)
     session.headers["Accept"] = "application/json"
+    # Without a login of the environment none is sent: requests would otherwise look for one in the user's ~/.netrc.
+    session.auth = lambda request: request
     if login is not None:
         # Encoded here: requests would otherwise guess latin-1, and lose a password in any other alphabet.
         session.auth = HTTPBasicAuth(login[0].encode(), login[1].encode())
@@ -54,6 +58,7 @@ def reason(error: requests.RequestException, *, timeout_s: float) -> str:
 
 
 def excerpt(body: str) -> str:
-    """The start of an unexpected answer, on one line."""
-    line = " ".join(body.split())
+    """The start of an unexpected answer, on one line. It may repeat what was sent to it, the login included: no secret
+    is in it, whole or cut."""
+    line = " ".join(hidden_of_others(body[:MOST_LOOKED_AT]).split())
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"

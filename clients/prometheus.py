@@ -80,10 +80,14 @@ class Prometheus:
         return cls(prometheus.url, login=login, timeout_s=timeout_s, budget_s=budget_s)
 
     def now_s(self) -> float | None:
-        """What Prometheus's clock shows, Unix seconds; None when it says something else. Raises MetricsUnavailable."""
+        """What Prometheus's clock shows, Unix seconds; None when it says something else. Raises MetricsUnavailable.
+
+        Prometheus answers a scalar, VictoriaMetrics a vector of one.
+        """
         answer = self.query("time()", at_s=None)
         try:
-            now_s = float(answer.result[1])
+            said = answer.result[0]["value"] if answer.result_type == "vector" else answer.result
+            now_s = float(said[1])
         except (LookupError, TypeError, ValueError):
             return None
         return now_s if math.isfinite(now_s) else None

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import gevent
 from gevent.event import Event
 
+from locust_session.asking import Asked, Moment
 from locust_session.chronicle import Chronicle
 from locust_session.crew import Crew
 from locust_session.drain import Drain
@@ -34,6 +35,7 @@ from run_record.manifest import Cut, Ending
 from scenarios.errors import ExitCode, Mm2gateError
 from scenarios.phases import Step
 from scenarios.plan import NS_PER_S, PlannedLoad, RunPlan
+from scenarios.secrets import hidden
 
 LOG = logging.getLogger("mm2gate.session")
 
@@ -64,6 +66,8 @@ class Conductor:
     runs_directory: Path
     run_id: str
     """As wished for; a directory of that name may be there already, and then the run gets another."""
+    ask: Callable[[Moment], Asked] | None = None
+    """Has names asked that nobody could tell before the canaries; it may wait, and never raises."""
     progress: Progress = field(default_factory=Progress)
     clock: MasterClock = field(default_factory=MasterClock)
     over: Event = field(default_factory=Event)
@@ -114,10 +118,11 @@ class Conductor:
     def end_early(self, how: How, detail: str = "") -> None:
         """Asks the run to end; only the first reason counts. Returns at once."""
         if not self._ending.is_set() and not self.over.is_set():
-            self.how, self.detail = how, detail
+            self.how, self.detail = how, hidden(detail)
             self._ending.set()
             if self._start_ns is not None or how != "failed":
-                self.progress.say(f"ending early ({how}{': ' + detail if detail else ''}); draining what was sent")
+                said = f": {self.detail}" if detail else ""
+                self.progress.say(f"ending early ({how}{said}); draining what was sent")
 
     def end_load(self, request: Mapping[str, Any]) -> None:
         """A criterion that is NOGO asks for the load's end. Drain and watch go on in full: the rest is judged as ever.
@@ -202,7 +207,7 @@ class Conductor:
             self.how, self.detail, self.exit_code = "failed", str(error), ExitCode.INTERNAL
         except Exception as error:
             LOG.exception("the record could not be closed")
-            self.how, self.detail = "failed", f"{type(error).__name__}: {error}"
+            self.how, self.detail = "failed", hidden(f"{type(error).__name__}: {error}")
             self.exit_code = ExitCode.INTERNAL
         finally:
             if reporter is not None:
@@ -213,6 +218,8 @@ class Conductor:
     def _open(self) -> None:
         self.crew.run_id = self._chronicle.open(self.runs_directory, self.run_id)
         self.progress.say(f"run {self.crew.run_id} -> {self.directory}")
+        if self.facts.asked is not None:
+            self._chronicle.event("names_asked", **self.facts.asked.to_json())
 
     def _gather(self) -> None:
         """Every node ready, the topics there, every node prepared. Nothing was sent before this is done."""
@@ -236,10 +243,11 @@ class Conductor:
 
     def _phases_of_the_run(self) -> None:
         scenario = self.plan.scenario
-        self._canary()
+        asking = self._ask_again(self._canary())
         if scenario.silence and not self._ending.is_set():
             self._chronicle.begin(scenario.silence.name, "silence", planned_s=scenario.silence_s)
-            self._pause(scenario.silence_s)
+            self._until(lambda: asking is not None and asking.ready() and asking.value.refusals, scenario.silence_s)
+        self._heed(asking)
         if not self._ending.is_set():
             self._play_loads()
         self.crew.tell_all(ToNodes.STOP_SENDING)
@@ -250,9 +258,10 @@ class Conductor:
             self._chronicle.begin(scenario.watch.name, "watch", planned_s=scenario.watch_s)
             self._pause(scenario.watch_s)
 
-    def _canary(self) -> None:
+    def _canary(self) -> Moment | None:
+        """Sends the canaries and awaits them; what became of all of them, if it is the same."""
         if self._ending.is_set():
-            return
+            return None
         patience_s = self.plan.canary_patience_s
         self._chronicle.begin("canary", "canary", planned_s=patience_s)
         self.crew.tell_all(ToNodes.CANARIES)
@@ -264,6 +273,26 @@ class Conductor:
             self.progress.say(
                 f"canary: {arrived} of {sent} crossed MM2 within {patience_s:g} s; the load starts anyway"
             )
+        if not sent or 0 < arrived < sent:
+            return None
+        return "canary_crossed" if arrived else "canary_lost"
+
+    def _ask_again(self, moment: Moment | None) -> gevent.Greenlet | None:
+        """Has the names asked that only the canaries can tell, while the silence goes on."""
+        asked = self.facts.asked
+        if self.ask is None or asked is None or moment is None or self._ending.is_set():
+            return None
+        return gevent.spawn(self.ask, moment) if asked.worth_asking(moment) else None
+
+    def _heed(self, asking: gevent.Greenlet | None) -> None:
+        """Waits for what was told. Raises Refused where a name of ours is wrong: only canaries were sent by then."""
+        if asking is None or not self._until(asking.ready, None):
+            return
+        asked: Asked = asking.get()
+        self._chronicle.event("names_asked", **asked.to_json())
+        for line in (*asked.refusals, *asked.remarks):
+            self.progress.say(line)
+        asked.refuse()
 
     def _play_loads(self) -> None:
         start_ns = self._start_ns = self.clock.now_ns() + START_AHEAD_NS
@@ -411,6 +440,9 @@ class Conductor:
             return self.load.committed()
         except Mm2gateError as error:
             return str(error)
+        except Exception as error:  # the record is closed and sealed all the same
+            LOG.exception("MM2's committed offsets could not be asked for")
+            return hidden(f"{type(error).__name__}: {error}")
 
     # --- small parts ---------------------------------------------------------------------------------------------
 

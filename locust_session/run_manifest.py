@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from locust_session.asking import Asked
 from locust_session.crew import Node
 from locust_session.moments import MasterClock
 from run_record.manifest import (
@@ -31,6 +32,8 @@ class RunFacts:
     rehearsal: str
     versions: Mapping[str, str]
     load: str = "own"
+    asked: Asked | None = None
+    """What was asked of names before the run."""
 
 
 def manifest_of(

@@ -12,6 +12,7 @@ from mm2_users.streams import StreamPlace
 from run_record.counts import Counts, total
 from run_record.histogram import LatencyHistogram
 from scenarios.plan import RunPlan
+from scenarios.secrets import hidden_of_others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def account(
             name: {kind: phases[number].to_json() for kind, phases in histograms.items() if number in phases}
             for number, name in enumerate(names)
         },
-        "last_error": trouble.last_error,
+        "last_error": None if trouble.last_error is None else hidden_of_others(trouble.last_error),
         "read_refused": list(trouble.read_refused),
         "lost_places": list(trouble.lost_places),
     }

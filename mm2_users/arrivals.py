@@ -17,6 +17,7 @@ from mm2_users.payload import BodyPool
 from mm2_users.streams import Stream
 from run_record.counts import Counts
 from scenarios.plan import RunPlan
+from scenarios.secrets import hidden_of_others
 
 StartAgain = Callable[[str, int], None]
 """Reads a partition of the target from its beginning."""
@@ -169,7 +170,7 @@ class Arrivals:
             if error is None:
                 continue
             if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                self.read_refused[place[0] or "a mirror"] = error.str()
+                self.read_refused[place[0] or "a mirror"] = hidden_of_others(error.str())
             elif error.code() == KafkaError._AUTO_OFFSET_RESET and place in self._mirrors:
                 topic, partition = place
                 self._by_number[self._mirrors[place]].ledger.lose_place()

@@ -42,6 +42,7 @@ from mm2_users.turns import Turns
 from run_record.histogram import LatencyHistogram
 from scenarios.errors import Mm2gateError, Refused
 from scenarios.plan import NS_PER_S, RunPlan
+from scenarios.secrets import hidden_of_others
 
 MOST_PER_BATCH = 500
 MOST_BATCHES_PER_STEP = 8
@@ -222,7 +223,7 @@ class Engine:
             topic, why = next(iter(self._arrivals.read_refused.items()))
             raise Refused(
                 f"{self._plan.environment.target.alias} cluster: {topic} may not be read ({why}); "
-                f"{self._plan.environment.target.security.username or 'the load'} needs READ on it"
+                "the user of target.security needs READ on it"
             )
         if self._too_large is not None and not self._started:
             raise Refused(self._too_large_sentence(*self._too_large))
@@ -396,7 +397,7 @@ class Engine:
             del message, seq
             stream.canary_acked = error is None
             if error is not None and error.code() in TOO_LARGE:
-                self._too_large = (self._plan.topics[stream.place.topic].source, error.str())
+                self._too_large = (self._plan.topics[stream.place.topic].source, hidden_of_others(error.str()))
 
         return answered
 

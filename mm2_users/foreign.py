@@ -31,6 +31,7 @@ from mm2_users.perf_test import arguments_of, config_option, properties_of, shar
 from run_record.counts import Counts, total
 from scenarios.errors import Mm2gateError, Refused, Unreachable
 from scenarios.plan import NS_PER_S, RunPlan
+from scenarios.secrets import hidden_of_others
 
 LOG = logging.getLogger("mm2gate.foreign")
 Kind = Literal["perf-test", "none"]
@@ -322,7 +323,7 @@ class ForeignLoad:
         failed = [log for log, tool in zip(logs, self._tools, strict=False) if tool.poll() not in (None, 0)]
         lines = failed[0].read_text(encoding="utf-8", errors="replace").splitlines() if failed else []
         told = [line.strip() for line in lines if "Exception" in line or "rror" in line] or [*map(str.strip, lines)]
-        return next((line for line in reversed(told) if line), "no output")
+        return hidden_of_others(next((line for line in reversed(told) if line), "no output"))
 
 
 def _signal(tool: subprocess.Popen[bytes], number: signal.Signals) -> None:

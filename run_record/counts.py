@@ -14,6 +14,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from run_record.reading import Unreadable
+
+#: What every ledger of schema 1 has; other counts came later, and are not told where they are missing.
+SCHEMA_1 = frozenset(
+    {
+        "sent",
+        "acked",
+        "failed",
+        "unknown",
+        "arrived",
+        "lost",
+        "late",
+        "duplicated",
+        "reordered",
+        "corrupted",
+        "phantom",
+        "unknown_arrived",
+        "foreign",
+    }
+)
+#: More records than this nobody has sent.
+MOST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +76,21 @@ class Counts:
 
     def to_json(self) -> dict[str, int]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Any, *, schema: int) -> Self:
+        """The inverse of `to_json`, of a file of a schema. Raises Unreadable: a count that is missing is not 0."""
+        if not isinstance(content, dict):
+            raise Unreadable("is no counts")
+        known = {field.name for field in fields(cls)}
+        for name in sorted((SCHEMA_1 if schema == 1 else known) - content.keys()):
+            raise Unreadable("missing", where=name)
+        for name, value in content.items():
+            if name not in known:
+                raise Unreadable("is no count of this version", where=str(name))
+            if type(value) is not int or not 0 <= value <= MOST:
+                raise Unreadable("is no number of records", where=name)
+        return cls(**content)
 
 
 def total(parts: Iterable[Counts]) -> Counts:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
@@ -49,6 +49,8 @@ class StrictModel(BaseModel):
     """Frozen, and deaf to nothing: an unknown key is an error, a number is never taken for a string."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    unshown: ClassVar[frozenset[str]] = frozenset()
+    """Keys under which a secret may have been typed by mistake: what stands there is in no sentence."""
 
     @classmethod
     def further_problems(cls, content: Mapping[str, Any]) -> Iterable[str]:
@@ -81,12 +83,12 @@ def parse(text: str, model: type[M], *, file: str, context: dict[str, Any] | Non
     raise SpecError(problems)
 
 
-def _problems(error: ValidationError, model: type[M], file: str, content: dict[str, Any]) -> list[Problem]:
+def _problems(error: ValidationError, model: type[StrictModel], file: str, content: dict[str, Any]) -> list[Problem]:
     """What the validation found, and what it leaves unsaid."""
     items = error.errors(include_url=False)
     above = {item["loc"][:length] for item in items for length in range(len(item["loc"]))}
     problems = [
-        Problem(file=file, key=_dotted(item["loc"], content), message=_cut(sentence, LONGEST_SENTENCE))
+        Problem(file=file, key=_dotted(_shown(item["loc"], model), content), message=_cut(sentence, LONGEST_SENTENCE))
         for item in items[:MOST_PROBLEMS]
         # A list is said to be too short when pydantic has left out its faulty members.
         if not (item["type"] == "too_short" and item["loc"] in above)
@@ -178,6 +180,16 @@ def _tag(event: Any) -> str | None:
     return None if event.tag is None else str(event.tag)
 
 
+def _shown(location: tuple[int | str, ...], model: type[StrictModel]) -> tuple[int | str, ...]:
+    """The location, without a key that is none where secrets may be: `login: {me:password}` makes one of both."""
+    if not model.unshown.intersection(map(str, location)):
+        return location
+    return tuple(part if isinstance(part, int) or _KEY.fullmatch(part) else "(a key)" for part in location)
+
+
+_KEY = re.compile(r"[A-Za-z_]+")
+
+
 def _dotted(location: tuple[int | str, ...], content: Any) -> str:
     """The key as the author sees it: pydantic also names the member of a union, which is in no file."""
     key = ""
@@ -204,12 +216,12 @@ class Problems(ValueError):
         super().__init__("; ".join(self.sentences))
 
 
-def _sentences(item: Any, model: type[BaseModel]) -> tuple[str, ...]:
+def _sentences(item: Any, model: type[StrictModel]) -> tuple[str, ...]:
     error = item.get("ctx", {}).get("error")
     return error.sentences if isinstance(error, Problems) else (_sentence(item, model),)
 
 
-def _sentence(item: Any, model: type[BaseModel]) -> str:
+def _sentence(item: Any, model: type[StrictModel]) -> str:
     kind = item["type"]
     if kind == "extra_forbidden":
         return "unknown key" + _meant(str(item["loc"][-1]), model)
@@ -218,7 +230,9 @@ def _sentence(item: Any, model: type[BaseModel]) -> str:
     message = str(item["msg"])
     if message.startswith("Value error, "):
         return message.removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]} (got {_SHORT.repr(item['input'])})"
+    said = f"{message[0].lower()}{message[1:]}"
+    unshown = model.unshown.intersection(map(str, item["loc"]))
+    return said if unshown else f"{said} (got {_SHORT.repr(item['input'])})"
 
 
 @lru_cache(maxsize=1024)

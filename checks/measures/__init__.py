@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from checks.measures import backlog, connect, e2e, ledger, load, mirror, partitions, producers, rates, trends, workers
+from checks.measures import (
+    backlog,
+    connect,
+    e2e,
+    ledger,
+    load,
+    mirror,
+    partitions,
+    producers,
+    rates,
+    totals,
+    trends,
+    workers,
+)
 from checks.measures.registry import REGISTRY, Run, measure
 
 __all__ = [
@@ -18,6 +31,7 @@ __all__ = [
     "partitions",
     "producers",
     "rates",
+    "totals",
     "trends",
     "workers",
 ]

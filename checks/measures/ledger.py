@@ -11,6 +11,7 @@ import math
 
 from checks.measurement import Measurement
 from checks.measures.registry import MeasureFunction, Run, measures
+from checks.measures.timeline_guards import timeline_objection
 from checks.reasons import Code, Reason
 from run_record.counts import Counts
 from scenarios.measures import MeasureSpec
@@ -144,7 +145,7 @@ def backlog_max(run: Run, spec: MeasureSpec) -> Measurement:
     rows = [row for row in run.record.timeline if start_s <= row.at_ns / 1e9 <= end_s]
     if not rows:
         return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
-    if reason := refused(run):
+    if reason := refused(run) or timeline_objection(run, run.stretch or run.windows.gauges):
         return Measurement(value=None, unit=spec.unit, source=source, why_not=reason)
     return Measurement(
         value=max(row.backlog for row in rows),

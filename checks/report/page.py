@@ -192,9 +192,12 @@ def _records(examples: Iterator[Any]) -> int:
 
 
 def connector_configs(run: Run) -> Iterator[tuple[str, dict[str, str]]]:
-    """Name and configuration of MM2's connectors as Connect gave them, secrets hidden when they were collected."""
-    content = run.evidence.connect("connectors").content
+    """Name and configuration of MM2's connectors, as far as they may be kept. Evidence of an older version has those of
+    others too."""
+    content, ours = run.evidence.connect("connectors").content, run.environment.connect.connectors
     for name, parts in sorted(content.items()) if isinstance(content, dict) else ():
+        if name not in (ours.source, ours.checkpoint, ours.heartbeat):
+            continue
         info = parts.get("info") if isinstance(parts, dict) else None
         if isinstance(info, dict) and isinstance(info.get("config"), dict):
             yield name, {str(key): str(value) for key, value in sorted(info["config"].items())}

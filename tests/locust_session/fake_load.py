@@ -20,7 +20,7 @@ from mm2_users.replication_user import ReplicationUser
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from scenarios.shape import PhaseShape  # noqa: F401 - Locust looks for it here
-from tests.locust_session.fakes import FakeMaster, NoJudge
+from tests.locust_session.fakes import FakeMaster, NoJudge, nothing_asked
 from tests.run_record.accounts import account
 
 
@@ -31,6 +31,8 @@ def judge(directory: Path) -> tuple[int, str]:
 
 session.judge = judge
 session.follow = lambda directory: NoJudge()
+if "ASKS_FOR_NAMES" not in os.environ:
+    session.ask = nothing_asked
 
 
 class Load:

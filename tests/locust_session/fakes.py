@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from locust_session import conductor as conductor_module
 from locust_session import drain as drain_module
+from locust_session.asking import Asked, Moment
 from locust_session.conductor import Conductor
 from locust_session.crew import Crew
 from locust_session.load import Second
@@ -78,6 +79,11 @@ def quicken(monkeypatch) -> None:
         monkeypatch.setattr(conductor_module, name, value)
     for name, value in {"LOOK_EVERY_S": 0.002, "HURRIED_DRAIN_S": 0.5, "HURRIED_PATIENCE_S": 0.2}.items():
         monkeypatch.setattr(drain_module, name, value)
+
+
+def nothing_asked(_: Mapping[str, str], moment: Moment, **__: Any) -> Asked:
+    """In the place of the program that asks for names: none is wrong."""
+    return Asked(moment=moment)
 
 
 class NoJudge:

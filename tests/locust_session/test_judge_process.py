@@ -63,6 +63,15 @@ def test_it_is_told_which_run_and_what_it_prints_is_handed_back(judged):
     assert judged("print(sys.argv[1:])") == (0, "['judge', '/runs/some run']\n")
 
 
+def test_it_is_told_where_to_ask(stand_in, tmp_path):
+    stand_in("print(sys.argv[1:], flush=True)")
+    run, where = tmp_path / "run", tmp_path / "desk.yaml"
+    run.mkdir()
+    assert judge_process.judge(run, where) == (0, f"['judge', '{run}', '--env', '{where}']\n")
+    assert judge_process.follow(run, where).wait() == 0
+    assert (run / "live" / "follow.log").read_text() == f"['judge', '{run}', '--env', '{where}', '--follow']\n"
+
+
 def test_words_that_are_no_utf_8_do_not_lose_the_verdict(judged):
     code, said = judged("sys.stdout.buffer.write(b'GO \\xff'); sys.stdout.flush(); sys.exit(20)")
     assert (code, said[:3]) == (20, "GO ")

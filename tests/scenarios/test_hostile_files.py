@@ -161,7 +161,7 @@ def test_a_topic_that_kafka_takes_is_taken(name):
         ("prefix: " + "a" * 250, "topics.prefix: string should have at most 249 characters"),
         ("prefix: a, remote_name: 'source/{topic}'", "topics: remote_name: Kafka takes no topic of the name 'source/'"),
         ("prefix: a, remote_name: '{topic}{}'", "topics: remote_name: Kafka takes no topic of the name '{}'"),
-        ("prefix: a, remote_name: '" + "{topic}" * 5000 + "'", "topics.remote_name: string should have at most 256"),
+        ("prefix: a, remote_name: '" + "{topic}" * 5000 + "'", "topics.remote_name: string should have at most 263"),
     ],
 )  # fmt: skip
 def test_a_name_of_the_environment_that_kafka_refuses_is_refused(topics, says):
