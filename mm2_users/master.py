@@ -16,6 +16,7 @@ from run_record.manifest import ClusterSeen
 from scenarios.environment import Cluster
 from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused, Unreachable
 from scenarios.plan import RunPlan
+from scenarios.topic_names import clashing
 
 #: Before a run one quick retry is enough; afterwards the judge is more patient.
 PROMETHEUS_BUDGET_S = 5.0
@@ -46,6 +47,12 @@ class KafkaMaster:
                 raise Refused(
                     f"source cluster: topic {topic.source} has {found} partitions, the scenario wants "
                     f"{topic.partitions}; delete it, or change topics.partitions in a copy of the scenario"
+                )
+            clash = None if topic.source in existing else clashing(topic.source, existing)
+            if clash is not None:
+                raise Refused(
+                    f"source cluster: Kafka makes no topic {topic.source} beside {clash}, since '.' and '_' are one in "
+                    "the names of its metrics; delete that one, or change topics.name in a copy of the scenario"
                 )
         return seen[0], seen[1]
 
