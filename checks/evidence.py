@@ -158,14 +158,39 @@ class Evidence:
 
     def shown(self, role: Role) -> tuple[Shown, ...]:
         """Who shows a role at all, and from when to when: a sign of life, whatever the numbers."""
-        return tuple(
-            Shown(series=one, first_s=float(one.times_s[0]), last_s=float(one.times_s[-1]))
-            for one in self._metric(role).series
-            if len(one.times_s)
-        )
+        if role not in self._shown:
+            self._shown[role] = tuple(
+                Shown(series=one, first_s=float(one.times_s[0]), last_s=float(one.times_s[-1]))
+                for one in self._metric(role).series
+                if len(one.times_s)
+            )
+        return self._shown[role]
+
+    @cached_property
+    def _shown(self) -> dict[Role, tuple[Shown, ...]]:
+        return {}
+
+    def showing(self, role: Role) -> frozenset[str]:
+        """Instances that show a role at all."""
+        if role not in self._showing:
+            self._showing[role] = frozenset(one.series.label("instance") for one in self.shown(role))
+        return self._showing[role]
+
+    @cached_property
+    def _showing(self) -> dict[Role, frozenset[str]]:
+        return {}
 
     def connect(self, name: str) -> ConnectAnswer:
         """An answer of Connect: workers, connectors, others, offsets, topics."""
+        if name not in self._answers:
+            self._answers[name] = self._read_connect(name)
+        return self._answers[name]
+
+    @cached_property
+    def _answers(self) -> dict[str, ConnectAnswer]:
+        return {}
+
+    def _read_connect(self, name: str) -> ConnectAnswer:
         entries = [entry for entry in self.index["answers"] if entry["kind"] == "connect"]
         for entry in entries:
             if entry["name"] != name:

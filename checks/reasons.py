@@ -22,6 +22,7 @@ class Code(StrEnum):
     INTERVAL_ACROSS = "interval_across"
     GO_MISSED = "go_missed"
     NEVER_ARRIVED = "never_arrived"
+    NEVER_SENT = "never_sent"
 
     # Measured in part.
     ONLY_AT_LEAST = "only_at_least"
@@ -38,6 +39,7 @@ class Code(StrEnum):
     NO_LATENCIES = "no_latencies"
     NEGATIVE_LATENCIES = "negative_latencies"
     CLOCK_STEPPED = "clock_stepped"
+    WORKER_CLOCK_STEPPED = "worker_clock_stepped"
     CLOCK_SKEWED = "clock_skewed"
     CLOCKS_DISAGREE = "clocks_disagree"
     TOO_FEW_SAMPLES = "too_few_samples"
@@ -50,6 +52,8 @@ class Code(StrEnum):
     MISPLACED = "misplaced"
     REKEYED = "rekeyed"
     SENDER_HELD_UP = "sender_held_up"
+    STOOD_STILL = "stood_still"
+    LOAD_HELD = "load_held"
     NEEDS_ENVELOPES = "needs_envelopes"
 
     # Not measured: Prometheus and Connect.

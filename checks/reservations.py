@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from checks.measures.registry import Run
-from checks.reasons import Code, Reason
+from checks.measures.scrape_guards import CLOCK_STEP_S, worker_clock_step
+from checks.reasons import Code, Param, Reason
 from run_record.histogram import LatencyHistogram
 
-#: A clock that was set, not one that NTP slews.
-CLOCK_STEP_S = 1.0
 #: From due and from sent differ by more than this: the generator was held up, and only one of them says so.
 HELD_UP_RATIO = 1.1
 
@@ -19,6 +19,11 @@ def reservations(run: Run) -> Iterator[Reason]:
     clock, counts = run.record.manifest.clock, run.counts
     if clock is not None and abs(clock.largest_step_ns) / 1e9 >= CLOCK_STEP_S:
         yield Reason.of(Code.CLOCK_STEPPED, step_s=clock.largest_step_ns / 1e9)
+    if (stepped := worker_clock_step(run)) is not None:
+        yield Reason.of(Code.WORKER_CLOCK_STEPPED, worker=stepped[0], step_s=stepped[1])
+    for event, code in (("stood_still", Code.STOOD_STILL), ("load_held", Code.LOAD_HELD)):
+        if (longest := _longest(run, event)) is not None:
+            yield Reason.of(code, **longest)
     if run.lost_places:
         yield Reason.of(Code.LOST_PLACE, place=run.lost_places[0], count=len(run.lost_places))
     if counts is not None and counts.misplaced:
@@ -28,6 +33,29 @@ def reservations(run: Run) -> Iterator[Reason]:
     from_due, from_sent = _all(run, "e2e"), _all(run, "e2e_from_sent")
     if from_sent.count and from_due.percentile_ms(99) > HELD_UP_RATIO * from_sent.percentile_ms(99):
         yield Reason.of(Code.SENDER_HELD_UP, due_ms=from_due.percentile_ms(99), sent_ms=from_sent.percentile_ms(99))
+
+
+def _longest(run: Run, event: str) -> dict[str, Param] | None:
+    """Of such interruptions of the load generator while the load went on, or was still arriving, the longest one."""
+    if run.windows is None:
+        return None
+    end_s = run.windows.drained_s
+    found = [
+        (one["lasted_s"], one["from_ns"] / 1e9, one["worker"] or "master")
+        for one in run.record.events
+        if one["event"] == event
+        and run.windows.start_s < one["from_ns"] / 1e9 + one["lasted_s"]
+        and one["from_ns"] / 1e9 < end_s
+    ]
+    if not found:
+        return None
+    lasted_s, from_s, who = max(found)
+    return {
+        "who": who,
+        "lasted_s": lasted_s,
+        "at": f"{datetime.fromtimestamp(from_s, UTC):%H:%M:%S}",
+        "count": len(found),
+    }
 
 
 def _rekeyed(run: Run) -> str:

@@ -21,13 +21,15 @@ from gevent.event import Event
 
 from locust_session.asking import Asked, Moment
 from locust_session.chronicle import Chronicle
-from locust_session.crew import Crew
+from locust_session.crew import Crew, Node
 from locust_session.drain import Drain
 from locust_session.load import MasterLoad
 from locust_session.moments import MasterClock
+from locust_session.muster import muster
 from locust_session.progress import Progress, least_left_s
 from locust_session.run_manifest import RunFacts
 from locust_session.staircase import UNJUDGED, VERDICT_WITHIN_S, Staircase
+from locust_session.stalls import Watch, seconds
 from locust_session.timeline import NodeStates, row_of
 from locust_session.wire import ToNodes
 from run_record.account import merge
@@ -77,6 +79,8 @@ class Conductor:
     """Set when the run failed before any load, so that there is nothing to judge."""
     _ending: Event = field(default_factory=Event)
     _chronicle: Chronicle = field(init=False)
+    _watch: Watch = field(init=False)
+    """All patience is by its clock, which stands when this process does."""
     _start_ns: int | None = None
     _load_ended_ns: int | None = None
     """When the last record was sent, if the whole plan was; otherwise the load ends when the drain begins."""
@@ -87,6 +91,8 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self._chronicle = Chronicle(facts=self.facts, clock=self.clock)
+        self._watch = Watch(lambda stall: self.crew.master_stood_still(stall.from_ns + self.clock.offset_ns, stall))
+        self.crew.note = self._note
 
     # --- what others tell it -------------------------------------------------------------------------------------
 
@@ -138,9 +144,9 @@ class Conductor:
             nogo_since_ns=request["nogo_since_ns"],
             at_ns=self.clock.now_ns(),
         )
-        self._note("load_cut_short", **self._cut.model_dump(exclude={"at_ns", "due_records"}))
         lasted_s = (self._cut.at_ns - self._cut.nogo_since_ns) / NS_PER_S
-        self.progress.say(f"ending the load: {self._cut.criterion} has been NOGO for {lasted_s:.0f} s")
+        sentence = f"ending the load: {self._cut.criterion} has been NOGO for {lasted_s:.0f} s"
+        self._note("load_cut_short", sentence, **self._cut.model_dump(exclude={"at_ns", "due_records"}))
 
     @property
     def _loaded(self) -> bool:
@@ -156,10 +162,10 @@ class Conductor:
         """Whether a message of that run is for this one. A node that knows of no run yet means the one that goes on."""
         return run_id in ("", self.crew.run_id)
 
-    def node_ready(self, node_id: str, host: str, pid: int) -> None:
+    def node_ready(self, node_id: str, host: str, pid: int, mm2gate: str = "") -> None:
         """A node offers to take part; one that comes after the start idles until the next run."""
         if self._start_ns is None:
-            self.crew.ready(node_id, host, pid, self._now_unix_ns())
+            self.crew.ready(Node(node_id, host, pid, mm2gate, heard_ns=self.clock.now_ns()))
 
     def node_trouble(self, node_id: str, message: str, exit_code: int) -> None:
         """A node cannot go on, so neither can the run; unless it came after the start, and takes no part."""
@@ -176,8 +182,8 @@ class Conductor:
         node = self.crew.lost(node_id)
         if node is None:
             return
-        self._note("worker_lost", worker=node_id, owned=node.owns)
-        self.progress.say(f"worker {node_id} was lost; what it owned ({len(node.owns)}) cannot be judged")
+        sentence = f"worker {node_id} was lost; what it owned ({len(node.owns)}) cannot be judged"
+        self._note("worker_lost", sentence, worker=node_id, owned=node.owns)
         if self._start_ns is None:
             self.exit_code = ExitCode.INTERNAL
             self.end_early("worker_lost", f"worker {node_id} was lost before the load")
@@ -188,10 +194,10 @@ class Conductor:
 
     def play(self) -> None:
         """The whole run. Never raises: what goes wrong is in the record, and in `how` and `detail`."""
-        reporter = None
+        beside = [gevent.spawn(self._watch.keep)]
         try:
             self._open()
-            reporter = gevent.spawn(self._each_second)
+            beside.append(gevent.spawn(self._each_second))
             self._gather()
             self._phases_of_the_run()
         except Mm2gateError as error:
@@ -210,8 +216,7 @@ class Conductor:
             self.how, self.detail = "failed", hidden(f"{type(error).__name__}: {error}")
             self.exit_code = ExitCode.INTERNAL
         finally:
-            if reporter is not None:
-                reporter.kill()
+            gevent.killall(beside)
             self.over.set()
             self.progress.end()
 
@@ -222,24 +227,27 @@ class Conductor:
             self._chronicle.event("names_asked", **self.facts.asked.to_json())
 
     def _gather(self) -> None:
-        """Every node ready, the topics there, every node prepared. Nothing was sent before this is done."""
-        crew = self.crew
+        """Every node ready, and what it should be; the topics there; every node prepared. Nothing was sent before."""
+        crew, facts = self.crew, self.facts
         self._wait(lambda: crew.all_ready, READY_WITHIN_S, "waiting for the nodes to be ready")
+        if self._ending.is_set():
+            return
+        muster(
+            crew,
+            facts.identity(senders=len(crew.by_id)),
+            clock=self.clock,
+            until=self._until,
+            ended=self._ending.is_set,
+        )
         if self._ending.is_set():
             return
         created = self.load.create()
         if created:
             self._chronicle.event("topics_created", topics=created)
-        share = {"senders": len(crew.by_id), "scenario_sha256": self.plan.loaded_scenario.sha256}
         for index, node in enumerate(crew.by_id.values()):
-            clocks = {"heard_unix_ns": node.heard_unix_ns, "now_unix_ns": self._now_unix_ns()}
-            crew.tell(node, ToNodes.PREPARE, {"index": index, **clocks, **share})
+            crew.tell(node, ToNodes.PREPARE, {"index": index, "senders": len(crew.by_id)})
         self._wait(lambda: crew.all_prepared, PREPARED_WITHIN_S, "preparing the nodes")
-        self._chronicle.manifest(crew.by_id.values())
-
-    def _now_unix_ns(self) -> int:
-        """By the wall clock as it is now, which someone may have set since the run began."""
-        return self.clock.now_ns() + self.clock.wall_step_ns()
+        self._chronicle.manifest(crew.workers())
 
     def _phases_of_the_run(self) -> None:
         scenario = self.plan.scenario
@@ -296,8 +304,8 @@ class Conductor:
 
     def _play_loads(self) -> None:
         start_ns = self._start_ns = self.clock.now_ns() + START_AHEAD_NS
-        # On the nodes' wall clocks as they are now: one that was set since the run began must not bend the start.
-        self.crew.tell_all(ToNodes.START, {"start_unix_ns": start_ns + self.clock.wall_step_ns()})
+        instants = {"start_unix_ns": self.clock.told_ns(start_ns), "now_unix_ns": self.clock.told_ns()}
+        self.crew.tell_all(ToNodes.START, instants)
         if self.plan.ladder:
             self._climb(start_ns)
             return
@@ -371,7 +379,7 @@ class Conductor:
     def _drain(self) -> None:
         settings = self.plan.scenario.drain
         drain = Drain(
-            cap_s=settings.cap, patience_s=settings.patience, hurried=self._ending.is_set, now_ns=self.clock.now_ns
+            cap_s=settings.cap, patience_s=settings.patience, hurried=self._ending.is_set, now_ns=self._watch.ran_ns
         )
         self._chronicle.begin(settings.name, "drain", planned_s=drain.planned_s, at_ns=self._load_ended_ns)
         drain.wait(self._states)
@@ -386,9 +394,7 @@ class Conductor:
             committed = self._committed()
             for node in here:
                 self.crew.tell(node, ToNodes.FINISH, {"committed": committed})
-            with gevent.Timeout(ACCOUNT_WITHIN_S, False):
-                while any(node.silent for node in here):
-                    gevent.sleep(LOOK_EVERY_S)
+            self._watch.until(lambda: not any(node.silent for node in here), ACCOUNT_WITHIN_S, every_s=LOOK_EVERY_S)
             missing = [node.id for node in here if node.account is None]
             if missing:
                 self._chronicle.event("account_missing", workers=missing)
@@ -404,7 +410,7 @@ class Conductor:
         self._chronicle.event("run_ended", how=self.how, detail=self.detail)
         aborted = self.how not in ("completed", "criterion")
         ending = Ending(how=self.how, aborted=aborted, at_ns=at_ns, detail=self.detail, cut=self._settled_cut())
-        self._chronicle.manifest(self.crew.by_id.values(), ending)
+        self._chronicle.manifest(self.crew.workers(), ending)
         self._chronicle.seal()
 
     def _settled_cut(self) -> Cut | None:
@@ -451,13 +457,12 @@ class Conductor:
 
     def _until(self, condition: Callable[[], object], within_s: float | None) -> bool:
         """Waits for the condition; False when time ran out, or the run, or the load that goes on, was to end first."""
-        deadline_ns = None if within_s is None else self.clock.now_ns() + round(within_s * NS_PER_S)
-        while not condition():
-            ends = self._load_must_end if self._loaded else self._ending.is_set()
-            if ends or (deadline_ns is not None and self.clock.now_ns() >= deadline_ns):
-                return False
-            gevent.sleep(LOOK_EVERY_S)
-        return True
+        return self._watch.until(
+            condition,
+            within_s,
+            every_s=LOOK_EVERY_S,
+            unless=lambda: self._load_must_end if self._loaded else self.ending,
+        )
 
     def _wait(self, condition: Callable[[], object], within_s: float, what: str) -> None:
         """Like `_until`, where running out of time ends the run. Raises Mm2gateError."""
@@ -466,18 +471,17 @@ class Conductor:
                 f"{what}: not done within {within_s:g} s; {len(self.crew.by_id)} of {self.crew.wanted} nodes"
             )
 
-    def _note(self, name: str, **details: Any) -> None:
-        """An event that others bring: that it cannot be recorded ends the run, and is not for them to hear of."""
+    def _note(self, event: str, sentence: str, **details: Any) -> None:
+        """An event that others bring, and its sentence: that it cannot be recorded ends the run, and is not for them to
+        hear of."""
         try:
-            self._chronicle.event(name, **details)
+            self._chronicle.event(event, **details)
         except Mm2gateError as error:
             self.end_early("failed", str(error))
+        self.progress.say(sentence)
 
     def _each_second(self) -> None:
-        due_ns = self.clock.now_ns()
-        while True:
-            due_ns += NS_PER_S
-            gevent.sleep(max((due_ns - self.clock.now_ns()) / NS_PER_S, 0.01))
+        for _ in seconds():
             try:
                 self.crew.tell_all(ToNodes.PULSE)
                 self._row()

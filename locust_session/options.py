@@ -6,6 +6,8 @@ from typing import Any
 
 from locust.argument_parser import LocustArgumentParser
 
+from locust_session.ports import require_free
+
 #: Who sends: see mm2_users.foreign.
 LOADS = ("own", "perf-test", "none")
 
@@ -40,6 +42,7 @@ def add(parser: LocustArgumentParser) -> None:
     )
     # Locust's table every two seconds would bury the progress line; its summary at the end stays.
     parser.set_defaults(only_summary=True)
+    require_free(parser)
 
 
 def add_environment(parser: LocustArgumentParser) -> None:

@@ -4,10 +4,12 @@ its exit code change."""
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TextIO
 
+from scenarios.errors import Mm2gateError
 from scenarios.unread import lead_nowhere, reader_left
-from scenarios.visible import visible, writable
+from scenarios.visible import one_line, visible, writable
 
 
 def write(stream: TextIO, text: str) -> None:
@@ -40,3 +42,9 @@ class _Visible(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, or lines, of a record."""
         return visible(self._inner.format(record))
+
+
+def say(error: Mm2gateError) -> None:
+    """A guard's sentences, on stderr, without a traceback."""
+    for line in str(error).split("\n"):
+        write(sys.stderr, f"mm2gate: {one_line(line)}\n")

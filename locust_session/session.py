@@ -28,16 +28,17 @@ from locust_session.conductor import Conductor, How
 from locust_session.crew import Crew
 from locust_session.judge_process import end, follow, judge, played_file, stop_request
 from locust_session.load import MasterLoad, Second
+from locust_session.lost_workers import be_patient, lost
 from locust_session.node import MakeLoad, NodeSession
-from locust_session.output import make_logs_visible, write
+from locust_session.output import make_logs_visible, say, write
 from locust_session.run_manifest import RunFacts
 from locust_session.web_ui import WebUi
 from locust_session.wire import ToMaster, unpack
 from run_record.manifest import ClusterSeen
+from run_record.space import require_room
 from run_record.store import new_run_id
 from scenarios.errors import ExitCode, Mm2gateError, Refused
 from scenarios.plan import RunPlan, load_plan
-from scenarios.visible import one_line
 
 LOG = logging.getLogger("mm2gate.session")
 MakeMaster = Callable[[RunPlan], MasterLoad]
@@ -92,9 +93,19 @@ class MasterSession:
             raise Mm2gateError("the session was set up before Locust had a runner")
         self.runner = runner
         for message, handler in (
-            (ToMaster.READY, lambda c, node, data: c.node_ready(node, data["host"], data["pid"])),
+            (
+                ToMaster.READY,
+                lambda c, node, data: c.node_ready(node, data["host"], data["pid"], data.get("mm2gate", "")),
+            ),
+            (ToMaster.IDENTITY, lambda c, node, data: c.crew.identified(node, data)),
             (ToMaster.PREPARED, lambda c, node, data: c.crew.prepared(node, data["owns"])),
             (ToMaster.SECOND, lambda c, node, data: c.crew.second(node, Second.from_wire(data))),
+            (
+                ToMaster.INTERRUPTED,
+                lambda c, node, data: c.crew.interrupted(
+                    node, data["event"], c.clock.of_told_ns(data["from_unix_ns"]), data["lasted_s"]
+                ),
+            ),
             (ToMaster.ACCOUNT, lambda c, node, data: c.crew.account(node, data)),
             (ToMaster.TROUBLE, lambda c, node, data: c.node_trouble(node, data["message"], data["exit_code"])),
         ):
@@ -110,6 +121,7 @@ class MasterSession:
         chosen = {**options.of(self._environment.parsed_options), **(wanted or {})}
         plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"], settings=chosen["set"])
         plan.environment.require_confirmed(chosen["confirm"] if _headless(self._environment) else "")
+        require_room(plan, Path(chosen["runs_dir"]))
         load = self._make_master(plan)
         asking = gevent.spawn(self._ask, chosen, plan, BEFORE)
         try:
@@ -209,6 +221,7 @@ class MasterSession:
                 self.runner.quit()  # the workers that are there leave too
                 sys.exit(int(ExitCode.ABORTED))
         elif not conductor.over.is_set():
+            self._look_for_lost_workers(conductor)  # Locust stops the test by itself when the last one is gone
             conductor.end_early(how)
             conductor.over.wait(BARRIER_S)
 
@@ -278,10 +291,8 @@ class MasterSession:
         return ask(chosen, moment, scrape_s=plan.environment.prometheus.scrape_interval, given_up=given_up)
 
     def _look_for_lost_workers(self, conductor: Conductor) -> None:
-        """Locust says only in its log that a worker left; one that went missing stays in `clients` for a minute."""
-        if isinstance(self.runner, MasterRunner) and not conductor.over.is_set():
-            missing = {client.id for client in self.runner.clients.missing}
-            for node_id in [id_ for id_ in conductor.crew.by_id if id_ in missing or id_ not in self.runner.clients]:
+        if not conductor.over.is_set():
+            for node_id in lost(self.runner, conductor.crew.by_id):
                 conductor.node_lost(node_id)
 
     def _play_and_judge(self, conductor: Conductor) -> None:
@@ -365,6 +376,7 @@ def _install_node(environment: Environment, make_load: MakeLoad) -> None:
 
 
 def _install_master(environment: Environment, make_master: MakeMaster) -> None:
+    be_patient()
     session = MasterSession(environment, make_master)
     vars(environment)[SESSION] = session
 
@@ -434,9 +446,3 @@ def _on_hang_up(action: Callable[..., object], *arguments: Any) -> None:
 
 def _headless(environment: Environment) -> bool:
     return bool(getattr(environment.parsed_options, "headless", False))
-
-
-def say(error: Mm2gateError) -> None:
-    """A guard's sentences, on stderr, without a traceback."""
-    for line in str(error).split("\n"):
-        write(sys.stderr, f"mm2gate: {one_line(line)}\n")

@@ -33,6 +33,7 @@ from mm2_users.arrivals import Arrivals
 from mm2_users.content import CANARY_SEQ, Content
 from mm2_users.envelope import CANARY, Envelopes, enclose, encode, headers_of, run_number, seq_of
 from mm2_users.expected import Expected, SentBatch
+from mm2_users.identity import clusters_seen, versions
 from mm2_users.keys import keys_by_partition
 from mm2_users.latencies import Latencies
 from mm2_users.pacing import DueRecords, Pacer
@@ -40,6 +41,7 @@ from mm2_users.payload import pool_of
 from mm2_users.streams import Stream, streams_of, turns_of
 from mm2_users.turns import Turns
 from run_record.histogram import LatencyHistogram
+from run_record.manifest import ClusterSeen
 from scenarios.errors import Mm2gateError, Refused
 from scenarios.plan import NS_PER_S, RunPlan
 from scenarios.secrets import hidden_of_others
@@ -126,9 +128,15 @@ class Engine:
         )
         self._producer: RecordProducer | None = None
         self._consumer: RecordConsumer | None = None
-        self._sending = self._started = False
+        self._sending = self._started = self._held = False
 
     # --- NodeLoad --------------------------------------------------------------------------------------------------
+
+    def versions(self) -> dict[str, str]:
+        return versions()
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        return clusters_seen(self._plan)
 
     def prepare(self, assignment: Assignment) -> list[str]:
         """Takes up its partitions: mirrors read from their end, source metadata known. Waits, off the hub.
@@ -211,6 +219,12 @@ class Engine:
 
     def play(self, phase: int, start_s: float) -> None:
         self._pacer.play(phase, start_s)
+
+    def hold_sending(self) -> None:
+        self._held = True
+
+    def resume_sending(self) -> None:
+        self._held = False
 
     def stop_sending(self) -> None:
         self._sending = False
@@ -316,7 +330,7 @@ class Engine:
         producer, consumer = self._producer, self._consumer
         if producer is None or consumer is None:
             return
-        if self._sending:
+        if self._sending and not self._held:
             self._send_due()
         producer.serve()
         messages = consumer.read(MOST_READ_PER_STEP)

@@ -27,8 +27,10 @@ from gevent import subprocess
 from clients.kafka import RecordProducer, off_hub
 from clients.kafka_offsets import Ends, Place
 from locust_session.load import Assignment, Second
+from mm2_users.identity import clusters_seen, versions
 from mm2_users.perf_test import arguments_of, config_option, properties_of, shares_of, write_properties
 from run_record.counts import Counts, total
+from run_record.manifest import ClusterSeen
 from scenarios.errors import Mm2gateError, Refused, Unreachable
 from scenarios.plan import NS_PER_S, RunPlan
 from scenarios.secrets import hidden_of_others
@@ -117,6 +119,12 @@ class ForeignLoad:
 
     # --- what the session asks ---------------------------------------------------------------------------------------
 
+    def versions(self) -> dict[str, str]:
+        return versions()
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        return clusters_seen(self._plan)
+
     def prepare(self, assignment: Assignment) -> list[str]:
         """Looks whether the tool can be started, and where the partitions end. Raises Refused and Unreachable."""
         if assignment.senders > 1:
@@ -159,6 +167,18 @@ class ForeignLoad:
     def play(self, phase: int, start_s: float) -> None:
         """Never asked: a plan with more than one load is refused."""
         raise Mm2gateError(f"load {phase} at {start_s:g} s: a staircase's steps are played by our own load only")
+
+    def hold_sending(self) -> None:
+        """Ends the tool, for good: it cannot be told to wait. `none` has nothing to hold."""
+        if self._kind == "perf-test":
+            self.stop_sending()
+
+    def resume_sending(self) -> None:
+        """Raises Mm2gateError where the tool was ended."""
+        if self._stopped:
+            raise Mm2gateError(
+                "Kafka's producer tool was ended while the master was not heard, and cannot go on; start the run again"
+            )
 
     def stop_sending(self) -> None:
         """Ends the tool; what others append from now on is not counted."""

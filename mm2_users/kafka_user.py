@@ -21,8 +21,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from pydantic import ValidationError
 
 from locust_session import options
-from locust_session.output import make_logs_visible
-from locust_session.session import say
+from locust_session.output import make_logs_visible, say
 from locust_session.web_guard import guard
 from mm2_users.kafka_client import KafkaClient
 from mm2_users.shared_clients import SharedClients, Side

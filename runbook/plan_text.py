@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from run_record.space import room_for
 from scenarios.phases import LoadPhase, Steps
 from scenarios.plan import RunPlan
 from scenarios.visible import one_line
@@ -30,6 +31,8 @@ def _lines(plan: RunPlan) -> Iterator[str]:
         f"disk         {plan.most_records * scenario.payload.bytes * copies / MIB:,.1f} MiB at most on each cluster "
         f"({copies} {'copy' if copies == 1 else 'copies'}, before {scenario.producer.compression})"
     )
+    room = room_for(plan)
+    yield f"runs         {room.total_bytes / MIB:,.1f} MiB at most where run records go ({room})"
     least_s = scenario.silence_s + plan.load_duration_s + scenario.watch_s
     yield f"time         {least_s / 60:.1f} min if MM2 keeps up, {plan.longest_s / 60:.1f} min at most"
     yield f"topics       {_some([topic.source for topic in plan.topics])}, {plan.topics[0].partitions} partitions each"

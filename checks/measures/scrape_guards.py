@@ -17,11 +17,14 @@ from checks.windows import Windows
 
 #: Fewer steps from scrape to scrape than this say nothing of the interval.
 TYPICAL_LEAST = 3
+#: A clock that was set, not one that NTP slews.
+CLOCK_STEP_S = 1.0
+FROM_CREATE_TIME = frozenset({Role.LATENCY_AVG, Role.LATENCY_MAX, Role.RECORD_AGE_AVG, Role.RECORD_AGE_MAX})
 
 
 def whole_objection(run: Run, windows: Windows, role: Role) -> Reason | None:
     """Why no figure of this role's job can be believed, if none can. What nodes show depends on who is a worker too."""
-    if objection := _clock_objection(run, windows):
+    if objection := _clock_objection(run, windows) or _timestamps_objection(run, role):
         return objection
     metric = run.evidence.profile.metrics.get(role)
     if metric is not None and metric.job is not Job.CONNECT and facts_of(role).owner is not Owner.NODE:
@@ -54,6 +57,21 @@ def _clock_objection(run: Run, windows: Windows) -> Reason | None:
     if abs(offset_s) - uncertainty_s <= windows.scrape_s:
         return None
     return Reason.of(Code.CLOCK_SKEWED, offset_s=offset_s, tolerance_s=windows.scrape_s)
+
+
+def worker_clock_step(run: Run) -> tuple[str, float] | None:
+    """The load worker whose wall clock was set while the run went on, and by how many seconds; of several, the one that
+    was set by most. None where none was, or where the record does not tell."""
+    steps = [(one.id, one.clock.largest_step_ns / 1e9) for one in run.record.manifest.workers if one.clock is not None]
+    worker, step_s = max(steps, key=lambda step: abs(step[1]), default=("", 0.0))
+    return (worker, step_s) if abs(step_s) >= CLOCK_STEP_S else None
+
+
+def _timestamps_objection(run: Run, role: Role) -> Reason | None:
+    """MM2 counts these from CreateTime, which a producer takes from its machine's wall clock."""
+    if role not in FROM_CREATE_TIME or (stepped := worker_clock_step(run)) is None:
+        return None
+    return Reason.of(Code.WORKER_CLOCK_STEPPED, worker=stepped[0], step_s=stepped[1])
 
 
 def _mixed_objection(run: Run) -> Reason | None:

@@ -7,8 +7,10 @@ import itertools
 import time
 
 import pytest
+from gevent.monkey import get_original
 
 from locust_session import conductor as conductor_module
+from locust_session import drain as drain_module
 from locust_session.load import Second
 from locust_session.moments import MasterClock
 from locust_session.progress import Progress
@@ -63,6 +65,7 @@ def test_every_node_hears_the_whole_story_in_order(stage):
     for index, node in enumerate(played.nodes):
         kinds = [kind for kind, _ in node.heard if kind != ToNodes.PULSE]
         assert kinds == [
+            "mm2gate.identify",
             "mm2gate.prepare",
             "mm2gate.canaries",
             "mm2gate.start",
@@ -270,6 +273,75 @@ def test_a_drain_without_progress_ends_after_its_patience(stage, fault):
 def test_a_drain_that_moves_for_ever_ends_at_its_cap(stage):
     record = stage("arriving_for_ever", made=quick_plan(patience="10s")).play()
     assert 1.0 <= record.manifest.phase("drain").duration_s < 5
+
+
+# --- a process that stands still --------------------------------------------------------------------------------------
+
+
+def freeze(seconds: float) -> None:
+    """Nothing of this process runs meanwhile, as under SIGSTOP."""
+    get_original("time", "sleep")(seconds)
+
+
+def test_a_drain_that_stood_still_still_hears_what_arrived_meanwhile(stage):
+    played = stage(made=quick_plan(patience="500ms", cap="20s"))
+    played.nodes[0].waits = True
+
+    def stand_still() -> None:
+        freeze(2.0)
+        time.sleep(0.1)
+        played.nodes[0].waits = False
+
+    record = played.play(played.when("drain", stand_still))
+    assert (record.counts().arrived, record.counts().late) == (20, 0)
+    (stall,) = [event for event in record.events if event["event"] == "stood_still"]
+    assert stall["worker"] is None
+    assert stall["lasted_s"] == pytest.approx(2.0, abs=0.5)
+    assert record.manifest.phase("drain").start_ns <= stall["from_ns"] <= stall["at_ns"] - 1_500_000_000
+
+
+def test_canaries_that_cross_while_the_run_stands_still_have_crossed(stage):
+    played = stage("canary_lost")
+
+    def stand_still() -> None:
+        freeze(2.0)
+        time.sleep(0.05)
+        played.nodes[0]._canaries = True
+
+    record = played.play(played.when("canary", stand_still))
+    (canary,) = [event for event in record.events if event["event"] == "canary"]
+    assert (canary["sent"], canary["arrived"]) == (1, 1)
+
+
+def test_seconds_that_the_master_stood_still_are_missing_and_not_made_up(stage):
+    played = stage(made=quick_plan(load_s=4.5))
+
+    def stand_still() -> None:
+        time.sleep(1.2)
+        freeze(3.0)
+
+    record = played.play(played.when("one", stand_still))
+    assert record.manifest.ending.how == "completed"
+    assert record.counts().sent == played.conductor.plan.record_count
+    ats_ns = [row.at_ns for row in record.timeline]
+    apart_s = [(after - before) / 1e9 for before, after in itertools.pairwise(ats_ns)]
+    assert max(apart_s) > 2.5
+    assert min(apart_s) > 0.5, "rows of one instant would be a second each in a chart"
+
+
+def test_a_worker_that_is_silent_in_the_drain_is_waited_for(stage, monkeypatch):
+    monkeypatch.setattr(drain_module, "SILENT_S", 0.1)
+    played = stage(nodes=2, made=quick_plan(patience="400ms", cap="20s"))
+    played.nodes[1].waits = True
+
+    def stand_still() -> None:
+        monkeypatch.setattr(fakes, "REPORT_EVERY_S", 1.5)
+        time.sleep(2.0)
+        played.nodes[1].waits = False
+        monkeypatch.setattr(fakes, "REPORT_EVERY_S", 0.02)
+
+    record = played.play(played.when("drain", stand_still))
+    assert (record.counts().arrived, record.counts().late) == (20, 0)
 
 
 # --- ends ------------------------------------------------------------------------------------------------------------
@@ -576,9 +648,8 @@ def test_a_wall_clock_that_is_set_before_the_load_bends_neither_windows_nor_the_
     record = played.play(played.when("silence", step))
     assert record.manifest.phase("silence").duration_s == pytest.approx(0.2, abs=2)
     (start,) = played.nodes[0].told(ToNodes.START)
-    # A node goes by its own wall clock, which was set as well.
-    ahead_ns = start["start_unix_ns"] - (record.manifest.phase("one").start_ns + wall.step_ns)
-    assert abs(ahead_ns) < 20_000_000
+    # A node goes by the reading of its wall clock that it compared with the master's, before either was set.
+    assert abs(start["start_unix_ns"] - record.manifest.phase("one").start_ns) < 20_000_000
     assert record.manifest.clock.largest_step_ns == pytest.approx(step_s * 10**9, abs=20_000_000)
     assert record.manifest.clock.wall_minus_monotonic_end_ns - record.manifest.clock.wall_minus_monotonic_start_ns == (
         pytest.approx(step_s * 10**9, abs=20_000_000)

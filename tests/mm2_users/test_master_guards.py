@@ -28,7 +28,7 @@ def identified(monkeypatch):
                 return existing
 
         monkeypatch.setattr("mm2_users.master.Admin", Admin)
-        monkeypatch.setattr("mm2_users.master.identify", lambda cluster, _: cluster.cluster_id)
+        monkeypatch.setattr("mm2_users.master.clusters_seen", lambda _: ())
         with serving(lambda _: Reply.of(ROOT)) as rest, serving(lambda _: Reply.of(VECTOR)) as metrics:
             where = ENVIRONMENT.replace(':3"', f':{rest.url.rpartition(":")[2]}"')
             where = where.replace(':4"', f':{metrics.url.rpartition(":")[2]}"')
