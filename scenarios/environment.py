@@ -6,6 +6,7 @@ when it connects. Clusters are recognised by their cluster id, not by their addr
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -222,6 +223,11 @@ class LoadedEnvironment(StrictModel):
     file: Path
     text: str
     environment: Environment
+
+    @property
+    def sha256(self) -> str:
+        """Of its text: names the file, wherever it lies."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
     def password(self, secret: Secret, *, of: str) -> str:
         """The secret itself, read now; `of` names it in the message. Raises Refused when it cannot be had."""
