@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checks import baseline as baselines
+from checks.consistency import contradictions
 from checks.diagnosis import Finding, diagnose
 from checks.evaluate import Evaluation, evaluate
 from checks.evidence import Evidence
@@ -34,18 +35,24 @@ class Case:
         return self.run.record.directory
 
     @classmethod
-    def of(cls, record: RunRecord, evidence_directory: Path) -> Case:
-        """Judges a record on sealed evidence. Raises RunRecordError when the evidence cannot be read or trusted,
-        SpecError when the record's scenario is not of this version."""
-        evidence = Evidence.open(evidence_directory)
-        scenario = scenario_of(record.manifest).scenario
-        environment = environment_of(record.manifest).environment
+    def of(cls, record: RunRecord, evidence_directory: Path | None) -> Case:
+        """Judges a record on sealed evidence, or on itself alone where none was ever collected. Raises RunRecordError
+        when the evidence cannot be read or trusted, SpecError when the record's scenario is not of this version."""
+        evidence = (
+            Evidence.none(call=f"mm2gate judge runs/{record.manifest.run_id} --env ENVIRONMENT")
+            if evidence_directory is None
+            else Evidence.open(evidence_directory)
+        )
+        loaded, played_in = scenario_of(record.manifest), environment_of(record.manifest)
+        scenario, environment = loaded.scenario, played_in.environment
+        windows = Windows.of(record, environment)
         run = Run(
             record=record,
             evidence=evidence,
             environment=environment,
-            windows=Windows.of(record, environment),
+            windows=windows,
             baseline=baselines.load(record.directory, record.manifest, evidence),
+            contradictions=contradictions(record, evidence, loaded, played_in, windows),
         )
         evaluation = evaluate(run, scenario)
         return cls(

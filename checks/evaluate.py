@@ -5,11 +5,14 @@ Beyond the plain comparison of a value with its two conditions, in this order:
 1. No value, or too few samples: INCONCLUSIVE, with the reason.
 2. A condition on the *plan* ("== plan records") means nothing when the plan was not sent whole, because the run was cut
    short or the generator fell behind: INCONCLUSIVE. What was sent is judged by the ledger's other criteria.
-3. An abnormal end drains for seconds, not minutes. What had not arrived by then (late, backlog, arrived) is not MM2's
-   fault: INCONCLUSIVE instead of NOGO. Lost, duplicated, corrupted and phantom records are proven, and stay.
+3. An abnormal end drains for seconds, not minutes. What had not arrived by then is not MM2's fault: INCONCLUSIVE
+   instead of NOGO, and so where our own reader stood still (`checks/excuses.py`). Lost, duplicated, corrupted and
+   phantom records are proven, and stay.
 4. A criterion on the load itself is never NOGO: a generator cannot blame the system under test.
 5. If the load was not applied, criteria on performance are INCONCLUSIVE, good or bad. Integrity and state stay.
+6. A record that contradicts itself is believed in nothing: whatever was measured is INCONCLUSIVE, and so is the run.
 
+A run whose mirrors are not what they were, or of which that is not told, is INCONCLUSIVE at best.
 A run that was aborted is INCONCLUSIVE at best, however far it got; one whose writer died is INCONCLUSIVE. So is, at
 best, one whose load a criterion ended; but it was drained and watched in full, and leaves with its verdict's exit code.
 """
@@ -24,12 +27,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from checks.capacity import criteria_of, ladder_of, measured_capacity, step_verdicts
+from checks.excuses import excuse
 from checks.foreign import untold
 from checks.measurement import Measurement, Window
 from checks.measures import Run, measure
+from checks.measures.closing import never_go
 from checks.measures.load import sent_records
 from checks.reasons import Code, Reason
-from checks.verdict import Verdict, judge_at_least, judge_interval, judge_value, worst
+from checks.verdict import Verdict, judge_at_least, judge_between, judge_interval, judge_value, worst
 from checks.windows import last_known_ns
 from run_record.manifest import Cut
 from scenarios.criterion import Criterion
@@ -39,8 +44,6 @@ from scenarios.scenario import Scenario
 
 #: A load's last tick may come this much before its planned end.
 STRETCH_SLACK_S = 1.0
-#: What a drain that was cut short makes look worse than it is.
-NEEDS_WHOLE_DRAIN = frozenset({"ledger.late", "ledger.backlog_end", "ledger.arrived"})
 EXIT_CODES = {
     Verdict.GO: ExitCode.GO,
     Verdict.GREY: ExitCode.GREY,
@@ -112,6 +115,10 @@ def evaluate(run: Run, scenario: Scenario, *, measure: Measure = measure) -> Eva
     capacities = {c.id: _capacity(run, scenario, c, verdicts) for c in criteria if c.spec.group is Group.CAPACITY}
     by_id = {result.criterion.id: result for result in results} | capacities
     results = [by_id[criterion.id] for criterion in criteria]
+    if run.contradictions:
+        results = [_not_believed(run, result) for result in results]
+        verdicts = dict.fromkeys(verdicts, Verdict.INCONCLUSIVE)
+        load = _load_verdict(results)
     required = [result for result in results if result.required]
     verdict, reason = _overall(run, required)
     return Evaluation(
@@ -209,8 +216,8 @@ def _judged(run: Run, criterion: Criterion, measurement: Measurement) -> tuple[V
     verdict = _compared(run, criterion, measurement, measurement.value)
     if verdict is Verdict.INCONCLUSIVE:
         return verdict, measurement.note or Reason.of(Code.ONLY_AT_LEAST)
-    if verdict is not Verdict.GO and criterion.measure in NEEDS_WHOLE_DRAIN and _drain_was_cut(run):
-        return Verdict.INCONCLUSIVE, Reason.of(Code.DRAIN_CUT_SHORT)
+    if verdict is not Verdict.GO and (excused := excuse(run, criterion)) is not None:
+        return Verdict.INCONCLUSIVE, excused
     if verdict is Verdict.NOGO and spec.group is Group.LOAD:
         return Verdict.INCONCLUSIVE, Reason.of(Code.GO_MISSED, go=criterion.go.text)
     return verdict, _comparison_reason(criterion, verdict, measurement)
@@ -250,11 +257,14 @@ def _compared(run: Run, criterion: Criterion, measurement: Measurement, value: f
     nogo = None if criterion.nogo is None else run.wanted(criterion.nogo, criterion.measure)
     if measurement.interval is not None:
         return judge_interval(*measurement.interval, go, nogo)
+    if measurement.bounds is not None:
+        return judge_between(*measurement.bounds, go, nogo)
     return (judge_at_least if measurement.at_least else judge_value)(value, go, nogo)
 
 
 def _comparison_reason(criterion: Criterion, verdict: Verdict, measurement: Measurement) -> Reason:
-    if measurement.value == math.inf and measurement.note is not None:
+    exact = not measurement.at_least and verdict is not Verdict.GO
+    if measurement.note is not None and (measurement.value == math.inf or exact):
         return measurement.note
     go, nogo = criterion.go.text, criterion.nogo.text if criterion.nogo else ""
     if measurement.interval is not None:
@@ -262,15 +272,11 @@ def _comparison_reason(criterion: Criterion, verdict: Verdict, measurement: Meas
         codes = {Verdict.GO: Code.INTERVAL_IN_GO, Verdict.NOGO: Code.INTERVAL_IN_NOGO}
         return Reason.of(codes.get(verdict, Code.INTERVAL_ACROSS), low=low, high=high, go=go, nogo=nogo)
     if verdict is Verdict.GO:
-        return Reason.of(Code.GO_MET, go=go)
+        others = measurement.note is not None and measurement.note.code is Code.OURS_AMONG_OTHERS
+        return measurement.note if measurement.note is not None and others else Reason.of(Code.GO_MET, go=go)
     if verdict is Verdict.GREY:
         return Reason.of(Code.BETWEEN, go=go, nogo=nogo)
     return Reason.of(Code.NOGO_MET, go=go, nogo=nogo) if nogo else Reason.of(Code.GO_MISSED, go=go)
-
-
-def _drain_was_cut(run: Run) -> bool:
-    """Whether the run ended before its drain did; what comes after a drain proves that it ended."""
-    return run.aborted and not run.record.manifest.of_kind("watch")
 
 
 def _load_verdict(results: list[Result]) -> Verdict:
@@ -313,24 +319,51 @@ def _under_load(run: Run, result: Result, load: Verdict) -> Result:
     return replace(result, verdict=Verdict.INCONCLUSIVE, reason=reason)
 
 
+def _not_believed(run: Run, result: Result) -> Result:
+    """The same result, of which nothing follows; a step that was never tried was not tried all the same."""
+    if result.verdict is Verdict.NOT_RUN:
+        return result
+    why, measured = _unreliable(run), result.measurement
+    unbelieved = Measurement(
+        value=None, unit=measured.unit, source=measured.source, window=measured.window, why_not=why
+    )
+    return replace(result, measurement=unbelieved, beside=None, verdict=Verdict.INCONCLUSIVE, reason=why)
+
+
+def _unreliable(run: Run) -> Reason:
+    """The record contradicts itself; the first equation that does not hold, and how many there are."""
+    first = run.contradictions[0]
+    return Reason.of(
+        Code.RECORD_UNRELIABLE, count=len(run.contradictions), equation=first.equation.value, **first.params
+    )
+
+
 def _overall(run: Run, required: list[Result]) -> tuple[Verdict, Reason]:
     verdicts = [result.verdict for result in required]
-    if run.crashed:
-        return Verdict.INCONCLUSIVE, _crash_reason(run)
-    ending = run.record.manifest.ending
-    if run.aborted and ending is not None:
-        return worst([*verdicts, Verdict.INCONCLUSIVE]), Reason.of(
-            Code.ABORTED, how=ending.how, detail=ending.detail, at_ns=ending.at_ns
-        )
-    if ending is not None and ending.cut is not None:
-        return worst([*verdicts, Verdict.INCONCLUSIVE]), _cut_reason(ending.cut)
+    if run.crashed or run.contradictions:
+        return Verdict.INCONCLUSIVE, _crash_reason(run) if run.crashed else _unreliable(run)
+    ended_early = _ended_early(run)
+    if ended_early is not None:
+        return worst([*verdicts, Verdict.INCONCLUSIVE]), ended_early
     if not required:
         return Verdict.INCONCLUSIVE, Reason.of(Code.NO_CRITERIA)
     verdict = worst(verdicts)
-    if verdict is Verdict.GO:
-        return verdict, Reason.of(Code.ALL_GO, count=len(required))
+    doubt = never_go(run) if verdict in (Verdict.GO, Verdict.GREY) else None
+    if doubt is not None:
+        return Verdict.INCONCLUSIVE, doubt
     count = sum(one is verdict for one in verdicts)
-    return verdict, Reason.of(Code.DECIDED_BY, count=count, of=len(required))
+    all_go = Reason.of(Code.ALL_GO, count=len(required))
+    return verdict, all_go if verdict is Verdict.GO else Reason.of(Code.DECIDED_BY, count=count, of=len(required))
+
+
+def _ended_early(run: Run) -> Reason | None:
+    """Who or what ended the run, or its load, before its plan did."""
+    ending = run.record.manifest.ending
+    if ending is None:
+        return None
+    if run.aborted:
+        return Reason.of(Code.ABORTED, how=ending.how, detail=ending.detail, at_ns=ending.at_ns)
+    return None if ending.cut is None else _cut_reason(ending.cut)
 
 
 def _cut_reason(cut: Cut) -> Reason:

@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scenarios.secret_shapes import HIDDEN
+
 MIRROR_PACKAGE = "org.apache.kafka.connect.mirror"
 POLICY, SEPARATOR = "replication.policy.class", "replication.policy.separator"
 SOURCE_ALIAS, TARGET_ALIAS = "source.cluster.alias", "target.cluster.alias"
@@ -51,9 +53,10 @@ class MirrorNaming:
 
 
 def value_of(config: Mapping[str, str], key: str, default: str = "") -> str | None:
-    """A setting as Kafka reads it, blanks around it dropped; None where it is a reference that the worker resolves."""
+    """A setting as Kafka reads it, blanks around it dropped; None where it is a reference that the worker resolves, or
+    was not kept."""
     text = str(config.get(key, default)).strip()
-    return None if "${" in text else text
+    return None if "${" in text or HIDDEN in text else text
 
 
 def naming_of(config: Mapping[str, str]) -> MirrorNaming:
@@ -75,7 +78,7 @@ def naming_of(config: Mapping[str, str]) -> MirrorNaming:
 
 def _router(config: Mapping[str, str]) -> str | None:
     """The first transform that may send a record elsewhere: one that routes, or one that is not Kafka's own."""
-    for name in _listed(config.get("transforms", "")):
+    for name in listed(config.get("transforms", "")):
         kind = str(config.get(f"transforms.{name}.type", "")).strip().removesuffix("$Key").removesuffix("$Value")
         if not kind.startswith(TRANSFORMS_PACKAGE) or kind.endswith(ROUTER):
             return f"transforms.{name}.type = {kind}"
@@ -87,15 +90,12 @@ def selects(config: Mapping[str, str], topic: str) -> bool | None:
     chosen, excluded = value_of(config, TOPICS, ".*"), _excluded(config)
     if chosen is None or None in excluded or value_of(config, FILTER, DEFAULT_FILTER) != DEFAULT_FILTER:
         return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Python warns where it reads a pattern otherwise than Java may
-            kept = {not _any_matches(patterns or "", topic) for patterns in excluded}
-            if not _any_matches(chosen, topic):
-                return False
-    except (re.error, FutureWarning, DeprecationWarning, RecursionError, OverflowError):
-        return None  # better no hint than a wrong one
-    return kept.pop() if len(kept) == 1 else None
+    taken, left_out = matches(chosen, topic), {matches(patterns or "", topic) for patterns in excluded}
+    if taken is None or None in left_out:
+        return None
+    if not taken:
+        return False
+    return not left_out.pop() if len(left_out) == 1 else None
 
 
 def _excluded(config: Mapping[str, str]) -> tuple[str | None, ...]:
@@ -116,9 +116,17 @@ def is_cycle(config: Mapping[str, str], topic: str) -> bool:
     return target in topic.split(separator)[:-1]
 
 
-def _any_matches(patterns: str, topic: str) -> bool:
-    return any(re.fullmatch(pattern, topic) for pattern in _listed(patterns))
+def matches(patterns: str, topic: str) -> bool | None:
+    """Whether any of these patterns, comma between, is the topic's whole name; None where that cannot be told: better
+    no hint than a wrong one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Python warns where it reads a pattern otherwise than Java may
+            return any(re.fullmatch(pattern, topic) for pattern in listed(patterns))
+    except (re.error, FutureWarning, DeprecationWarning, RecursionError, OverflowError):
+        return None
 
 
-def _listed(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
+    """The parts of a list as Kafka's configurations write one."""
     return [part.strip() for part in str(text).split(",") if part.strip()]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from checks.connect_seen import connect_view
+from checks.measures.closing import mirror_reason, purged_reason, stood_still, untold_facts
 from checks.measures.registry import Run
 from checks.measures.scrape_guards import CLOCK_STEP_S, worker_clock_step
 from checks.reasons import Code, Param, Reason
+from checks.rows.figures import all_latencies
 from checks.windows import NS_PER_S
-from run_record.histogram import LatencyHistogram
 
 #: From due and from sent differ by more than this: the generator was held up, and only one of them says so.
 HELD_UP_RATIO = 1.1
@@ -29,9 +31,15 @@ def reservations(run: Run) -> Iterator[Reason]:
         yield Reason.of(Code.LOST_PLACE, place=run.lost_places[0], count=len(run.lost_places))
     if counts is not None and counts.misplaced:
         yield Reason.of(Code.MISPLACED, count=counts.misplaced)
+    if counts is not None and counts.foreign and run.record.manifest.has_envelopes:
+        yield Reason.of(Code.FOREIGN_ARRIVALS, count=counts.foreign)
+    view = connect_view(run)
+    for other in view.others if view is not None else ():
+        yield Reason.of(Code.SECOND_CONNECTOR, connector=other.name, state=other.state, topic=other.topics[0])
     if rekeyed := _rekeyed(run):
         yield Reason.of(Code.REKEYED, place=rekeyed)
-    from_due, from_sent = _all(run, "e2e"), _all(run, "e2e_from_sent")
+    yield from _not_mm2s(run)
+    from_due, from_sent = all_latencies(run, "e2e"), all_latencies(run, "e2e_from_sent")
     if from_sent.count and from_due.percentile_ms(99) > HELD_UP_RATIO * from_sent.percentile_ms(99):
         yield Reason.of(Code.SENDER_HELD_UP, due_ms=from_due.percentile_ms(99), sent_ms=from_sent.percentile_ms(99))
 
@@ -54,15 +62,22 @@ def _longest(run: Run, event: str) -> dict[str, Param] | None:
     return {"who": who, "lasted_s": lasted_s, "at": at, "count": len(found)}
 
 
+def _not_mm2s(run: Run) -> Iterator[Reason]:
+    """Anomalies that are in the ledger, and not MM2's; and what it does not tell."""
+    counts = run.counts
+    if (changed := mirror_reason(run)) is not None:
+        yield changed
+    if counts is not None and counts.duplicated_at_source:
+        yield Reason.of(Code.DUPLICATES_AT_SOURCE, count=counts.duplicated_at_source)
+    if counts is not None and counts.corrupted_at_source:
+        yield Reason.of(Code.CORRUPTED_AT_SOURCE, count=counts.corrupted_at_source)
+    for reason in (purged_reason(run), stood_still(run)):
+        if reason is not None:
+            yield reason
+    yield from untold_facts(run)
+
+
 def _rekeyed(run: Run) -> str:
     """The first partition in which a record arrived with another key."""
     streams = (run.record.ledger or {}).get("streams", ())
     return next((f"{one['topic']}:{one['partition']}" for one in streams if "rekeyed" in one["examples"]), "")
-
-
-def _all(run: Run, kind: str) -> LatencyHistogram:
-    together = LatencyHistogram()
-    for kinds in run.record.latency.values():
-        if kind in kinds:
-            together.merge(kinds[kind])
-    return together

@@ -6,13 +6,14 @@ Numbers are finite or null: an infinite latency is null, and its reason says tha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from checks.consistency.equations import Contradiction
 from checks.evaluate import Evaluation, Result
 from checks.measurement import Measurement, Window
-from checks.reasons import Reason
+from checks.reasons import Param, Reason
 from checks.since import Since
 from run_record.manifest import Manifest
 
@@ -20,7 +21,12 @@ SCHEMA = 1
 
 
 def verdict_content(
-    evaluation: Evaluation, manifest: Manifest, evidence: str, since: Mapping[str, Since] | None = None
+    evaluation: Evaluation,
+    manifest: Manifest,
+    evidence: str,
+    since: Mapping[str, Since] | None = None,
+    *,
+    contradictions: Sequence[Contradiction] = (),
 ) -> dict[str, Any]:
     """The file's content; `evidence` is the name of the evidence directory that was judged. `since`: criterion → since
     when it was NOGO."""
@@ -36,6 +42,7 @@ def verdict_content(
         "reason": _reason(evaluation.reason),
         "deciding": list(evaluation.deciding),
         "evidence": evidence,
+        "contradictions": [{"equation": one.equation.value, "params": _params(one.params)} for one in contradictions],
         "steps": {name: verdict.value for name, verdict in evaluation.steps.items()},
         "criteria": [_criterion(result, (since or {}).get(result.criterion.id)) for result in evaluation.results],
     }
@@ -96,8 +103,12 @@ def _beside(name: str | None, measurement: Measurement | None) -> dict[str, Any]
 def _reason(reason: Reason) -> dict[str, Any]:
     return {
         "code": reason.code.value,
-        "params": {name: value if isinstance(value, str) else number(value) for name, value in reason.params.items()},
+        "params": _params(reason.params),
     }
+
+
+def _params(params: Mapping[str, Param]) -> dict[str, Any]:
+    return {name: value if isinstance(value, str) else number(value) for name, value in params.items()}
 
 
 def _window(window: Window | None) -> dict[str, str] | None:

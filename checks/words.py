@@ -13,6 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
+from checks.consistency.equations import Contradiction
 from checks.markdown import Md, code, escape
 from checks.reasons import Param, Reason
 from checks.verdict import Verdict
@@ -78,7 +79,9 @@ class Catalogue(StrictModel):
     endings: dict[str, str]
     measures: dict[str, str]
     reasons: dict[str, str]
+    contradictions: dict[str, str]
     diagnosis: dict[str, DiagnosisWords]
+    steps: dict[str, str]
     optimisation: dict[str, OptimisationWords]
     optimisation_signs: dict[str, str]
 
@@ -197,6 +200,10 @@ class Words:
     def reason(self, reason: Reason) -> Md:
         """The sentence of a reason, its first letter small: it follows a colon."""
         return self.fill(self.catalogue.reasons[reason.code.value], reason.params)
+
+    def contradiction(self, one: Contradiction) -> Md:
+        """The sentence of an equation that does not hold: both figures, and where they stand."""
+        return self.fill(self.catalogue.contradictions[one.equation.value], one.params)
 
     def fill(self, sentence: str, params: Mapping[str, Param]) -> Md:
         """A sentence of the catalogue with its figures; a figure that is not known is a dash."""

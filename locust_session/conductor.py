@@ -37,6 +37,7 @@ from run_record.manifest import Cut, Ending
 from scenarios.errors import ExitCode, Mm2gateError
 from scenarios.phases import Step
 from scenarios.plan import NS_PER_S, PlannedLoad, RunPlan
+from scenarios.secrets import hidden
 
 LOG = logging.getLogger("mm2gate.session")
 
@@ -123,10 +124,11 @@ class Conductor:
     def end_early(self, how: How, detail: str = "") -> None:
         """Asks the run to end; only the first reason counts. Returns at once."""
         if not self._ending.is_set() and not self.over.is_set():
-            self.how, self.detail = how, detail
+            self.how, self.detail = how, hidden(detail)
             self._ending.set()
             if self._start_ns is not None or how != "failed":
-                self.progress.say(f"ending early ({how}{': ' + detail if detail else ''}); draining what was sent")
+                said = f": {self.detail}" if detail else ""
+                self.progress.say(f"ending early ({how}{said}); draining what was sent")
 
     def end_load(self, request: Mapping[str, Any]) -> None:
         """A criterion that is NOGO asks for the load's end. Drain and watch go on in full: the rest is judged as ever.
@@ -211,7 +213,7 @@ class Conductor:
             self.how, self.detail, self.exit_code = "failed", str(error), ExitCode.INTERNAL
         except Exception as error:
             LOG.exception("the record could not be closed")
-            self.how, self.detail = "failed", f"{type(error).__name__}: {error}"
+            self.how, self.detail = "failed", hidden(f"{type(error).__name__}: {error}")
             self.exit_code = ExitCode.INTERNAL
         finally:
             gevent.killall(beside)
@@ -387,6 +389,8 @@ class Conductor:
         here = self.crew.here
         if here:
             committed = self._committed()
+            if self.ending:
+                self.crew.tell_all(ToNodes.STOP_SENDING, {"hurried": True})
             for node in here:
                 self.crew.tell(node, ToNodes.FINISH, {"committed": committed})
             self._watch.until(lambda: not any(node.silent for node in here), ACCOUNT_WITHIN_S, every_s=LOOK_EVERY_S)
@@ -394,6 +398,9 @@ class Conductor:
             if missing:
                 self._chronicle.event("account_missing", workers=missing)
         accounts = [node.account for node in here if node.account is not None]
+        for account in accounts:
+            self._states.note(account.get("notes", ()))
+        self._write_notes()
         if accounts:
             ledger, latency = merge(accounts, [load.name for load in self.plan.loads])
             ledger["unaccounted"] = self.crew.unaccounted()
@@ -441,6 +448,9 @@ class Conductor:
             return self.load.committed()
         except Mm2gateError as error:
             return str(error)
+        except Exception as error:  # the record is closed and sealed all the same
+            LOG.exception("MM2's committed offsets could not be asked for")
+            return hidden(f"{type(error).__name__}: {error}")
 
     # --- small parts ---------------------------------------------------------------------------------------------
 
@@ -477,11 +487,17 @@ class Conductor:
             try:
                 self.crew.tell_all(ToNodes.PULSE)
                 self._row()
+                self._write_notes()
             except Mm2gateError as error:
                 self.end_early("failed", str(error))
             except Exception as error:  # without this greenlet the nodes hear no pulse, and stop sending
                 LOG.exception("a second of the run could not be recorded")
                 self.end_early("failed", f"{type(error).__name__}: {error}")
+
+    def _write_notes(self) -> None:
+        """What the nodes saw happen, by the instant at which the master heard of it."""
+        for note in self._states.take_notes():
+            self._chronicle.event(note["event"], **{name: what for name, what in note.items() if name != "event"})
 
     def _row(self) -> None:
         now_ns = self.clock.now_ns()

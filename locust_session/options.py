@@ -58,6 +58,13 @@ def add_environment(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--confirm", default="", help="name of a production environment, typed out", include_in_web_ui=False
     )
+    parser.add_argument(
+        "--web-hosts",
+        default="",
+        help="further names under which the web UI may be reached (a proxy's, this machine's), with commas between",
+        env_var="MM2GATE_WEB_HOSTS",
+        include_in_web_ui=False,
+    )
     # Whoever reaches the web UI can start a load: this machine only, unless --web-host says otherwise ("*": everyone).
     parser.set_defaults(web_host="127.0.0.1")
 

@@ -26,11 +26,11 @@ from locust_session import options
 from locust_session.asking import BEFORE, Asked, Moment, ask
 from locust_session.conductor import Conductor, How
 from locust_session.crew import Crew
-from locust_session.judge_process import end, follow, judge, stop_request
+from locust_session.judge_process import end, follow, judge, played_file, stop_request
 from locust_session.load import MasterLoad, Second
 from locust_session.lost_workers import be_patient, lost
 from locust_session.node import MakeLoad, NodeSession
-from locust_session.output import say, write
+from locust_session.output import make_logs_visible, say, write
 from locust_session.run_manifest import RunFacts
 from locust_session.web_ui import WebUi
 from locust_session.wire import ToMaster, unpack
@@ -307,7 +307,8 @@ class MasterSession:
                 STATS_TABLES.disabled = True  # of nothing
             else:
                 conductor.progress.say("judging the record (the first time, Prometheus and Connect are asked)")
-                self._code, self._verdict = judge(conductor.directory)
+                played = played_file(conductor.plan.loaded_environment)
+                self._code, self._verdict = judge(conductor.directory, played)
                 if not _headless(self._environment):
                     self.say_verdict()
         finally:
@@ -320,7 +321,7 @@ class MasterSession:
                 return
         self.runs[conductor.directory.name] = conductor.directory
         try:
-            follower = follow(conductor.directory)
+            follower = follow(conductor.directory, played_file(conductor.plan.loaded_environment))
         except OSError as error:
             LOG.warning("no live verdicts: %s", error)
             return
@@ -351,6 +352,7 @@ def install(environment: Environment, *, make_master: MakeMaster, make_load: Mak
     A headless run is checked at once: a bad scenario (64) or a guard that refuses (40) ends the process here, with its
     sentence and no traceback.
     """
+    make_logs_visible()
     if not isinstance(environment.runner, MasterRunner):
         _install_node(environment, make_load)
     if not isinstance(environment.runner, WorkerRunner):
@@ -403,7 +405,11 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
     environment.events.quit.add_listener(quit_)
     _catch_signals(session, environment)
     if environment.web_ui is not None:
-        WebUi(session, environment.web_ui).install()
+        try:
+            WebUi(session, environment.web_ui).install()
+        except Mm2gateError as error:
+            say(error)
+            sys.exit(error.exit_code)
     if _headless(environment):
         try:
             session.check()

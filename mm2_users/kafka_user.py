@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from locust_session import options
 from locust_session.output import say
+from locust_session.web_guard import guard
 from mm2_users.kafka_client import KafkaClient
 from mm2_users.shared_clients import SharedClients, Side
 from scenarios.errors import Mm2gateError, Refused
@@ -123,19 +124,22 @@ def _add_options(parser: LocustArgumentParser) -> None:
 
 @events.init.add_listener
 def _init(environment: Environment, **_: Any) -> None:
-    """A headless test is checked at once: a guard that refuses ends the process here, with its sentence."""
+    """A headless test is checked at once: a guard that refuses ends the process here, with its sentence. A web UI is
+    guarded too."""
     if isinstance(environment.runner, MasterRunner):
         environment.runner.register_message(REFUSED, _worker_refused)
     if not _kafka_users(environment):
         return
     _install(environment)
     environment.events.test_start.add_listener(lambda **_: _test_start(environment))
-    if environment.web_ui is None and not isinstance(environment.runner, WorkerRunner):
-        try:
+    try:
+        if environment.web_ui is not None:
+            guard(environment.web_ui, getattr(environment.parsed_options, "web_hosts", ""))
+        elif not isinstance(environment.runner, WorkerRunner):
             _check(environment)
-        except Mm2gateError as error:
-            say(error)
-            sys.exit(error.exit_code)
+    except Mm2gateError as error:
+        say(error)
+        sys.exit(error.exit_code)
 
 
 def _test_start(environment: Environment) -> None:

@@ -8,12 +8,45 @@ is never lost, and its arrival (`unknown_arrived`) is no phantom. A *phantom* is
 `duplicated`, `reordered` and `corrupted` are counted on arrivals; `misplaced` are arrivals on another partition or
 mirror than their own, which have not arrived; `foreign` are records of other runs or other writers that were read and
 left alone.
+
+Who is to blame for some of them is told apart (docs/measuring.md), each a part of another count:
+
+    purged               of lost: gone from the source before MM2 read them
+    unread               of late: on the target, where our own reader did not read them
+    gone                 of arrived: no longer on the target when the run ended, though its retention keeps them
+    duplicated_at_source of duplicated: the source holds them as often, so it was our producer
+    duplicated_untold    of duplicated: not told whether the source, our own reading or MM2 made them
+    corrupted_at_source  of corrupted: the source holds them altered
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from run_record.reading import Unreadable
+
+#: What every ledger of schema 1 has; other counts came later, and are not told where they are missing.
+SCHEMA_1 = frozenset(
+    {
+        "sent",
+        "acked",
+        "failed",
+        "unknown",
+        "arrived",
+        "lost",
+        "late",
+        "duplicated",
+        "reordered",
+        "corrupted",
+        "phantom",
+        "unknown_arrived",
+        "foreign",
+    }
+)
+#: More records than this nobody has sent.
+MOST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +67,12 @@ class Counts:
     unknown_arrived: int = 0
     misplaced: int = 0
     foreign: int = 0
+    purged: int = 0
+    unread: int = 0
+    gone: int = 0
+    duplicated_at_source: int = 0
+    duplicated_untold: int = 0
+    corrupted_at_source: int = 0
 
     @property
     def backlog(self) -> int:
@@ -42,16 +81,43 @@ class Counts:
 
     @property
     def balanced(self) -> bool:
-        """Whether both equations hold; `late` and `lost` are only told apart once the drain has ended."""
+        """Whether both equations hold, and no part is larger than its whole; `late` and `lost` are only told apart once
+        the drain has ended."""
         return (
-            self.sent == self.acked + self.failed + self.unknown and self.acked == self.arrived + self.late + self.lost
+            self.sent == self.acked + self.failed + self.unknown
+            and self.acked == self.arrived + self.late + self.lost
+            and self.purged <= self.lost
+            and self.unread <= self.late
+            and self.gone <= self.arrived
+            and self.duplicated_at_source + self.duplicated_untold <= self.duplicated
+            and self.corrupted_at_source <= self.corrupted
         )
+
+    @property
+    def on_target(self) -> int:
+        """Acknowledged records that arrived, and were still on the target when the run ended."""
+        return self.arrived - self.gone
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
 
     def to_json(self) -> dict[str, int]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Any, *, schema: int) -> Self:
+        """The inverse of `to_json`, of a file of a schema. Raises Unreadable: a count that is missing is not 0."""
+        if not isinstance(content, dict):
+            raise Unreadable("is no counts")
+        known = {field.name for field in fields(cls)}
+        for name in sorted((SCHEMA_1 if schema == 1 else known) - content.keys()):
+            raise Unreadable("missing", where=name)
+        for name, value in content.items():
+            if name not in known:
+                raise Unreadable("is no count of this version", where=str(name))
+            if type(value) is not int or not 0 <= value <= MOST:
+                raise Unreadable("is no number of records", where=name)
+        return cls(**content)
 
 
 def total(parts: Iterable[Counts]) -> Counts:

@@ -6,12 +6,19 @@ exact minimum, maximum and sum are kept beside the buckets.
 
 from __future__ import annotations
 
+import binascii
 import math
-from typing import Any
+import zlib
+from base64 import b64decode
+from struct import Struct
+from typing import Any, NoReturn
 
 import numpy as np
+from hdrh.codec import HdrCookieException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
+
+from run_record.reading import Unreadable
 
 LOWEST_US = 1
 HIGHEST_US = 3_600_000_000
@@ -23,6 +30,12 @@ Z_95 = 1.96
 #: Three digits need 2000 sub-buckets, so HDR takes the next power of two.
 _SUB_BUCKET_BITS = 11
 _SUB_BUCKET_MASK = 2**_SUB_BUCKET_BITS - 1
+#: HdrHistogram's compressed form, V2: cookie and length; then compressed: cookie, length of the counts, normalizing
+#: offset, digits, lowest and highest value, conversion ratio.
+_OUTER, _INNER = Struct(">ii"), Struct(">iiiiqqd")
+_MOST_TEXT, _MOST_INNER = 1 << 20, 1 << 20
+#: Durations are far below this many nanoseconds, their sum too.
+_MOST_NS = 2**100
 
 
 def _bucket_indices(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -93,6 +106,11 @@ class LatencyHistogram:
             setattr(self, name, choose(values) if values else None)
 
     @property
+    def sum_ns(self) -> int:
+        """Exact sum."""
+        return self._sum_ns
+
+    @property
     def mean_ms(self) -> float:
         """Exact mean; NaN when empty."""
         return self._sum_ns / self.count / NS_PER_US / US_PER_MS if self.count else math.nan
@@ -148,14 +166,78 @@ class LatencyHistogram:
         }
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> LatencyHistogram:
-        """The inverse of `to_json`."""
+    def from_json(cls, content: Any) -> LatencyHistogram:
+        """The inverse of `to_json`. Raises Unreadable when the content is none, or does not add up."""
+        if not isinstance(content, dict):
+            raise Unreadable("is no histogram")
         histogram = cls()
-        histogram.count = content["count"]
-        histogram.negative = content["negative"]
-        histogram.overflow = content["overflow"]
-        histogram._sum_ns = content["sum_ns"]
-        histogram._min_ns = content["min_ns"]
-        histogram._max_ns = content["max_ns"]
-        histogram._hdr.decode_and_add(content["hdr_us"])
+        histogram.count, histogram.negative, histogram.overflow = (
+            _whole(content, name, least=0) for name in ("count", "negative", "overflow")
+        )
+        histogram._sum_ns = _whole(content, "sum_ns", least=-_MOST_NS)
+        if histogram.count or content.get("min_ns", 0) is not None or content.get("max_ns", 0) is not None:
+            histogram._min_ns = _whole(content, "min_ns", least=-_MOST_NS)
+            histogram._max_ns = _whole(content, "max_ns", least=-_MOST_NS)
+        if "hdr_us" not in content:
+            raise Unreadable("missing", where="hdr_us")
+        text = content["hdr_us"]
+        _check_form(text)
+        try:
+            histogram._hdr.decode_and_add(text)
+        except (ValueError, TypeError, IndexError, zlib.error, HdrLengthException, HdrCookieException) as error:
+            raise Unreadable(f"is no histogram ({type(error).__name__})", where="hdr_us") from None
+        histogram._require_whole()
         return histogram
+
+    def _require_whole(self) -> None:
+        """Buckets, counts and exact figures tell of the same values. Raises Unreadable."""
+        filled = np.flatnonzero(self._buckets)
+        counts = self._buckets[filled]
+        if self.negative + self.overflow + sum(map(int, counts)) != self.count:
+            raise Unreadable(f"counts {self.count} values, and holds another number of them", where="count")
+        low, high = self._min_ns, self._max_ns
+        if self.count == 0:
+            if self._sum_ns or low is not None or high is not None:
+                raise Unreadable("has figures of no value")
+            return
+        if low is None or high is None or not low * self.count <= self._sum_ns <= high * self.count:
+            raise Unreadable("its least, largest and sum are not of the same values", where="sum_ns")
+        if (low < 0) != (self.negative > 0) or (high // NS_PER_US > HIGHEST_US) != (self.overflow > 0):
+            raise Unreadable("its least or largest value is not among those that it counts", where="min_ns")
+        if len(filled) == 0:
+            return
+        edges = [(low, filled[0], "min_ns")] if self.negative == 0 else []
+        edges += [(high, filled[-1], "max_ns")] if self.overflow == 0 and high >= 0 else []
+        for value_ns, bucket, name in edges:
+            if int(_bucket_indices(np.array([value_ns // NS_PER_US]))[0]) != int(bucket):
+                raise Unreadable("is not where the buckets end", where=name)
+
+
+def _whole(content: dict[str, Any], name: str, *, least: int) -> int:
+    if name not in content:
+        raise Unreadable("missing", where=name)
+    value = content[name]
+    if type(value) is not int or not least <= value <= _MOST_NS:
+        raise Unreadable("is no such number", where=name)
+    return value
+
+
+def _check_form(text: object) -> None:
+    """That the buckets' text is of our own kind, and unpacks to no more than we ever packed. Raises Unreadable."""
+
+    def refuse(why: str) -> NoReturn:
+        raise Unreadable(why, where="hdr_us")
+
+    if not isinstance(text, str) or len(text) > _MOST_TEXT:
+        refuse("is no text of a histogram")
+    try:
+        packed = b64decode(text, validate=True)
+        unpacker = zlib.decompressobj()
+        inner = unpacker.decompress(packed[_OUTER.size :], _MOST_INNER)
+    except (binascii.Error, ValueError, zlib.error) as error:
+        refuse(f"cannot be unpacked ({type(error).__name__})")
+    if not unpacker.eof or unpacker.unused_data or len(inner) < _INNER.size:
+        refuse("is cut, or too long")
+    _, length, _, digits, lowest, highest, _ = _INNER.unpack_from(inner)
+    if (digits, lowest, highest) != (DIGITS, LOWEST_US, HIGHEST_US) or length != len(inner) - _INNER.size:
+        refuse("is a histogram of another kind")

@@ -6,13 +6,21 @@ carried on by its monotonic clock, so that a clock that is stepped mid-run bends
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from run_record.reading import Unreadable, missing, parsed, problems_of
 from scenarios.yaml_file import StrictModel
 
-SCHEMA = 1
+#: What is written now; records of schema 1 are still read.
+SCHEMA: Final = 2
+#: Unix nanoseconds, and counts: what is larger is neither.
+MOST = 2**63 - 1
+Ns = Annotated[int, Field(ge=0, le=MOST)]
+StepNs = Annotated[int, Field(ge=-MOST, le=MOST)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
 PhaseKind = Literal["canary", "silence", "load", "rest", "drain", "watch"]
 
 
@@ -49,7 +57,7 @@ class TopicPlayed(StrictModel):
 
     source: str
     remote: str
-    partitions: int
+    partitions: int = Field(ge=1, le=MOST)
 
 
 class PhasePlayed(StrictModel):
@@ -57,10 +65,10 @@ class PhasePlayed(StrictModel):
 
     name: str
     kind: PhaseKind
-    records: int = Field(0, description="records planned in it")
-    planned_s: float | None = None
-    start_ns: int
-    end_ns: int | None = None
+    records: Count = Field(0, description="records planned in it")
+    planned_s: float | None = Field(None, ge=0, le=MOST, allow_inf_nan=False)
+    start_ns: Ns
+    end_ns: Ns | None = None
 
     @property
     def duration_s(self) -> float | None:
@@ -92,10 +100,10 @@ class WorkerClock(StrictModel):
 class Worker(StrictModel):
     """A Locust worker, or the only process of a local run. Schema 1 tells neither its identity nor its clock."""
 
-    index: int
+    index: Count
     id: str
     host: str
-    pid: int
+    pid: Count
     identity: WorkerIdentity | None = None
     clock: WorkerClock | None = None
 
@@ -103,20 +111,20 @@ class Worker(StrictModel):
 class ClockCheck(StrictModel):
     """How far the wall clock moved against the monotonic one during the run, and across what."""
 
-    wall_minus_monotonic_start_ns: int
-    wall_minus_monotonic_end_ns: int
-    largest_step_ns: int
+    wall_minus_monotonic_start_ns: StepNs
+    wall_minus_monotonic_end_ns: StepNs
+    largest_step_ns: StepNs
 
 
 class Cut(StrictModel):
     """The criterion that ended the load early, by having been NOGO long enough."""
 
     criterion: str
-    value: float | None
+    value: float | None = Field(allow_inf_nan=False)
     unit: str
-    nogo_since_ns: int
-    at_ns: int
-    due_records: int = Field(0, description="records that the plan wanted by then: what the generator is measured by")
+    nogo_since_ns: Ns
+    at_ns: Ns
+    due_records: Count = Field(0, description="records that the plan wanted by then: what the generator is measured by")
 
 
 class Ending(StrictModel):
@@ -125,7 +133,7 @@ class Ending(StrictModel):
 
     how: Literal["completed", "criterion", "stopped", "sigterm", "sigint", "run_time", "worker_lost", "failed"]
     aborted: bool
-    at_ns: int
+    at_ns: Ns
     detail: str = ""
     cut: Cut | None = None
 
@@ -133,15 +141,15 @@ class Ending(StrictModel):
 class Manifest(StrictModel):
     """The whole file. Written at the start, and once more, complete, before the record is sealed."""
 
-    schema_version: Literal[1] = Field(1, alias="schema")
-    run_id: str
-    started_at_ns: int
+    schema_version: Literal[1, 2] = Field(SCHEMA, alias="schema")
+    run_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=255, description="names a directory")
+    started_at_ns: Ns
     scenario: ScenarioText
     environment: EnvironmentSeen
     rehearsal: str = Field("1", description="factor on the load's durations, as it was asked for")
     load: str = Field("own", pattern="^(own|perf-test|none)$", description="who sent: us, Kafka's tool, or others")
-    planned_records: int
-    record_bytes: int
+    planned_records: Count
+    record_bytes: Count
     topics: tuple[TopicPlayed, ...]
     versions: dict[str, str]
     workers: tuple[Worker, ...] = ()
@@ -166,5 +174,91 @@ class Manifest(StrictModel):
         """The phases of a kind that the run got to, in order."""
         return tuple(phase for phase in self.phases if phase.kind == kind)
 
+    @property
+    def not_told(self) -> tuple[str, ...]:
+        """Keys of schema 2 that a record of schema 1 has not, of whatever is in a list once."""
+        absent = {key for model, path in _parts(self, "") for key in _keys(path, _fields(model) - _told(model))}
+        return tuple(sorted(absent)) if self.schema_version == 1 else ()
+
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True)
+
+
+#: What every manifest of schema 1 has. Other keys came later, the first of them (`load`, `ending.cut`) while schema 1
+#: was being written: of a record without them they are not told.
+SCHEMA_1: Mapping[type[StrictModel], frozenset[str]] = {
+    ScenarioText: frozenset({"name", "file", "sha256", "text"}),
+    ClusterSeen: frozenset({"alias", "cluster_id", "bootstrap_servers"}),
+    EnvironmentSeen: frozenset({"name", "production", "file", "text", "source", "target"}),
+    TopicPlayed: frozenset({"source", "remote", "partitions"}),
+    PhasePlayed: frozenset({"name", "kind", "records", "planned_s", "start_ns", "end_ns"}),
+    Worker: frozenset({"index", "id", "host", "pid"}),
+    ClockCheck: frozenset({"wall_minus_monotonic_start_ns", "wall_minus_monotonic_end_ns", "largest_step_ns"}),
+    Cut: frozenset({"criterion", "value", "unit", "nogo_since_ns", "at_ns"}),
+    Ending: frozenset({"how", "aborted", "at_ns", "detail"}),
+    Manifest: frozenset(
+        {
+            "schema",
+            "run_id",
+            "started_at_ns",
+            "scenario",
+            "environment",
+            "rehearsal",
+            "planned_records",
+            "record_bytes",
+            "topics",
+            "versions",
+            "workers",
+            "phases",
+            "clock",
+            "ending",
+        }
+    ),
+}
+
+
+def read_manifest(text: bytes) -> tuple[Manifest | None, list[Unreadable]]:
+    """The manifest of a file's text, and all that is wrong with it; None when it cannot be taken for one.
+
+    A key that its schema has and the text has not is wrong: a default in its place would be a guess.
+    """
+    try:
+        content = parsed(text)
+    except Unreadable as error:
+        return None, [error]
+    number = content.get("schema") if isinstance(content, dict) else None
+    if isinstance(content, dict) and type(number) is not int:  # to pydantic 1.0 and true are 1
+        return None, [Unreadable("missing" if "schema" not in content else "is no schema", where="schema")]
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        return None, list(problems_of(error))
+    absent = [key for model, path in _parts(manifest, "") for key in _keys(path, _needed(model, number) - _told(model))]
+    return (None if absent else manifest), list(missing(absent))
+
+
+def _needed(model: StrictModel, schema: int | None) -> frozenset[str]:
+    return SCHEMA_1.get(type(model), frozenset()) if schema == 1 else _fields(model)
+
+
+def _fields(model: StrictModel) -> frozenset[str]:
+    return frozenset(field.alias or name for name, field in type(model).model_fields.items())
+
+
+def _told(model: StrictModel) -> frozenset[str]:
+    fields = type(model).model_fields
+    return frozenset(fields[name].alias or name for name in model.model_fields_set)
+
+
+def _keys(path: str, names: frozenset[str]) -> list[str]:
+    return [f"{path}{name}" for name in sorted(names)]
+
+
+def _parts(model: StrictModel, path: str) -> Iterator[tuple[StrictModel, str]]:
+    """The model and all that are in it, each with the key at which its own keys begin."""
+    yield model, path
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, StrictModel):
+                yield from _parts(one, f"{path}{name}{'[]' if isinstance(value, tuple) else ''}.")

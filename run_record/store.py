@@ -13,10 +13,9 @@ a torn last line is dropped, and said.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,15 +24,48 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from run_record.closing import Closing
 from run_record.counts import Counts
+from run_record.events import read_events
 from run_record.histogram import LatencyHistogram
-from run_record.manifest import SCHEMA, Manifest, PhasePlayed
+from run_record.ledger_file import not_told_of, problems_of_ledger
+from run_record.manifest import SCHEMA, Manifest, PhasePlayed, read_manifest
+from run_record.plain import require_plain
+from run_record.reading import (
+    MOST_NAMED,
+    Fault,
+    Unreadable,
+    digest,
+    lines_of,
+    parsed,
+    read_text,
+    read_whole,
+)
 from run_record.timeline import TimelineRow
 from scenarios.errors import RunRecordError
 
 SEAL = "SHA256SUMS"
+
+
+#: Runs hold topics, addresses and what brokers said: only the user who starts them may read them, until that user says
+#: otherwise.
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+
+
+def private_directory(path: Path, *, exist_ok: bool = False) -> None:
+    """Makes a directory that only this user may enter, and the one above it, if that is missing. Raises OSError."""
+    for one in (path.parent, path):
+        try:
+            one.mkdir(mode=DIRECTORY_MODE, parents=True)
+        except FileExistsError:
+            if one == path and not exist_ok:
+                raise
+
+
+def open_private(path: str | Path, flags: int) -> int:
+    """Opens a file that, if it is made, only this user may read; never through a link. Raises OSError."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
 
 
 def new_run_id(scenario: str, now: datetime) -> str:
@@ -66,7 +98,8 @@ def _json(content: Any) -> str:
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
+        temporary.unlink(missing_ok=True)  # of a process of this number that was killed
+        with os.fdopen(open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -92,7 +125,8 @@ class RunWriter:
         for attempt in range(1000):
             directory = runs_directory / (run_id if attempt == 0 else f"{run_id}-{attempt + 1}")
             try:
-                (directory / "record").mkdir(parents=True)
+                private_directory(directory)
+                private_directory(directory / "record")
             except FileExistsError:
                 continue
             except OSError as error:
@@ -162,7 +196,7 @@ class RunWriter:
         with self._writing(name):
             stream = self._streams.get(name)
             if stream is None:
-                stream = self._streams[name] = FileIO(self._record / name, "a")
+                stream = self._streams[name] = FileIO(self._record / name, "a", opener=open_private)
                 # Held until the writer closes it or dies: a reader tells a run that goes on from one that was killed.
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             whole_bytes = os.fstat(stream.fileno()).st_size
@@ -177,13 +211,10 @@ class RunWriter:
 
 
 def sums(directory: Path) -> str:
-    """`sha256  name` of each file, as sha256sum writes and checks them."""
+    """`sha256  name` of each file, as sha256sum writes and checks them. One that is too large to be ours, or cannot be
+    read, has a sum that is none."""
     names = sorted(path.name for path in directory.iterdir() if path.is_file() and path.name != SEAL)
-    return "".join(
-        f"{hashlib.sha256((directory / name).read_bytes()).hexdigest()}  {name}\n"
-        for name in names
-        if not name.startswith(".")
-    )
+    return "".join(f"{digest(directory / name)}  {name}\n" for name in names if not name.startswith("."))
 
 
 def is_sealed(directory: Path) -> bool:
@@ -205,9 +236,15 @@ def is_being_written(directory: Path) -> bool:
 
 def broken_seal(directory: Path) -> list[str]:
     """Names of sealed files that are no longer what was sealed, or missing, or new."""
-    written = set((directory / SEAL).read_text(encoding="utf-8").splitlines())
-    now = set(sums(directory).splitlines())
-    return sorted({line.partition("  ")[2] for line in written ^ now})
+    try:
+        written = set(read_text(directory / SEAL).splitlines())
+    except (Unreadable, OSError):
+        return [SEAL]
+    try:
+        now = set(sums(directory).splitlines())
+    except OSError:  # a directory that may not be listed
+        return [directory.name]
+    return sorted({line.partition("  ")[2] or SEAL for line in written ^ now})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,25 +257,26 @@ class RunRecord:
     sealed: bool
     torn: tuple[str, ...] = field(default=())
     """Names of files whose last line was cut off."""
+    unread: tuple[Fault, ...] = field(default=(), repr=False)
+    """What of the events could not be read."""
 
     @classmethod
     def open(cls, directory: Path) -> RunRecord:
-        """Reads a run directory. Raises RunRecordError when it is none, or when its seal is broken."""
+        """Reads a run directory. Raises RunRecordError when it is none, when it leads out of itself, when its seal is
+        broken, or when its manifest cannot be read; what else cannot be read is in `faults`."""
         record = directory / "record"
+        if directory.is_dir():
+            require_plain(directory, below=("record", "evidence"))
         if not (record / "manifest.json").is_file():
             raise RunRecordError(f"{directory}: not a run directory (no record/manifest.json)")
         sealed = is_sealed(record)
         if sealed and (names := broken_seal(record)):
             raise RunRecordError(
-                f"{record}: {', '.join(names)} changed since the record was sealed; nothing in it can be judged"
+                f"{record}: {', '.join(names[:MOST_NAMED])} changed since the record was sealed; nothing in it can be "
+                "judged"
             )
-        try:
-            manifest = Manifest.model_validate_json((record / "manifest.json").read_text(encoding="utf-8"))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise RunRecordError(f"{record / 'manifest.json'}: {where}: {first['msg']}; not of this version?") from None
-        events, torn = read_lines(record / "events.jsonl")
+        manifest = _manifest(record / "manifest.json")
+        events, torn, faults = read_events(record / "events.jsonl")
         if manifest.ending is None:
             manifest = manifest.model_copy(update={"phases": _phases_of(events)})
         return cls(
@@ -247,11 +285,30 @@ class RunRecord:
             events=tuple(events),
             sealed=sealed,
             torn=("events.jsonl",) if torn else (),
+            unread=tuple(faults),
         )
 
-    @cached_property
+    @property
     def timeline(self) -> tuple[TimelineRow, ...]:
-        return tuple(TimelineRow.from_line(line) for line in whole_lines(self.directory / "record" / "timeline.jsonl"))
+        return self._timeline[0]
+
+    @cached_property
+    def _timeline(self) -> tuple[tuple[TimelineRow, ...], tuple[Fault, ...]]:
+        """The rows that can be read, and what cannot. A torn last line is what a killed writer leaves."""
+        rows, faults, name = [], [], "timeline.jsonl"
+        try:
+            for number, line, whole in lines_of(self.directory / "record" / name):
+                if not whole:
+                    faults += [Fault(file=name, where=f"line {number}", why="is cut")] if self.sealed else []
+                    continue
+                try:
+                    rows.append(TimelineRow.read(line, schema=self.manifest.schema_version))
+                except Unreadable as error:
+                    where = f"line {number}" + (f": {error.where}" if error.where else "")
+                    faults.append(Fault(file=name, where=where, why=error.why))
+        except Unreadable as error:
+            faults.append(Fault.of(name, error))
+        return tuple(rows), tuple(faults)
 
     @cached_property
     def kept_histograms(self) -> tuple[tuple[int, Mapping[str, Any]], ...]:
@@ -275,51 +332,111 @@ class RunRecord:
 
     @cached_property
     def ledger(self) -> dict[str, Any] | None:
-        """The content of ledger.json; None when the run was killed before it was written."""
-        return self._optional("ledger.json")
+        """The content of ledger.json; None when the run was killed before it was written, or it cannot be read."""
+        return self._ledger[0]
+
+    @cached_property
+    def closing(self) -> Closing | None:
+        """What lay on both clusters when the run ended; None where that is not told. Raises ClosingUnreadable."""
+        return None if self.ledger is None else Closing.of(self.ledger)
 
     @cached_property
     def latency(self) -> dict[str, dict[str, LatencyHistogram]]:
-        """phase → e2e, send_delay, ack → histogram; empty when the run was killed."""
-        content = self._optional("latency.json") or {"phases": {}}
-        return {
-            phase: {kind: LatencyHistogram.from_json(hdr) for kind, hdr in kinds.items()}
-            for phase, kinds in content["phases"].items()
-        }
+        """phase → e2e, send_delay, ack → histogram; empty when the run was killed, or the file cannot be read."""
+        return self._latency[0]
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """All that cannot be read of the record's files, which are read for it."""
+        torn = [Fault(file=name, where="", why="is cut") for name in self.torn if self.sealed]
+        return (*self.unread, *torn, *self._timeline[1], *self._ledger[1], *self._latency[1])
+
+    @property
+    def not_told(self) -> tuple[str, ...]:
+        """Keys of this version that a record of an earlier schema has not."""
+        if self.manifest.schema_version == SCHEMA:
+            return ()
+        ledger = () if self.ledger is None else not_told_of(self.ledger)
+        return (*self.manifest.not_told, *(f"ledger.{name}" for name in ledger))
+
+    @cached_property
+    def _ledger(self) -> tuple[dict[str, Any] | None, tuple[Fault, ...]]:
+        schema = self.manifest.schema_version
+        return self._read("ledger.json", lambda text, content: list(problems_of_ledger(text, content, schema=schema)))
+
+    @cached_property
+    def _latency(self) -> tuple[dict[str, dict[str, LatencyHistogram]], tuple[Fault, ...]]:
+        schema, found = self.manifest.schema_version, {}  # type: int, dict[str, dict[str, LatencyHistogram]]
+
+        def problems(_text: bytes, content: Any) -> list[Unreadable]:
+            return list(_read_latency(content, found, schema=schema))
+
+        content, faults = self._read("latency.json", problems)
+        return ({} if content is None else found), faults
+
+    def _read(
+        self, name: str, problems: Callable[[bytes, Any], list[Unreadable]]
+    ) -> tuple[dict[str, Any] | None, tuple[Fault, ...]]:
+        """A file's content, and what is wrong with it; None where there is no such file, or anything is."""
+        try:
+            text = read_whole(self.directory / "record" / name)
+            content = parsed(text)
+            found = problems(text, content) if isinstance(content, dict) else [Unreadable("is no object")]
+        except FileNotFoundError:
+            return None, ()
+        except Unreadable as error:
+            found = [error]
+        return (None, tuple(Fault.of(name, one) for one in found)) if found else (content, ())
 
     def counts(self, phase: str | None = None) -> Counts | None:
-        """The ledger's counts, of one phase or in total; None without a ledger."""
-        if self.ledger is None:
-            return None
-        return Counts(**(self.ledger["totals"] if phase is None else self.ledger["phases"][phase]))
+        """The ledger's counts, of one phase or in total; None without a ledger, or a phase that it does not know."""
+        content = self.ledger
+        found = None if content is None else content["totals"] if phase is None else content["phases"].get(phase)
+        return None if found is None else Counts.from_json(found, schema=self.manifest.schema_version)
 
     def evidence(self) -> Path | None:
         """The newest sealed evidence, if any was collected."""
         found = sorted(path for path in self.directory.glob("evidence/[0-9][0-9][0-9]") if is_sealed(path))
         return found[-1] if found else None
 
-    def _optional(self, name: str) -> dict[str, Any] | None:
-        path = self.directory / "record" / name
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        manifest, problems = read_manifest(read_whole(path))
+    except (Unreadable, FileNotFoundError) as error:
+        manifest, problems = None, [error if isinstance(error, Unreadable) else Unreadable("is gone")]
+    if manifest is None:
+        said = "; ".join(map(str, problems[:MOST_NAMED]))
+        raise RunRecordError(f"{path}: {said}; damaged, or not of this version?")
+    return manifest
+
+
+def _read_latency(
+    content: dict[str, Any], found: dict[str, dict[str, LatencyHistogram]], *, schema: int
+) -> Iterator[Unreadable]:
+    """Puts the histograms of latency.json into `found`, and says what keeps any from being one."""
+    if type(content.get("schema")) is not int or content["schema"] != schema:
+        yield Unreadable(f"is not {schema}, the manifest's", where="schema")
+        return
+    phases = content.get("phases")
+    if not isinstance(phases, dict) or not all(isinstance(kinds, dict) for kinds in phases.values()):
+        yield Unreadable("is no list of phases", where="phases")
+        return
+    for phase, kinds in phases.items():
+        for kind, histogram in kinds.items():
+            try:
+                found.setdefault(phase, {})[kind] = LatencyHistogram.from_json(histogram)
+            except Unreadable as error:
+                where = f"phases.{phase}.{kind}" + (f".{error.where}" if error.where else "")
+                yield Unreadable(error.why, where=where)
+        found.setdefault(phase, {})
 
 
 def read_lines(path: Path) -> tuple[list[dict[str, Any]], bool]:
-    """The JSON documents of a JSONL file, and whether a torn last line was dropped."""
-    if not path.is_file():
-        return [], False
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    torn = bool(lines[-1])
-    return [json.loads(line) for line in lines[:-1] if line], torn
-
-
-def whole_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a JSONL file, one at a time; a torn last one is left out, a missing file has none."""
-    if not path.is_file():
-        return
-    with path.open("rb") as stream:
-        for line in stream:
-            if line.endswith(b"\n") and line != b"\n":
-                yield line
+    """The JSON documents of a JSONL file that is being written, and whether a torn last line was dropped. Raises
+    Unreadable when a line is none."""
+    lines = list(lines_of(path))
+    return [parsed(line) for _, line, whole in lines if whole], bool(lines) and not lines[-1][2]
 
 
 def _phases_of(events: Iterable[dict[str, Any]]) -> tuple[PhasePlayed, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from checks.baseline import Baseline
+from checks.consistency.equations import Contradiction
 from checks.evidence import Evidence
 from checks.measurement import Measurement, Window
 from checks.reasons import Code, Reason
@@ -43,6 +44,8 @@ class Run:
     stretch: Window | None = None
     phase: str | None = None
     baseline: Baseline | None = None
+    contradictions: tuple[Contradiction, ...] = ()
+    """What the run says against itself: then nothing of it is believed."""
 
     def over(self, stretch: Window) -> Run:
         """The same run, of which only a stretch is looked at."""

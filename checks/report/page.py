@@ -82,7 +82,6 @@ def report(case: Case, *, language: str) -> str:
     side = Side.of(run, evaluation)
     rows = criterion_rows(side, views)
     named = deciding(rows)
-    bottleneck = context["optimisation"] or (views.optimisation() if run.windows is not None else {})
     return render(
         "report.html.j2",
         words,
@@ -99,7 +98,7 @@ def report(case: Case, *, language: str) -> str:
             "rows": rows,
             "named": named[:NAMED_MOST],
             "unnamed": max(len(named) - NAMED_MOST, 0),
-            "bottleneck": [row for row in bottleneck.get("fitting", ()) if evaluation.verdict is not Verdict.GO],
+            "bottleneck": views.bottleneck(),
             "figures": figures_of(side, texts, words),
             "events": events_of(side, texts, words),
             "phase_rows": phase_rows(side, context["phases"], words),
@@ -192,9 +191,12 @@ def _records(examples: Iterator[Any]) -> int:
 
 
 def connector_configs(run: Run) -> Iterator[tuple[str, dict[str, str]]]:
-    """Name and configuration of MM2's connectors as Connect gave them, secrets hidden when they were collected."""
-    content = run.evidence.connect("connectors").content
+    """Name and configuration of MM2's connectors, as far as they may be kept. Evidence of an older version has those of
+    others too."""
+    content, ours = run.evidence.connect("connectors").content, run.environment.connect.connectors
     for name, parts in sorted(content.items()) if isinstance(content, dict) else ():
+        if name not in (ours.source, ours.checkpoint, ours.heartbeat):
+            continue
         info = parts.get("info") if isinstance(parts, dict) else None
         if isinstance(info, dict) and isinstance(info.get("config"), dict):
             yield name, {str(key): str(value) for key, value in sorted(info["config"].items())}

@@ -36,7 +36,7 @@ def bent(lab: Lab, directory: Path, *changes: tuple[str, str]) -> str:
     [
         pytest.param(r"127\.0\.0\.1:\d+", "127.0.0.1:9", "source cluster at 127.0.0.1:9: no answer", id="broker down"),
         pytest.param(r"cluster_id: .*", "cluster_id: another", "says another", id="another cluster"),
-        pytest.param(r"secrets/load\.password", "wrong.password", "login of load failed", id="wrong password"),
+        pytest.param(r"secrets/load\.password", "wrong.password", "login by source.security failed", id="login"),
         pytest.param(r"password_file: \S+?}", "password_file: none}", "cannot be read", id="no password file"),
         pytest.param(r"urls: .*", 'urls: ["http://127.0.0.1:9"]', "Connect at http://127.0.0.1:9", id="Connect down"),
         pytest.param(r"url: .*", "url: http://127.0.0.1:9", "Prometheus at http://127.0.0.1:9", id="Prometheus down"),

@@ -16,6 +16,7 @@ from locust_session.moments import MasterClock
 from locust_session.progress import Progress
 from locust_session.wire import ToNodes
 from run_record.counts import Counts
+from scenarios import secrets
 from scenarios.errors import ExitCode, Refused, RunRecordError, Unreachable
 from tests.locust_session import fakes
 from tests.locust_session.fakes import FakeMaster, Stage, quick_plan, quicken
@@ -155,6 +156,39 @@ def test_a_bug_in_the_load_is_a_failed_run_not_a_hang(stage):
     record = played.play()
     assert record.manifest.ending.detail == "KeyError: 'boom'"
     assert record.sealed
+
+
+class TellingMaster(FakeMaster):
+    """Says in its errors what it logs in with."""
+
+    def __init__(self, where: str, kind: type[Exception]) -> None:
+        super().__init__()
+        self._where, self._kind = where, kind
+
+    def create(self) -> list[str]:
+        return self._told("create", super().create)
+
+    def committed(self) -> dict[str, int]:
+        return self._told("committed", super().committed)
+
+    def _told(self, where, answer):
+        if where == self._where:
+            raise self._kind("login with sentinel-password")
+        return answer()
+
+
+@pytest.mark.parametrize("where", ["create", "committed"])
+@pytest.mark.parametrize("kind", [KeyError, Refused, Unreachable])
+def test_a_secret_in_whatever_went_wrong_is_in_no_file_of_the_record_and_nowhere_on_the_screen(
+    stage, where, kind, monkeypatch, capsys, caplog
+):
+    monkeypatch.setattr(secrets, "_KNOWN", secrets._Known())
+    secrets.keep_hidden("sentinel-password", login="load")
+    record = stage(master=TellingMaster(where, kind)).play()
+    files = [path for path in record.directory.rglob("*") if path.is_file()]
+    assert not [path.name for path in files if b"sentinel" in path.read_bytes()]
+    assert any(b"login with (hidden)" in path.read_bytes() for path in files)
+    assert "sentinel" not in "".join((*capsys.readouterr(), *map(caplog.handler.format, caplog.records)))
 
 
 def test_committed_offsets_that_cannot_be_had_are_said_and_the_account_goes_on(stage):

@@ -47,8 +47,8 @@ def chosen(files, scenario="good", env="desk", **more) -> Namespace:
 def ui(files, monkeypatch):
     """A Locust process with a UI and no user, so that its runs fail soon, and the session in it."""
     monkeypatch.setattr(session_module, "_catch_signals", lambda *_, **__: None)
-    monkeypatch.setattr(session_module, "judge", lambda directory: (int(ExitCode.NOGO), f"judged {directory}\n"))
-    monkeypatch.setattr(session_module, "follow", lambda directory: NoJudge(), raising=False)
+    monkeypatch.setattr(session_module, "judge", lambda directory, _: (int(ExitCode.NOGO), f"judged {directory}\n"))
+    monkeypatch.setattr(session_module, "follow", lambda *_: NoJudge(), raising=False)
     monkeypatch.setattr(session_module, "ask", nothing_asked)
     monkeypatch.setattr(conductor_module, "READY_WITHIN_S", 0.1)
     environment = Environment(parsed_options=chosen(files))
@@ -88,6 +88,29 @@ def test_a_run_ended_by_a_person_is_judged(ui):
     gevent.sleep(0.02)
     session_of(ui).end("stopped")
     assert leave(ui) == ExitCode.NOGO
+
+
+def test_the_judge_is_given_the_environment_that_was_played(ui, files, monkeypatch):
+    given = []
+    monkeypatch.setattr(session_module, "judge", lambda _, environment: given.append(environment) or (20, ""))
+    monkeypatch.setattr(session_module, "follow", lambda _, environment: given.append(environment) or NoJudge())
+    start(ui)
+    gevent.sleep(0.1)
+    session_of(ui).end("stopped")
+    leave(ui)
+    assert given == [(files / "desk.yaml").resolve()] * 2
+
+
+def test_an_environment_that_was_changed_meanwhile_is_not_asked_and_that_is_said(ui, files, monkeypatch, caplog):
+    given = []
+    monkeypatch.setattr(session_module, "judge", lambda _, environment: given.append(environment) or (30, ""))
+    start(ui)
+    gevent.sleep(0.1)
+    (files / "desk.yaml").write_text(ENVIRONMENT.replace("127.0.0.1:4", "127.0.0.1:5"))
+    session_of(ui).end("stopped")
+    leave(ui)
+    assert given == [None]
+    assert "desk.yaml has changed since the run began: judged offline" in caplog.text
 
 
 def test_a_second_run_that_is_refused_is_not_waited_for_and_gives_its_code(ui, files, capsys):

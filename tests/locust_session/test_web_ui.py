@@ -85,8 +85,8 @@ def ui(tmp_path, monkeypatch):
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "prod.yaml").write_text((tmp_path / "prod.yaml").read_text())
     monkeypatch.setattr(session_module, "_catch_signals", lambda *_, **__: None)
-    monkeypatch.setattr(session_module, "judge", lambda directory: (int(ExitCode.NOGO), f"judged {directory}\n"))
-    monkeypatch.setattr(session_module, "follow", lambda directory: NoJudge())
+    monkeypatch.setattr(session_module, "judge", lambda directory, _: (int(ExitCode.NOGO), f"judged {directory}\n"))
+    monkeypatch.setattr(session_module, "follow", lambda *_: NoJudge())
     monkeypatch.setattr(session_module, "ask", nothing_asked)
     monkeypatch.setattr(conductor_module, "READY_WITHIN_S", 5.0)
     options = Namespace(
@@ -201,7 +201,7 @@ def test_a_bad_run_time_is_locusts_to_refuse_and_spoils_nothing(ui):
 
 def test_stop_answers_at_once_and_counts_as_running_until_the_verdict(ui, monkeypatch):
     judging = gevent.event.Event()
-    monkeypatch.setattr(session_module, "judge", lambda _: (judging.wait(), (int(ExitCode.NOGO), ""))[1])
+    monkeypatch.setattr(session_module, "judge", lambda *_: (judging.wait(), (int(ExitCode.NOGO), ""))[1])
     answer(ui)
     play(ui)
     with gevent.Timeout(1):

@@ -33,7 +33,18 @@ from scenarios.errors import ExitCode, RunRecordError
 
 RUN_ID = "20260301T100000Z-small"
 ENDING = Ending(how="completed", aborted=False, at_ns=3000)
-LEDGER = {"totals": Counts(sent=2, acked=2, arrived=2).to_json(), "phases": {"smoke": Counts(sent=2).to_json()}}
+COUNTS = Counts(sent=2, acked=2, arrived=2)
+LEDGER = {
+    "totals": COUNTS.to_json(),
+    "canary": {"sent": 0, "acked": 0, "arrived": 0, "missing": []},
+    "phases": {"smoke": COUNTS.to_json()},
+    "unattributed": Counts().to_json(),
+    "streams": [],
+    "read_refused": [],
+    "lost_places": [],
+    "last_errors": [],
+    "unaccounted": [],
+}
 
 
 def manifest(**changes) -> Manifest:
@@ -90,8 +101,10 @@ def test_a_sealed_run_is_read_back_as_it_was_written(tmp_path):
     assert record.manifest.ending == ENDING
     assert [event["event"] for event in record.events] == ["run_started"]
     assert record.timeline == (row(1), row(2))
-    assert record.counts() == Counts(sent=2, acked=2, arrived=2)
-    assert record.counts("smoke") == Counts(sent=2)
+    assert record.counts() == COUNTS
+    assert record.counts("smoke") == COUNTS
+    assert record.counts("nowhere") is None
+    assert record.faults == ()
     assert record.latency["smoke"]["e2e"].count == 2
     assert record.evidence() is None
 
@@ -136,7 +149,7 @@ def test_a_record_that_was_touched_after_its_seal_is_refused_by_name(tmp_path, t
 def test_a_seal_is_final(tmp_path):
     writer = RunWriter.create(tmp_path, RUN_ID)
     writer.manifest(manifest())
-    writer.event("run_started", at_ns=1)
+    writer.event("run_started", at_ns=1, run_id=RUN_ID)
     writer.seal()
     writer.event("too_late", at_ns=2)
     writer.timeline(row(1))
@@ -194,7 +207,7 @@ def test_what_is_no_run_directory_is_refused(tmp_path):
         RunRecord.open(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"schema": 2}', ""])
+@pytest.mark.parametrize("text", ["{", "{}", '{"schema": 3}', ""])
 def test_a_manifest_that_cannot_be_read_is_one_sentence(tmp_path, text):
     (tmp_path / "record").mkdir()
     (tmp_path / "record" / "manifest.json").write_text(text)
@@ -281,7 +294,7 @@ def test_a_writer_killed_at_any_instant_leaves_a_record_that_can_be_read(tmp_pat
     assert not record.sealed
     assert len(record.manifest.phases) >= 20
     assert len(record.timeline) in (len(record.events), len(record.events) - 1, len(record.events) + 1)
-    assert record.counts() == Counts(sent=2, acked=2, arrived=2)
+    assert record.counts() == COUNTS
 
 
 # --- where it lies ---------------------------------------------------------------------------------------------------
@@ -334,7 +347,7 @@ def test_a_manifest_comes_back_whole():
     )
     again = Manifest.model_validate_json(json.dumps(written.to_json()))
     assert again == written
-    assert again.to_json()["schema"] == 1
+    assert again.to_json()["schema"] == 2
     assert again.is_rehearsal
     assert again.phase("smoke").duration_s == 1
     assert again.phase("nowhere") is None

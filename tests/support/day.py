@@ -10,25 +10,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from checks.metric_profiles import CONFLUENT_MIRROR, Job, Role
+from checks.windows import Windows
 from run_record.counts import Counts
-from run_record.store import SEAL, sums, write_json, write_text
-from scenarios.environment import Environment
+from run_record.store import SEAL, RunRecord, sums, write_json, write_text
 from scenarios.scenario import load
-from scenarios.yaml_file import parse
 from tests.support.records import (
     SOURCE_CONNECTOR,
-    T0_NS,
     T0_S,
+    environment_of_text,
     environment_text,
+    healthy_closing,
     healthy_connectors,
-    histogram,
+    index_of,
     write_run,
 )
 
@@ -56,78 +55,27 @@ def write_day(runs: Path) -> Path:
     environment = environment_text().replace("scrape_interval: 5s", f"scrape_interval: {SCRAPE_S:g}s")
     phases = (
         ("canary", "canary", 0, 5, 0),
-        ("silence", "silence", 5, 71, 0),
-        ("nominal", "load", 71, 72, RECORDS),
-        ("drain", "drain", 72, 73, 0),
-        ("watch", "watch", 73, 74, 0),
+        ("silence", "silence", 5, START_S, 0),
+        ("nominal", "load", START_S, END_S, RECORDS),
+        ("drain", "drain", END_S, DRAINED_S, 0),
+        ("watch", "watch", DRAINED_S, WATCHED_S, 0),
     )
+    noise = np.random.default_rng(1).integers(0, 60, int(WATCHED_S) + 1)
     directory = write_run(
         runs,
-        counts=Counts(sent=2000, acked=2000, arrived=2000),
-        planned=RECORDS,
+        counts=Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS),
         phases=phases,
         scenario=scenario_text(),
         environment=environment,
-        e2e_ms=[20.0] * 2000,
-        send_delay_ms=[1.0] * 2000,
+        partitions=PARTITIONS,
+        e2e_ms=np.random.default_rng(2).lognormal(3.0, 0.4, 10_000),
+        backlog=lambda at_s: float(noise[int(at_s)]) if START_S < at_s <= END_S else 0.0,
+        keep_histograms=True,
         run_id="20270115T080000Z-day",
+        closing=healthy_closing([(topic, f"source.{topic}", PARTITIONS) for topic in TOPICS]),
     )
-    record = directory / "record"
-    _stretch(record / "manifest.json")
-    ledger = json.loads((record / "ledger.json").read_text(encoding="utf-8"))
-    ledger["totals"] = Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS).to_json()
-    ledger["phases"] = {"nominal": ledger["totals"]}
-    stream = ledger["streams"][0]
-    ledger["streams"] = [{**stream, "topic": t, "partition": p} for t in TOPICS for p in range(PARTITIONS)]
-    (record / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")
-    with (record / "timeline.jsonl").open("w", encoding="utf-8") as stream_of_rows:
-        stream_of_rows.writelines(json.dumps(row) + "\n" for row in _rows())
-    (record / SEAL).write_text(sums(record), encoding="utf-8")
-    _write_evidence(directory, parse(environment, Environment, file="environment.yaml"))
+    _write_evidence(directory)
     return directory
-
-
-def _stretch(path: Path) -> None:
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    edges = {"nominal": (START_S, END_S), "drain": (END_S, DRAINED_S), "watch": (DRAINED_S, WATCHED_S)}
-    for phase in manifest["phases"]:
-        if phase["name"] in edges:
-            phase["start_ns"], phase["end_ns"] = (T0_NS + round(edge * 1e9) for edge in edges[phase["name"]])
-    manifest["topics"] = [{"source": t, "remote": f"source.{t}", "partitions": PARTITIONS} for t in TOPICS]
-    manifest["ending"]["at_ns"] = T0_NS + round(WATCHED_S * 1e9)
-    path.write_text(json.dumps(manifest), encoding="utf-8")
-
-
-def _rows() -> Iterator[dict[str, Any]]:
-    noise = np.random.default_rng(1).integers(0, 60, int(WATCHED_S) + 1)
-    latencies = np.random.default_rng(2).lognormal(3.0, 0.4, 10_000)
-    kept = {"e2e": histogram(latencies).to_json(), "send_delay": histogram(latencies / 20).to_json()}
-    for second in range(1, int(WATCHED_S) + 1):
-        done = int(min(max(second - START_S, 0), DAY_S) * RATE)
-        loading = START_S < second <= END_S
-        behind = int(noise[second]) if loading else 0
-        summary = {"count": RATE, "p50_ms": 20.1, "p99_ms": 48.3, "max_ms": 71.9} if loading else {"count": 0}
-        row = {
-            "at_ns": T0_NS + second * 1_000_000_000,
-            "phase": "nominal",
-            "wanted_per_s": float(RATE if loading else 0),
-            "wanted": done,
-            "due": done,
-            "sent": done,
-            "acked": done,
-            "failed": 0,
-            "unknown": 0,
-            "arrived": done - behind,
-            "duplicated": 0,
-            "backlog": behind,
-            "e2e": summary,
-            "send_delay": summary,
-            "wall_step_ns": 0,
-            "workers": 1,
-        }
-        if loading and second % (10 if second < 3600 else 60) == 0:
-            row["histograms"] = kept
-        yield row
 
 
 # Evidence.
@@ -145,6 +93,8 @@ def _series_of(role: Role) -> list[dict[str, str]]:
         return workers
     if metric.job is Job.NODES:
         nodes = [{"instance": f"{worker}:9100", "job": "node-exporter"} for worker in WORKERS]
+        if role is Role.NODE_NETWORK_TROUBLE:
+            return [{**one, "__name__": name} for one in nodes for name in sorted(metric.names)]
         return [{**one, "cpu": cpu} for one in nodes for cpu in "01234567"] if role is Role.NODE_CPU_IDLE else nodes
     return {
         "prefix": [
@@ -198,7 +148,9 @@ def _values(role: Role, times_s: np.ndarray) -> list[str]:
     return [f"{_STEADY.get(role, 0.0):g}"] * len(times_s)
 
 
-def _write_evidence(directory: Path, environment: Environment) -> None:
+def _write_evidence(directory: Path) -> None:
+    record = RunRecord.open(directory)
+    environment = environment_of_text(record.manifest.environment.text).environment
     evidence = directory / "evidence" / "001"
     evidence.mkdir(parents=True)
     start_s, end_s = START_S - 4 * SCRAPE_S, WATCHED_S + 4 * SCRAPE_S
@@ -237,7 +189,6 @@ def _write_evidence(directory: Path, environment: Environment) -> None:
     for name, content in (("workers", workers), ("connectors", healthy_connectors())):
         write_json(evidence / f"connect-{name}.json", content)
         answers.append({"kind": "connect", "name": name, "error": None, "file": f"connect-{name}.json"})
-    head = {"schema": 1, "collected_at_ns": T0_NS + round((WATCHED_S + 100) * 1e9), "profile": CONFLUENT_MIRROR.name}
-    urls = {"prometheus_url": "http://127.0.0.1:9", "connect_urls": ["http://127.0.0.1:9"], "windows": None}
-    write_json(evidence / "index.json", {**head, **urls, "answers": answers})
+    index = index_of(record, environment, Windows.of(record, environment), answers)
+    write_json(evidence / "index.json", index)
     write_text(evidence / SEAL, sums(evidence))

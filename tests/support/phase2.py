@@ -8,16 +8,23 @@ Times of the metrics are seconds after T0 as in tests.support.records; those of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from checks.metric_profiles import Role
 from run_record.counts import Counts
-from run_record.store import SEAL, sums
 from scenarios.scenario import load
-from tests.support.records import SOURCE_CONNECTOR, T0_NS, TOPIC, Item, Metrics, points, write_run
+from tests.support.records import (
+    NETWORK_NAMES,
+    SOURCE_CONNECTOR,
+    TOPIC,
+    Item,
+    Metrics,
+    healthy_closing,
+    points,
+    write_run,
+)
 
 RECORDS = 60_000
 COUNTS = Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS)
@@ -25,7 +32,7 @@ START_S, END_S, DRAINED_S, WATCHED_S = 71.0, 131.0, 133.0, 193.0
 PHASES = (
     ("canary", "canary", 0, 5, 0),
     ("silence", "silence", 5, 71, 0),
-    ("smoke", "load", 71, 131, RECORDS),
+    ("nominal", "load", 71, 131, RECORDS),
     ("drain", "drain", 131, 133, 0),
     ("watch", "watch", 133, 193, 0),
 )
@@ -36,42 +43,22 @@ def write_phase2(
     runs: Path, *, backlog: Callable[[float], float] = lambda _: 40.0, load_end_s: float = END_S, **settings: Any
 ) -> Path:
     """A run directory; `backlog` is the lag at each second of the load."""
+
+    def behind(at_s: float) -> float:
+        return backlog(at_s - START_S) if START_S < at_s <= load_end_s else 0.0
+
     arguments: dict[str, Any] = {
         "counts": COUNTS,
-        "planned": RECORDS,
         "phases": PHASES,
         "rehearsal": "1/30",
         "scenario": load("phase2_nominal").text,
-        "e2e_ms": [20.0] * 2000,
-        "send_delay_ms": [1.0] * 2000,
+        "partitions": 1,
+        "backlog": behind,
         "run_id": "20270115T080000Z-phase2_nominal",
+        "closing": healthy_closing([(topic, f"source.{topic}", 1) for topic in TOPICS]),
         **settings,
     }
-    directory = write_run(runs, **arguments)
-    record = directory / "record"
-    _rewrite(record / "timeline.jsonl", lambda row: _with_backlog(row, backlog, load_end_s))
-    manifest = json.loads((record / "manifest.json").read_text(encoding="utf-8"))
-    manifest["topics"] = [{"source": t, "remote": f"source.{t}", "partitions": 1} for t in TOPICS]
-    (record / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    if (record / "ledger.json").is_file():
-        ledger = json.loads((record / "ledger.json").read_text(encoding="utf-8"))
-        ledger["streams"] = [{**ledger["streams"][0], "topic": topic} for topic in TOPICS]
-        (record / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")
-    if (record / SEAL).is_file():
-        (record / SEAL).write_text(sums(record), encoding="utf-8")
-    return directory
-
-
-def _rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    rows = [change(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def _with_backlog(row: dict[str, Any], backlog: Callable[[float], float], load_end_s: float) -> dict[str, Any]:
-    at_s = (row["at_ns"] - T0_NS) / 1e9 - START_S
-    acked = int(1000 * min(max(at_s, 0), 60))
-    behind = int(backlog(at_s)) if 0 < at_s <= load_end_s - START_S else 0
-    return {**row, "sent": acked, "wanted": acked, "acked": acked, "arrived": acked - behind, "backlog": behind}
+    return write_run(runs, **arguments)
 
 
 def item(value: Callable[[float], float | None], /, **labels: str) -> Item:
@@ -139,7 +126,9 @@ def phase2_metrics() -> Metrics:
         ],
         Role.NODE_MEMORY_AVAILABLE: each(nodes, lambda _: 600.0),
         Role.NODE_MEMORY_TOTAL: each(nodes, lambda _: 1000.0),
-        Role.NODE_NETWORK_TROUBLE: each(nodes, lambda _: 3.0, device="eth0"),
+        Role.NODE_NETWORK_TROUBLE: [
+            one for name in sorted(NETWORK_NAMES) for one in each(nodes, lambda _: 3.0, device="eth0", __name__=name)
+        ],
     }
 
 

@@ -8,22 +8,22 @@ Times of the metrics are seconds after T0, as in tests.support.records.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from checks.metric_profiles import Role
-from run_record.counts import Counts, total
-from run_record.histogram import LatencyHistogram
-from run_record.store import SEAL, sums
-from scenarios.scenario import load
+from run_record.counts import Counts
+from scenarios.scenario import load, parse_scenario
+from scenarios.staircase import next_step
 from tests.support.phase2 import TOPICS
-from tests.support.records import SOURCE_CONNECTOR, T0_NS, Item, Metrics, histogram, points, write_run
+from tests.support.records import SOURCE_CONNECTOR, Item, Metrics, healthy_closing, points, write_run
 
 STEP_S, REST_S, START_S, AROUND_S = 20.0, 120.0, 71.0, 62.0
 RATES = {"step_1000": 1000, "step_2500": 2500, "step_5000": 5000, "step_7500": 7500, "step_10000": 10_000}
-SHORT_WATCH = load("phase4_ramp").text
+#: The ramp without its warm-up, which nobody judges.
+SCENARIO = load("phase4_ramp").text.replace(", warm: 30s", "")
+LADDER = parse_scenario(SCENARIO, file="phase4_ramp.yaml").scenario.staircase.ladder()
 
 
 def rate_of(step: str) -> int:
@@ -38,6 +38,19 @@ def starts(steps: Sequence[str]) -> dict[str, float]:
 def end_of(steps: Sequence[str]) -> float:
     """When the watch ends."""
     return START_S + len(steps) * (STEP_S + REST_S) + AROUND_S
+
+
+def verdicts_that_lead(steps: Sequence[str]) -> dict[str, str]:
+    """What the judge that looked on must have said of each step for the next one to be played; of the last one, for
+    none to be, if it can be."""
+    verdicts: dict[str, str] = {}
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        for verdict in ("GO", "NOGO"):
+            came = next_step(LADDER, {**verdicts, step: verdict})
+            if (None if came is None else came.name) == following:
+                break
+        verdicts[step] = verdict
+    return verdicts
 
 
 def write_ramp(
@@ -67,66 +80,25 @@ def write_ramp(
         counts[step] = Counts(sent=made, acked=made, arrived=made - lost.get(step, 0), lost=lost.get(step, 0))
     end_s = end_of(steps)
     phases += [("drain", "drain", end_s - AROUND_S, end_s - 60, 0), ("watch", "watch", end_s - 60, end_s, 0)]
-    together = total(counts.values())
     arguments: dict[str, Any] = {
-        "counts": together,
-        "planned": sum(phase[4] for phase in phases),
+        "counts": counts,
         "phases": phases,
         "rehearsal": "1/15",
-        "scenario": SHORT_WATCH,
+        "scenario": SCENARIO,
+        "partitions": 1,
+        "e2e_ms": {step: [e2e_ms.get(step, 30.0)] for step in steps},
+        "ack_ms": ack_ms,
+        "backlog": lambda at_s: _backlog(at_s, steps, backlog, recovers_s),
+        "keep_histograms": True,
+        "judged": verdicts_that_lead(steps),
         "run_id": "20270115T080000Z-phase4_ramp",
+        "closing": healthy_closing([(topic, f"source.{topic}", 1) for topic in TOPICS]),
         **settings,
     }
-    directory = write_run(runs, **arguments)
-    record = directory / "record"
-    manifest = json.loads((record / "manifest.json").read_text(encoding="utf-8"))
-    manifest["topics"] = [{"source": t, "remote": f"source.{t}", "partitions": 1} for t in TOPICS]
-    (record / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    ledger = json.loads((record / "ledger.json").read_text(encoding="utf-8"))
-    ledger["phases"] = {step: one.to_json() for step, one in counts.items()}
-    (record / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")
-    latency = {
-        step: {
-            "e2e": histogram([e2e_ms.get(step, 30.0)] * 2000),
-            "send_delay": histogram([1.0] * 2000),
-            "ack": histogram([ack_ms.get(step, 6.0)] * 2000),
-        }
-        for step in steps
-    }
-    content = {step: {kind: h.to_json() for kind, h in kinds.items()} for step, kinds in latency.items()}
-    (record / "latency.json").write_text(json.dumps({"schema": 1, "phases": content}), encoding="utf-8")
-    rows = [json.loads(line) for line in (record / "timeline.jsonl").read_text(encoding="utf-8").splitlines()]
-    rows = [{**_counted(row, steps), "backlog": _backlog(row, steps, backlog, recovers_s)} for row in rows]
-    rows = [_with_histograms(row, steps, latency) if number % 10 == 0 else row for number, row in enumerate(rows)]
-    (record / "timeline.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    (record / SEAL).write_text(sums(record), encoding="utf-8")
-    return directory
+    return write_run(runs, **arguments)
 
 
-def _counted(row: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
-    """The row with what was sent by then, and the phase that went on."""
-    at_s = (row["at_ns"] - T0_NS) / 1e9
-    count, phase = 0, "silence"
-    for step, start_s in starts(steps).items():
-        count += int(rate_of(step) * min(max(at_s - start_s, 0.0), STEP_S))
-        if at_s > start_s:
-            phase = step if at_s <= start_s + STEP_S else f"{step}_rest"
-    return {**row, "phase": phase, **dict.fromkeys(("wanted", "sent", "acked", "arrived"), count)}
-
-
-def _with_histograms(
-    row: dict[str, Any], steps: Sequence[str], latency: Mapping[str, Mapping[str, LatencyHistogram]]
-) -> dict[str, Any]:
-    """With those of the last ten seconds, if anything was sent in them."""
-    at_s = (row["at_ns"] - T0_NS) / 1e9
-    for step, start_s in starts(steps).items():
-        if start_s < at_s <= start_s + STEP_S + 10:
-            return {**row, "histograms": {kind: histogram.to_json() for kind, histogram in latency[step].items()}}
-    return row
-
-
-def _backlog(row: dict[str, Any], steps: Sequence[str], backlog: Mapping[str, float], recovers_s: float) -> int:
-    at_s = (row["at_ns"] - T0_NS) / 1e9
+def _backlog(at_s: float, steps: Sequence[str], backlog: Mapping[str, float], recovers_s: float) -> int:
     for step, start_s in starts(steps).items():
         inside_s = at_s - start_s
         if 0 < inside_s <= STEP_S:

@@ -12,15 +12,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from checks.metric_profiles import CONFLUENT_MIRROR, Role
-from run_record.counts import Counts
+from checks.windows import Windows, last_known_ns
+from run_record.closing import Closing, PartitionFacts, SideFacts, TopicFacts
+from run_record.counts import Counts, total
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import (
     ClockCheck,
@@ -33,9 +39,10 @@ from run_record.manifest import (
     TopicPlayed,
     Worker,
 )
-from run_record.store import SEAL, RunWriter, sums, write_json, write_text
+from run_record.store import SEAL, RunRecord, RunWriter, sums, write_json, write_text
 from run_record.timeline import LatencySummary, TimelineRow
-from scenarios.environment import Environment
+from scenarios.environment import Environment, LoadedEnvironment
+from scenarios.plan import RunPlan, make_plan, parse_rehearsal
 from scenarios.scenario import parse_scenario
 from scenarios.yaml_file import parse
 
@@ -45,6 +52,8 @@ SCRAPE_S = 5.0
 TOPIC = "t.generated-data-01.json"
 REMOTE = f"source.{TOPIC}"
 SOURCE_CONNECTOR = "mm2-source-connector"
+#: Metrics of a node's network devices that go by one role.
+NETWORK_NAMES = CONFLUENT_MIRROR.metrics[Role.NODE_NETWORK_TROUBLE].names
 HEALTHY = Counts(sent=100, acked=100, arrived=100)
 #: name, kind, start, end, records
 PHASES: tuple[tuple[str, str, float, float, int], ...] = (
@@ -68,8 +77,55 @@ connect:
   connectors: {source: mm2-source-connector, heartbeat: mm2-heartbeat}
 prometheus: {url: PROMETHEUS, scrape_interval: 5s}
 topics: {prefix: "t."}
-ceilings: {records_per_s: 1000/s, bytes_per_s: 10MiB/s, total_bytes: 1GiB, duration: 1h}
+ceilings: {records_per_s: 50_000/s, bytes_per_s: 100MiB/s, total_bytes: 1000GiB, duration: 48h}
 """
+
+
+def healthy_closing(topics: Iterable[tuple[str, str, int]] = ((TOPIC, REMOTE, 2),), *, records: int = 50) -> Closing:
+    """Each partition held nothing, and holds a canary and so many records; each mirror too, read to its end. `topics`:
+    source, mirror, partitions."""
+
+    def side(names: list[tuple[str, int]], **more: Any) -> SideFacts:
+        return SideFacts(
+            topics=tuple(
+                TopicFacts(
+                    topic=name,
+                    partitions_start=count,
+                    partitions_end=count,
+                    ids=(f"id of {name}",),
+                    retention_ms=7 * 24 * 3_600_000,
+                    retention_bytes=-1,
+                    cleanup_policy="delete",
+                    untold={},
+                )
+                for name, count in names
+            ),
+            partitions=tuple(
+                PartitionFacts(
+                    topic=name,
+                    partition=number,
+                    low_start=0,
+                    high_start=0,
+                    low_end=0,
+                    high_end=records + 1,
+                    high_most=records + 1,
+                    **more,
+                )
+                for name, count in names
+                for number in range(count)
+            ),
+        )
+
+    named = list(topics)
+    return Closing(
+        source=side([(source, count) for source, _, count in named], committed=records),
+        target=side([(remote, count) for _, remote, count in named], position=records + 1),
+        changes=(),
+        restarts=(),
+    )
+
+
+HEALTHY_CLOSING = healthy_closing()
 
 
 def environment_text(*, prometheus: str = "http://127.0.0.1:9", connect: str = "http://127.0.0.1:9") -> str:
@@ -85,27 +141,119 @@ def scenario_text(criteria: Iterable[str] | None = None) -> str:
     return text[: text.index("criteria:")] + "criteria:\n" + "".join(f"  - {line}\n" for line in criteria)
 
 
+def with_partitions(scenario: str, partitions: int) -> str:
+    """The scenario with so many partitions of each topic."""
+    return re.sub(r"(?m)^(topics: .*partitions: )\d+", rf"\g<1>{partitions}", scenario)
+
+
+def nanoseconds(milliseconds: Iterable[float]) -> NDArray[np.int64]:
+    return np.rint(np.fromiter(milliseconds, np.float64) * 1e6).astype(np.int64)
+
+
 def histogram(milliseconds: Iterable[float]) -> LatencyHistogram:
     """A histogram of these latencies."""
-    latencies = LatencyHistogram()
-    latencies.record_ns(np.rint(np.fromiter(milliseconds, np.float64) * 1e6).astype(np.int64))
+    return histogram_of(nanoseconds(milliseconds))
+
+
+def histogram_of(durations_ns: NDArray[np.int64], count: int | None = None) -> LatencyHistogram:
+    """A histogram of these durations, or of the first `count` of them, over and over again."""
+    latencies, size = LatencyHistogram(), len(durations_ns)
+    whole, rest = divmod(size if count is None else count, size)
+    latencies.record_ns(durations_ns[:rest])
+    doubled = LatencyHistogram()
+    doubled.record_ns(durations_ns)
+    while whole:
+        if whole % 2:
+            latencies.merge(doubled)
+        twice = LatencyHistogram()
+        twice.merge(doubled)
+        twice.merge(doubled)
+        doubled, whole = twice, whole // 2
     return latencies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """One load phase: what became of its records, and how long they took, over and over again (ns)."""
+
+    counts: Counts
+    start_s: float
+    end_s: float
+    planned: int
+    e2e_ns: NDArray[np.int64]
+    send_delay_ns: NDArray[np.int64]
+    ack_ns: NDArray[np.int64]
+    known: dict[Any, Any] = field(default_factory=dict)
+    """What was worked out already: a day asks for the same again and again."""
+
+    @property
+    def seen(self) -> int:
+        """First arrivals that tell when they were due."""
+        return self.counts.arrived + self.counts.phantom + self.counts.unknown_arrived
+
+    def share(self, at_s: float) -> float:
+        return min(max((at_s - self.start_s) / (self.end_s - self.start_s), 0.0), 1.0) if at_s > self.start_s else 0.0
+
+    def _values(self, kind: str) -> NDArray[np.int64]:
+        return self.e2e_ns if kind == "e2e" else self.send_delay_ns
+
+    def figures(self, kind: str) -> tuple[float, float, float]:
+        """Median, 99th percentile and largest, in ms."""
+        if kind not in self.known:
+            values = self._values(kind)
+            several = min(len(values), self.seen if kind == "e2e" else self.counts.sent)
+            seen = histogram_of(values, several)
+            self.known[kind] = (seen.percentile_ms(50), seen.percentile_ms(99), seen.max_ms)
+        return self.known[kind]
+
+    def kept(self, kind: str, count: int) -> dict[str, Any]:
+        """A histogram of so many, as the timeline keeps it."""
+        if (kind, count) not in self.known:
+            self.known[kind, count] = histogram_of(self._values(kind), count).to_json()
+        return self.known[kind, count]
+
+    def histograms(self) -> dict[str, LatencyHistogram]:
+        """Those of latency.json; a kind without values is missing."""
+        kinds = {
+            "e2e": (self.e2e_ns, self.seen),
+            "e2e_from_sent": (self.e2e_ns - self.send_delay_ns, self.seen),
+            "send_delay": (self.send_delay_ns, self.counts.sent),
+            "ack": (self.ack_ns, self.counts.acked),
+        }
+        return {kind: histogram_of(values, count) for kind, (values, count) in kinds.items() if count}
+
+
+def durations(
+    e2e_ms: Iterable[float] | None, send_delay_ms: Iterable[float] | None, e2e_from_sent_ms: Iterable[float] | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """From due to arrived, and from due to sent, of the same records; 20 ms and 1 ms unless told otherwise."""
+    sent = None if e2e_from_sent_ms is None else nanoseconds(e2e_from_sent_ms)
+    delay = nanoseconds([1.0] if send_delay_ms is None else send_delay_ms)
+    if sent is None:
+        return _together(delay + 19_000_000 if e2e_ms is None else nanoseconds(e2e_ms), delay)
+    e2e, sent = _together(nanoseconds([20.0] if e2e_ms is None else e2e_ms), sent)
+    return e2e, e2e - sent
+
+
+def _together(one: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    size = math.lcm(len(one), len(other))
+    return np.resize(one, size), np.resize(other, size)
 
 
 def write_run(
     runs: Path,
     *,
-    counts: Counts | None = HEALTHY,
-    planned: int = 100,
+    counts: Counts | Mapping[str, Counts] | None = HEALTHY,
     phases: Iterable[tuple[str, str, float, float | None, int]] = PHASES,
     ending: Ending | None = None,
     sealed: bool = True,
     rehearsal: str = "1",
     scenario: str | None = None,
     environment: str | None = None,
-    e2e_ms: Iterable[float] | None = None,
-    ack_ms: float = 6.0,
-    send_delay_ms: Iterable[float] = (1.0,),
+    partitions: int = 2,
+    e2e_ms: Iterable[float] | Mapping[str, Iterable[float]] | None = None,
+    ack_ms: float | Mapping[str, float] = 6.0,
+    send_delay_ms: Iterable[float] | None = None,
     clock_step_s: float = 0.0,
     last_errors: Iterable[str] = (),
     read_refused: Iterable[str] = (),
@@ -113,69 +261,110 @@ def write_run(
     e2e_from_sent_ms: Iterable[float] | None = None,
     rekeyed: bool = False,
     unaccounted: Iterable[dict[str, Any]] = (),
+    closing: Closing | None = HEALTHY_CLOSING,
+    events: Iterable[dict[str, Any]] = (),
     failed: str = "",
+    backlog: Callable[[float], float] = lambda _: 0.0,
+    keep_histograms: bool = False,
+    judged: Mapping[str, str] = MappingProxyType({}),
     run_id: str = "20270115T080000Z-phase1_smoke",
 ) -> Path:
-    """A run directory. `counts` None: killed before the ledger was written (and so never sealed), unless the load
-    `failed` before it began: then the record is sealed without a ledger."""
-    scenario, environment = scenario or scenario_text(), environment or environment_text()
-    loaded = parse_scenario(scenario, file="phase1_smoke.yaml")
-    seen = parse(environment, Environment, file="environment.yaml")
-    played = [_phase(*phase) for phase in phases]
+    """A run directory that contradicts itself in nothing. `counts`, of all loads or of each, None: killed before the
+    ledger was written (and so never sealed), unless the load `failed` before it began: then the record is sealed
+    without a ledger. `backlog`: what had not arrived at an instant, of what had been acknowledged by then. `judged`:
+    what a staircase's steps came to while it was climbed."""
+    environment = environment or environment_text()
+    loaded = parse_scenario(with_partitions(scenario or scenario_text(), partitions), file="phase1_smoke.yaml")
+    seen = environment_of_text(environment)
+    plan = make_plan(loaded, seen, rehearsal=parse_rehearsal(rehearsal))
+    played = [_phase(plan, *phase) for phase in phases]
+    lost = list(unaccounted)
     finished = counts is not None or bool(failed)
     ended_ns = max(phase.end_ns or phase.start_ns for phase in played)
+    loads = _loads(
+        played,
+        HEALTHY if counts is None else counts,
+        ended_ns,
+        e2e_ms=e2e_ms,
+        ack_ms=ack_ms,
+        send_delay_ms=send_delay_ms,
+        e2e_from_sent_ms=e2e_from_sent_ms,
+    )
+    clusters = {
+        side: ClusterSeen(alias=one.alias, cluster_id=one.cluster_id, bootstrap_servers=one.bootstrap_servers)
+        for side, one in (("source", seen.environment.source), ("target", seen.environment.target))
+    }
+    step_ns = int(clock_step_s * 1e9)
     manifest = Manifest(
         run_id=run_id,
         started_at_ns=T0_NS,
-        scenario=ScenarioText(name=loaded.scenario.name, file="phase1_smoke.yaml", sha256=loaded.sha256, text=scenario),
+        scenario=ScenarioText(
+            name=loaded.scenario.name, file="phase1_smoke.yaml", sha256=loaded.sha256, text=loaded.text
+        ),
         environment=EnvironmentSeen(
-            name=seen.name,
-            production=seen.production,
+            name=seen.environment.name,
+            production=seen.environment.production,
             file="environment.yaml",
             text=environment,
-            source=ClusterSeen(alias="source", cluster_id="source-id", bootstrap_servers="s:9092"),
-            target=ClusterSeen(alias="target", cluster_id="target-id", bootstrap_servers="t:9092"),
+            **clusters,
         ),
         rehearsal=rehearsal,
-        planned_records=planned,
-        record_bytes=1024,
-        topics=(TopicPlayed(source=TOPIC, remote=REMOTE, partitions=2),),
+        planned_records=_planned(plan, played),
+        record_bytes=plan.scenario.payload.bytes,
+        topics=tuple(TopicPlayed(source=t.source, remote=t.remote, partitions=t.partitions) for t in plan.topics),
         versions={"mm2gate": "0.1.0"},
-        workers=(Worker(index=0, id="local", host="host", pid=1),),
-        phases=tuple(played) if finished else (),
-        clock=ClockCheck(
-            wall_minus_monotonic_start_ns=0, wall_minus_monotonic_end_ns=0, largest_step_ns=int(clock_step_s * 1e9)
+        workers=tuple(
+            Worker(index=number, id=name, host="host", pid=number + 1)
+            for number, name in enumerate(["local", *(one["worker"] for one in lost)])
         ),
+        phases=tuple(played) if finished else (),
+        clock=ClockCheck(wall_minus_monotonic_start_ns=0, wall_minus_monotonic_end_ns=0, largest_step_ns=step_ns),
         ending=_ending(ending, failed, ended_ns) if finished else None,
     )
     writer = RunWriter.create(runs, run_id)
+    own = [f"{t.source}:{n}" for t in plan.topics for n in range(t.partitions)]
+    owned = {place for one in lost for place in one["owned"]}
+    own = [place for place in own if place not in owned]
+    writer.event("run_started", at_ns=T0_NS, run_id=run_id)
     for phase in played:
-        writer.event(
-            "phase_started",
-            at_ns=phase.start_ns,
-            phase=phase.name,
-            kind=phase.kind,
-            records=phase.records,
-            planned_s=phase.planned_s,
-        )
-    for row in _timeline(counts or HEALTHY, until_s=(ended_ns - T0_NS) / 1e9):
+        details = phase.model_dump(include={"kind", "records", "planned_s"})
+        writer.event("phase_started", at_ns=phase.start_ns, phase=phase.name, **details)
+        if phase.kind == "canary" and phase.end_ns is not None:
+            writer.event("canary", at_ns=phase.end_ns, sent=len(own), arrived=len(own))
+        step = phase.name.removesuffix("_rest")
+        if phase.kind == "rest" and phase.end_ns is not None and step in judged:
+            writer.event("step_judged", at_ns=phase.end_ns, phase=step, verdict=judged[step], judged=True)
+    for one in lost:
+        writer.event("worker_lost", at_ns=ended_ns, worker=one["worker"], owned=one["owned"])
+    for event in events:
+        writer.event(**event)
+    if manifest.ending is not None and manifest.ending.cut is not None:
+        cut = manifest.ending.cut
+        writer.event("load_cut_short", at_ns=cut.at_ns, **cut.model_dump(exclude={"at_ns", "due_records"}))
+    if manifest.ending is not None:
+        writer.event("run_ended", at_ns=manifest.ending.at_ns, how=manifest.ending.how, detail=manifest.ending.detail)
+    rows = _rows(plan, played, loads, until_s=(ended_ns - T0_NS) / 1e9, backlog=backlog, keep=keep_histograms)
+    for row in rows:
         writer.timeline(row)
     writer.manifest(manifest)
     if counts is not None:
-        ledger = _ledger(counts, last_errors) | {"read_refused": [*read_refused], "lost_places": [*lost_places]}
-        if rekeyed:
-            ledger["streams"][0]["examples"] = {"corrupted": [3], "rekeyed": [3]}
-        writer.ledger({**ledger, "unaccounted": [*unaccounted]})
-        e2e = histogram([20.0] * counts.arrived if e2e_ms is None else e2e_ms)
-        delays = histogram(send_delay_ms)
-        kinds = {"e2e": e2e, "send_delay": delays, "ack": histogram([ack_ms] * counts.acked)}
-        if e2e_from_sent_ms is not None:
-            kinds["e2e_from_sent"] = histogram(e2e_from_sent_ms)
-        writer.latency({"smoke": kinds})
+        ledger = _ledger(plan, loads, own, rekeyed=rekeyed)
+        ledger |= {"read_refused": [*read_refused], "lost_places": [*lost_places], "last_errors": [*last_errors]}
+        if closing is not None:
+            ledger["closing"] = closing.to_json()
+        writer.ledger({**ledger, "unaccounted": lost})
+        latency = {load.name: {} for load in plan.loads}  # type: dict[str, dict[str, LatencyHistogram]]
+        writer.latency(latency | {name: one.histograms() for name, one in loads.items()})
     writer.seal()
     if not finished or not sealed:
         (writer.directory / "record" / SEAL).unlink()
     return writer.directory
+
+
+def environment_of_text(text: str) -> LoadedEnvironment:
+    """The environment of a file's text."""
+    environment = parse(text, Environment, file="environment.yaml")
+    return LoadedEnvironment.model_construct(file=Path("environment.yaml"), text=text, environment=environment)
 
 
 def _ending(ending: Ending | None, failed: str, at_ns: int) -> Ending:
@@ -184,51 +373,185 @@ def _ending(ending: Ending | None, failed: str, at_ns: int) -> Ending:
     return ending or Ending(how="completed", aborted=False, at_ns=at_ns)
 
 
-def _phase(name: str, kind: Any, start_s: float, end_s: float | None, records: int) -> PhasePlayed:
+def _phase(plan: RunPlan, name: str, kind: Any, start_s: float, end_s: float | None, records: int) -> PhasePlayed:
+    planned_s = {
+        "canary": plan.canary_patience_s,
+        "silence": plan.scenario.silence_s,
+        "rest": plan.rest_s,
+        "drain": plan.scenario.drain.cap,
+        "watch": plan.scenario.watch_s,
+        **{load.name: load.profile.duration_s for load in plan.loads},
+    }
     return PhasePlayed(
         name=name,
         kind=kind,
         records=records,
-        planned_s=10.0 if kind == "load" else None,
+        planned_s=planned_s.get(name if kind == "load" else kind),
         start_ns=T0_NS + round(start_s * 1e9),
         end_ns=None if end_s is None else T0_NS + round(end_s * 1e9),
     )
 
 
-def _timeline(counts: Counts, *, until_s: float) -> Iterable[TimelineRow]:
-    nothing = LatencySummary(count=0)
+def _planned(plan: RunPlan, played: Sequence[PhasePlayed]) -> int:
+    loads = [phase.records for phase in played if phase.kind == "load"]
+    return sum(loads) if plan.ladder and loads else plan.record_count
+
+
+def _loads(
+    played: Sequence[PhasePlayed],
+    counts: Counts | Mapping[str, Counts],
+    ended_ns: int,
+    *,
+    e2e_ms: Any,
+    ack_ms: Any,
+    send_delay_ms: Iterable[float] | None,
+    e2e_from_sent_ms: Iterable[float] | None,
+) -> dict[str, Played]:
+    """The load phases that were played; counts of all of them are the first one's."""
+    found: dict[str, Played] = {}
+    delays = None if send_delay_ms is None else list(send_delay_ms)
+    for phase in played:
+        if phase.kind != "load":
+            continue
+        of_all = counts if not found and isinstance(counts, Counts) else Counts()
+        own = of_all if isinstance(counts, Counts) else counts[phase.name]
+        e2e = e2e_ms.get(phase.name) if isinstance(e2e_ms, Mapping) else e2e_ms
+        e2e_ns, delay_ns = durations(e2e, delays, e2e_from_sent_ms)
+        ack = ack_ms.get(phase.name, 6.0) if isinstance(ack_ms, Mapping) else ack_ms
+        found[phase.name] = Played(
+            counts=own,
+            start_s=(phase.start_ns - T0_NS) / 1e9,
+            end_s=((phase.end_ns or ended_ns) - T0_NS) / 1e9,
+            planned=phase.records,
+            e2e_ns=e2e_ns,
+            send_delay_ns=delay_ns,
+            ack_ns=nanoseconds([ack]),
+        )
+    return found
+
+
+def _rows(
+    plan: RunPlan,
+    played: Sequence[PhasePlayed],
+    loads: Mapping[str, Played],
+    *,
+    until_s: float,
+    backlog: Callable[[float], float],
+    keep: bool,
+) -> Iterable[TimelineRow]:
+    """A row a second. What has arrived by then, and what was sent, has the latencies of the load that goes on."""
+    profiles = {load.name: load.profile for load in plan.loads}
+    before = dict.fromkeys(("sent", "arrived", "seen"), 0)
+    kept = dict.fromkeys(("e2e", "send_delay"), 0)
     for second in range(1, int(until_s) + 1):
-        share = min(max((second - LOAD_START_S) / (LOAD_END_S - LOAD_START_S), 0.0), 1.0)
-        sent, acked, arrived = (int(share * count) for count in (counts.sent, counts.acked, counts.arrived))
+        shares = [(load, load.share(second)) for load in loads.values()]
+        sums = {
+            name: sum(int(share * getattr(load.counts, name)) for load, share in shares)
+            for name in ("sent", "acked", "failed", "unknown", "duplicated", "phantom", "unknown_arrived")
+        }
+        arrived = sum(int(share * load.counts.arrived) for load, share in shares)
+        arrived = max(min(arrived, sums["acked"] - int(backlog(second))), before["arrived"])
+        seen = arrived + sums["phantom"] + sums["unknown_arrived"]
+        current = [load for load in loads.values() if load.start_s < second][-1:]
+        fresh = {"e2e": seen - before["seen"], "send_delay": sums["sent"] - before["sent"]}
+        kept = {kind: kept[kind] + count for kind, count in fresh.items()}
+        name = next((one.name for one in reversed(played) if one.start_ns <= T0_NS + second * 10**9), "prepare")
+        profile = profiles.get(name)
+        in_load_s = second - loads[name].start_s if name in loads else 0.0
+        wanted = sum(
+            min(round(profiles[name].records_by(max(second - load.start_s, 0.0))), load.planned)
+            for name, load in loads.items()
+            if name in profiles
+        )
+        histograms = None
+        if keep and second % 10 == 0 and any(kept.values()):
+            histograms = {kind: current[0].kept(kind, count) for kind, count in kept.items() if count}
+            kept = dict.fromkeys(kept, 0)
         yield TimelineRow(
             at_ns=T0_NS + second * 1_000_000_000,
-            phase="smoke",
-            wanted_per_s=10.0,
-            wanted=sent,
-            sent=sent,
-            acked=acked,
-            failed=0,
-            unknown=0,
+            phase=name,
+            wanted_per_s=0.0 if profile is None else profile.records_per_s(in_load_s),
+            wanted=wanted,
+            due=wanted,
+            sent=sums["sent"],
+            acked=sums["acked"],
+            failed=sums["failed"],
+            unknown=sums["unknown"],
             arrived=arrived,
-            duplicated=0,
-            backlog=acked - arrived,
-            e2e=nothing,
-            send_delay=nothing,
+            duplicated=sums["duplicated"],
+            backlog=sums["acked"] - arrived,
+            e2e=_summary(current, "e2e", fresh["e2e"]),
+            send_delay=_summary(current, "send_delay", fresh["send_delay"]),
             wall_step_ns=0,
             workers=1,
+            histograms=histograms,
         )
+        before = {"sent": sums["sent"], "arrived": arrived, "seen": seen}
 
 
-def _ledger(counts: Counts, last_errors: Iterable[str]) -> dict[str, Any]:
-    content = counts.to_json()
-    return {
-        "totals": content,
-        "canary": {"sent": 2, "acked": 2, "arrived": 2, "missing": []},
-        "phases": {"smoke": content},
-        "unattributed": Counts().to_json(),
-        "streams": [{"topic": TOPIC, "partition": 0, "sender": 0, "counts": content, "examples": {}}],
-        "last_errors": list(last_errors),
+def _summary(current: Sequence[Played], kind: str, count: int) -> LatencySummary:
+    """Every second has the latencies of its load, if it has any."""
+    if not count:
+        return LatencySummary(count=0)
+    p50_ms, p99_ms, max_ms = current[0].figures(kind)
+    return LatencySummary(count=count, p50_ms=p50_ms, p99_ms=p99_ms if count >= 100 else None, max_ms=max_ms)
+
+
+def _ledger(plan: RunPlan, loads: Mapping[str, Played], own: Sequence[str], *, rekeyed: bool) -> dict[str, Any]:
+    """Every partition has its share of the records, the first ones what cannot be shared evenly. What arrived without
+    saying whose it is belongs to no phase."""
+    strays = total(load.counts for load in loads.values())
+    unattributed = Counts(misplaced=strays.misplaced, foreign=strays.foreign)
+    phases = {load.name: Counts() for load in plan.loads} | {
+        name: replace(load.counts, misplaced=0, foreign=0) for name, load in loads.items()
     }
+    shares = [total(parts) for parts in zip(*(_shared(one, len(own)) for one in phases.values()), strict=True)]
+    streams = []
+    for place, counts in zip(own, shares, strict=True):
+        topic, _, partition = place.rpartition(":")
+        streams.append(
+            {
+                "topic": topic,
+                "partition": int(partition),
+                "sender": 0,
+                "counts": counts.to_json(),
+                "examples": _examples(counts),
+            }
+        )
+    if rekeyed:
+        streams[0]["examples"]["rekeyed"] = streams[0]["examples"]["corrupted"][:1]
+    return {
+        "totals": (total(phases.values()) + unattributed).to_json(),
+        "canary": {"sent": len(own), "acked": len(own), "arrived": len(own), "missing": []},
+        "phases": {name: counts.to_json() for name, counts in phases.items()},
+        "unattributed": unattributed.to_json(),
+        "streams": streams,
+    }
+
+
+def _shared(counts: Counts, parts: int) -> list[Counts]:
+    """So many counts that add up to these, and balance if these do."""
+    fields = counts.to_json()
+    acked_off = counts.acked - counts.arrived - counts.late - counts.lost
+    sent_off = counts.sent - counts.acked - counts.failed - counts.unknown
+    found = []
+    for number in range(parts):
+        share = {name: value // parts + (number < value % parts) for name, value in fields.items()}
+        share["acked"] = share["arrived"] + share["late"] + share["lost"] + (acked_off if number == 0 else 0)
+        share["sent"] = share["acked"] + share["failed"] + share["unknown"] + (sent_off if number == 0 else 0)
+        found.append(Counts(**share))
+    return found
+
+
+def _examples(counts: Counts) -> dict[str, Any]:
+    """Of each anomaly as many as are listed, of any records of the stream."""
+    ranges = {name: [[0, count]] for name in ("lost", "late", "failed") if (count := getattr(counts, name))}
+    single = {
+        name: list(range(min(count, 20)))
+        for name in ("duplicated", "reordered", "corrupted")
+        if (count := getattr(counts, name))
+    }
+    return {**ranges, **single}
 
 
 # Evidence.
@@ -313,7 +636,11 @@ def healthy_metrics() -> Metrics:
         ],
         Role.NODE_MEMORY_AVAILABLE: [item(always(600.0), **labels) for labels in nodes],
         Role.NODE_MEMORY_TOTAL: [item(always(1000.0), **labels) for labels in nodes],
-        Role.NODE_NETWORK_TROUBLE: [item(always(3.0), **labels, device="eth0") for labels in nodes],
+        Role.NODE_NETWORK_TROUBLE: [
+            item(always(3.0), **labels, device="eth0", __name__=name)
+            for labels in nodes
+            for name in sorted(NETWORK_NAMES)
+        ],
         Role.BYTE_COUNT: [item(growing(1024.0, 51_200.0), **labels) for labels in mirrors],
         Role.RECORD_COUNT: [item(growing(1.0, 50.0), **labels) for labels in mirrors],
         Role.LATENCY_AVG: [item(during_look_back(20.0 + 10 * n), **labels) for n, labels in enumerate(mirrors)],
@@ -377,20 +704,25 @@ def write_evidence(
     errors, bodies, warnings = errors or {}, bodies or {}, warnings or {}
     directory = run / "evidence" / f"{len(list(run.glob('evidence/*'))) + 1:03d}"
     directory.mkdir(parents=True)
-    environment = parse(environment_text(), Environment, file="environment.yaml")
+    record = RunRecord.open(run)
+    environment = environment_of_text(record.manifest.environment.text).environment
+    windows = Windows.of(record, environment)
+    start_s, end_s = (LOAD_START_S - 20, FETCHED_UNTIL_S)
+    if windows is not None:
+        start_s, end_s = windows.fetched.start_s - T0_S, windows.fetched.end_s - T0_S
     entries: list[dict[str, Any]] = _write_connect(directory, connectors, connect_error, workers)
     for role in (Role.UP, *CONFLUENT_MIRROR.metrics):
         selector = CONFLUENT_MIRROR.selector(role, environment)
         entry = {"kind": "metric", "role": role.value, "query": selector, "error": errors.get(role)}
         if role not in errors:
-            span_s = FETCHED_UNTIL_S - (LOAD_START_S - 20)
+            span_s = end_s - start_s
             answer = matrix(metrics.get(role, []), warnings.get(role, []))
             name = f"metric-{role}-001.json"
             write_text(directory / name, bodies.get(role, json.dumps(answer)))
             entry |= {
                 "file": name,
                 "query": f"{selector}[{round(span_s * 1000)}ms]",
-                "at_s": T0_S + FETCHED_UNTIL_S,
+                "at_s": T0_S + end_s,
                 "span_s": span_s,
                 "status": 200,
                 "result_type": "matrix",
@@ -399,17 +731,31 @@ def write_evidence(
                 "infos": [],
             }
         entries.append(entry)
-    head = {
-        "schema": 1,
-        "collected_at_ns": T0_NS + 200_000_000_000,
-        "profile": CONFLUENT_MIRROR.name,
-        "prometheus_url": "http://127.0.0.1:9",
-        "connect_urls": ["http://127.0.0.1:9"],
-        "windows": None,
-    }
-    write_json(directory / "index.json", {**head, "answers": entries})
+    write_json(directory / "index.json", index_of(record, environment, windows, entries))
     write_text(directory / SEAL, sums(directory))
     return directory
+
+
+def index_of(
+    record: RunRecord, environment: Environment, windows: Windows | None, answers: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The index of evidence that was collected a minute after the run's end."""
+    collected_ns = last_known_ns(record) + 57_000_000_000
+    return {
+        "schema": 2,
+        "collected_at_ns": collected_ns,
+        "connect_asked_at_ns": collected_ns,
+        "profile": CONFLUENT_MIRROR.name,
+        "profile_named": False,
+        "profile_others": [],
+        "profile_missing": [],
+        "profile_strangers": [],
+        "prometheus_clock": None,
+        "prometheus_url": environment.prometheus.url,
+        "connect_urls": list(environment.connect.urls),
+        "windows": None if windows is None else asdict(windows),
+        "answers": answers,
+    }
 
 
 def matrix(items: list[Item], warnings: list[str]) -> dict[str, Any]:
