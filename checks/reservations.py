@@ -11,6 +11,7 @@ from checks.measures.registry import Run
 from checks.measures.scrape_guards import CLOCK_STEP_S, worker_clock_step
 from checks.reasons import Code, Param, Reason
 from checks.rows.figures import all_latencies
+from checks.windows import NS_PER_S
 
 #: From due and from sent differ by more than this: the generator was held up, and only one of them says so.
 HELD_UP_RATIO = 1.1
@@ -44,26 +45,21 @@ def reservations(run: Run) -> Iterator[Reason]:
 
 
 def _longest(run: Run, event: str) -> dict[str, Param] | None:
-    """Of such interruptions of the load generator while the load went on, or was still arriving, the longest one."""
-    if run.windows is None:
+    """Of such interruptions of the load generator from the load's start until all had arrived, the longest one."""
+    windows = run.windows
+    if windows is None:
         return None
-    end_s = run.windows.drained_s
-    found = [
-        (one["lasted_s"], one["from_ns"] / 1e9, one["worker"] or "master")
+    told = [
+        (float(one["lasted_s"]), float(one["from_ns"]) / NS_PER_S, str(one["worker"] or "master"))
         for one in run.record.events
-        if one["event"] == event
-        and run.windows.start_s < one["from_ns"] / 1e9 + one["lasted_s"]
-        and one["from_ns"] / 1e9 < end_s
+        if one["event"] == event and one.keys() >= {"lasted_s", "from_ns", "worker"}
     ]
+    found = [one for one in told if one[1] < windows.drained_s and one[1] + one[0] > windows.start_s]
     if not found:
         return None
     lasted_s, from_s, who = max(found)
-    return {
-        "who": who,
-        "lasted_s": lasted_s,
-        "at": f"{datetime.fromtimestamp(from_s, UTC):%H:%M:%S}",
-        "count": len(found),
-    }
+    at = f"{datetime.fromtimestamp(from_s, UTC):%H:%M:%S}"
+    return {"who": who, "lasted_s": lasted_s, "at": at, "count": len(found)}
 
 
 def _not_mm2s(run: Run) -> Iterator[Reason]:
