@@ -251,6 +251,13 @@ def test_evidence_that_names_no_file_at_all_cannot_be_read(tmp_path, file):
     assert judge_run(run).verdict == "INCONCLUSIVE"
 
 
+def test_a_password_in_a_comment_of_an_older_records_environment_is_not_shown(tmp_path):
+    run = write_run(tmp_path, environment=environment_text() + "# password: hunter2\n")
+    write_evidence(run)
+    judge_run(run)
+    assert "hunter2" not in (run / "report.html").read_text(encoding="utf-8")
+
+
 def test_what_the_judge_writes_goes_through_no_link_that_lies_ready(tmp_path):
     run = write_run(tmp_path / "runs")
     write_evidence(run)
