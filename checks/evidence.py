@@ -12,7 +12,7 @@ from checks.evidence_index import read_index
 from checks.metric_profiles import PROFILES, MetricProfile, Role
 from checks.reasons import Code, Reason
 from checks.series import Series, UnreadableAnswer, merged, parse_matrix
-from run_record.reading import MOST_NAMED, Unreadable, read_json, read_whole
+from run_record.reading import MOST_NAMED, Unreadable, read_answer, read_whole
 from run_record.store import SEAL, broken_seal, is_sealed
 from scenarios.errors import RunRecordError
 
@@ -134,7 +134,7 @@ class Evidence:
     def _read(self, name: str) -> Any:
         """The content of an answer. Raises UnreadableAnswer."""
         try:
-            return read_json(self.directory / name)
+            return read_answer(self.directory / name)
         except Unreadable as error:
             raise UnreadableAnswer(f"{name} {error}") from None
         except FileNotFoundError:
