@@ -14,7 +14,7 @@ from checks.reasons import Code, Reason
 from checks.redaction import kept_connectors
 from checks.series import Series, UnreadableAnswer, merged, parse_matrix
 from run_record.plain import require_plain
-from run_record.reading import MOST_NAMED, Unreadable, parsed, read_json, read_whole
+from run_record.reading import MOST_NAMED, Unreadable, parsed, read_answer, read_whole
 from run_record.store import SEAL, broken_seal, is_sealed
 from scenarios.errors import RunRecordError
 from scenarios.secret_shapes import without_secrets
@@ -210,7 +210,7 @@ class Evidence:
     def _read(self, name: str) -> Any:
         """The content of an answer. Raises UnreadableAnswer."""
         try:
-            return read_json(self.directory / name)
+            return read_answer(self.directory / name)
         except Unreadable as error:
             raise UnreadableAnswer(f"{name} {error}") from None
         except FileNotFoundError:
