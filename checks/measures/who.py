@@ -111,7 +111,7 @@ def _untold(exporters: set[str], named: Iterable[str], *, others: set[str]) -> R
 
 
 def _showing(run: Run, roles: Iterable[Role]) -> set[str]:
-    return {one.series.label("instance") for role in roles for one in run.evidence.shown(role)}
+    return set().union(*(run.evidence.showing(role) for role in roles))
 
 
 def _filtered(run: Run) -> list[Role]:

@@ -14,6 +14,8 @@ from typing import Any
 Item = dict[str, Any]
 Series = list[Item]
 Span = tuple[float, float]
+#: A window with all that is near it.
+EVERYTHING: Span = (-9.0, 9.0)
 Apply = Callable[[Series, Span], Series]
 
 
@@ -27,6 +29,8 @@ class Damage:
     lost: Span = (0.0, 0.0)
     """The part of the span that has no known point afterwards, as shares of it."""
     poison: bool = False
+    nan: bool = False
+    """The points are there, and are no numbers."""
 
     def __str__(self) -> str:
         return self.name
@@ -93,8 +97,8 @@ def _twins(series: Series, span: Span) -> Series:
 #: Damages that take part of the window away, in every series of a role or in one.
 HOLES: Sequence[Damage] = (
     *(
-        Damage(name=f"{how} {lost[0]:g}..{lost[1]:g}", apply=make(lost), lost=lost)
-        for lost in ((-9.0, 9.0), (-9.0, 0.3), (0.6, 9.0), (0.3, 0.6), (0.45, 0.75), (-9.0, 0.8), (0.2, 9.0))
+        Damage(name=f"{how} {lost[0]:g}..{lost[1]:g}", apply=make(lost), lost=lost, nan=how == "NaN")
+        for lost in (EVERYTHING, (-9.0, 0.3), (0.6, 9.0), (0.3, 0.6), (0.45, 0.75), (-9.0, 0.8), (0.2, 9.0))
         for how, make in (("without", _without), ("NaN", lambda lost: _valued("NaN", lost)))
     ),
 )
@@ -105,10 +109,10 @@ POISONS: Sequence[Damage] = (
     Damage(name="not a number at all", apply=_one_point("many"), poison=True),
     Damage(name="negative in one point", apply=_one_point("-7"), poison=True),
     Damage(name="negative all along", apply=_valued("-7", (-9.0, 9.0)), poison=True),
-    Damage(name="shifted away", apply=_shifted, lost=(-9.0, 9.0)),
+    Damage(name="shifted away", apply=_shifted, lost=EVERYTHING),
 )
 TWINS = Damage(name="every series twice", apply=_twins, poison=True)
-NONE = Damage(name="no series", apply=lambda *_: [], lost=(-9.0, 9.0))
+NONE = Damage(name="no series", apply=lambda *_: [], lost=EVERYTHING)
 
 
 def another_order(series: Series, span: Span) -> Series:
