@@ -16,7 +16,16 @@ from checks.reasons import Code
 from run_record.manifest import Cut, Ending
 from run_record.store import SEAL, RunRecord, sums
 from tests.checks.conftest import Judged
-from tests.support.records import HEALTHY, LOAD_END_S, LOAD_START_S, T0_NS, write_evidence, write_run
+from tests.support.records import (
+    HEALTHY,
+    LOAD_END_S,
+    LOAD_START_S,
+    PHASES,
+    T0_NS,
+    scenario_text,
+    write_evidence,
+    write_run,
+)
 
 MID_LOAD_NS = T0_NS + round((LOAD_START_S + LOAD_END_S) / 2 * 1e9)
 CLOCK = {"ahead_of_master_ns": 0, "largest_step_ns": 0}
@@ -67,7 +76,10 @@ def test_a_generator_that_stopped_for_good_is_not_punctual_by_what_it_did_send(t
 
 def test_one_record_of_many_that_was_never_sent_moves_no_percentile(told):
     counts = replace(HEALTHY, sent=999, acked=999, arrived=999)
-    p99 = measured(told(counts=counts, planned=1000, send_delay_ms=[1.0] * 999), "load.send_delay_p99")
+    scenario = scenario_text().replace("rate: 10/s", "rate: 100/s")
+    phases = [(*phase[:4], 1000 if phase[1] == "load" else 0) for phase in PHASES]
+    told_of = told(counts=counts, scenario=scenario, phases=phases, send_delay_ms=[1.0] * 999)
+    p99 = measured(told_of, "load.send_delay_p99")
     assert (p99.value, p99.note) == (1, None)
 
 
