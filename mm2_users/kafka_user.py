@@ -21,7 +21,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from pydantic import ValidationError
 
 from locust_session import options
-from locust_session.output import say
+from locust_session.output import make_logs_visible, say
 from locust_session.web_guard import guard
 from mm2_users.kafka_client import KafkaClient
 from mm2_users.shared_clients import SharedClients, Side
@@ -130,6 +130,7 @@ def _init(environment: Environment, **_: Any) -> None:
         environment.runner.register_message(REFUSED, _worker_refused)
     if not _kafka_users(environment):
         return
+    make_logs_visible()
     _install(environment)
     environment.events.test_start.add_listener(lambda **_: _test_start(environment))
     try:

@@ -74,7 +74,6 @@ def judged(run: Path):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_they_answer_the_judge_comes_to_a_verdict(tmp_path, monkeypatch, seed, spoilt):
     monkeypatch.setattr("checks.collect.PROMETHEUS_BUDGET_S", SHORT_S)
-    monkeypatch.setattr("clients.connect.REBALANCE_BUDGET_S", 0.1)
     drawn = Drawn(seed, spoilt=spoilt)
     with serving(drawn.prometheus) as metrics, serving(drawn.connect) as rest:
         run = write_run(tmp_path, environment=environment_text(prometheus=metrics.url, connect=rest.url))
