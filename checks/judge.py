@@ -29,12 +29,19 @@ from scenarios.errors import ExitCode, Problem, RunRecordError, SpecError
 class Judgement:
     """What the judge came to, and where it wrote it."""
 
-    evaluation: Evaluation
-    findings: tuple[Finding, ...]
+    case: Case
     evidence: str
     """Name of the evidence directory; empty when there is none."""
     verdict_file: Path
     fiche_file: Path
+
+    @property
+    def evaluation(self) -> Evaluation:
+        return self.case.evaluation
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return self.case.findings
 
     @property
     def verdict(self) -> Verdict:
@@ -82,11 +89,10 @@ def judge_run(
     write_json(verdict_file, content)
     write_text(directory / "junit.xml", junit(content, started_at=instant(record.manifest.started_at_ns / 1e9)))
     write_text(fiche_file, fiche(run, scenario, evaluation, findings, language=language))
-    write_text(directory / "summary.md", job_summary(run, scenario, evaluation, language=language))
+    write_text(directory / "summary.md", job_summary(case, language=language))
     write_report(case, language=language)
     return Judgement(
-        evaluation=evaluation,
-        findings=findings,
+        case=case,
         evidence=run.evidence.directory.name,
         verdict_file=verdict_file,
         fiche_file=fiche_file,

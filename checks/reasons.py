@@ -54,7 +54,28 @@ class Code(StrEnum):
     SENDER_HELD_UP = "sender_held_up"
     STOOD_STILL = "stood_still"
     LOAD_HELD = "load_held"
+    FOREIGN_ARRIVALS = "foreign_arrivals"
+    SECOND_CONNECTOR = "second_connector"
     NEEDS_ENVELOPES = "needs_envelopes"
+
+    # Not MM2's, or not told whose: what lay on both clusters.
+    MIRROR_GONE = "mirror_gone"
+    MIRROR_REMADE = "mirror_remade"
+    MIRROR_SMALLER = "mirror_smaller"
+    MIRROR_TRUNCATED = "mirror_truncated"
+    MIRROR_TRIMMED = "mirror_trimmed"
+    MIRROR_TRIM_UNTOLD = "mirror_trim_untold"
+    MIRROR_ABSENT = "mirror_absent"
+    SOURCE_CHANGED = "source_changed"
+    PURGED = "purged"
+    NOT_READ = "not_read"
+    READER_STOOD_STILL = "reader_stood_still"
+    DUPLICATES_UNTOLD = "duplicates_untold"
+    DUPLICATES_AT_SOURCE = "duplicates_at_source"
+    CORRUPTED_AT_SOURCE = "corrupted_at_source"
+    CLOSING_UNTOLD = "closing_untold"
+    CLOSING_MISSING = "closing_missing"
+    CLOSING_UNREADABLE = "closing_unreadable"
 
     # Not measured: Prometheus and Connect.
     PROMETHEUS_FAILED = "prometheus_failed"
@@ -74,7 +95,6 @@ class Code(StrEnum):
     STARTS_LATE = "starts_late"
     HOLE = "hole"
     NAN_NOT_KEPT = "nan_not_kept"
-    INTERVAL_DENIED = "interval_denied"
     NO_BASE = "no_base"
     TWIN_SERIES = "twin_series"
     EXPORTER_MISSING = "exporter_missing"
@@ -89,6 +109,7 @@ class Code(StrEnum):
     WRITTEN_EXCEEDS_POLLED = "written_exceeds_polled"
     OURS_AMONG_OTHERS = "ours_among_others"
     NO_GROWTH = "no_growth"
+    CANARY_IN_GAUGE = "canary_in_gauge"
 
     # Not judged.
     NOT_YET = "not_yet"

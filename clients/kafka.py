@@ -416,6 +416,22 @@ class RecordConsumer:
             ahead.close()
         return frozenset(place for place, ended in at_end.items() if ended)
 
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Where reading stands in each partition: behind the last record that `read` has returned, or before the first
+        (OFFSET_BEGINNING, -2, where it was to begin at the beginning)."""
+        return {
+            (one.topic, one.partition): one.offset if one.offset >= 0 else self._starts[one.topic, one.partition]
+            for one in self._consumer.position(self._consumer.assignment())
+        }
+
+    def renew(self) -> Callable[[], None]:
+        """Reads on from where it stands, with a new client in place of the one that stood still; what closes that one,
+        which blocks. Not `off_hub`: a record that `read` returned meanwhile would be read twice."""
+        positions = self.positions()
+        old, self._consumer, self._starts = self._consumer, Consumer(self._configuration), positions
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in positions.items()])
+        return old.close
+
     def close(self) -> None:
         """Blocks: call it `off_hub`."""
         self._consumer.close()

@@ -367,11 +367,8 @@ class Conductor:
         self._until(lambda: self.clock.now_ns() >= rested_ns, None)
         if step.kind == "warm":
             return UNJUDGED  # nobody judges it, and nothing follows from it
-        deadline_ns = rested_ns + round(VERDICT_WITHIN_S * NS_PER_S)
-        while (verdict := staircase.verdict_on(step)) is None:
-            if self._load_must_end or self.clock.now_ns() >= deadline_ns:
-                break
-            gevent.sleep(VERDICT_LOOK_S)
+        self._until(lambda: staircase.verdict_on(step), VERDICT_WITHIN_S, every_s=VERDICT_LOOK_S)
+        verdict = staircase.verdict_on(step)
         self._chronicle.event("step_judged", phase=step.name, verdict=verdict or UNJUDGED, judged=verdict is not None)
         self.progress.say(f"{step.name}: {verdict or 'not judged in time, which ends the ramp'}")
         return verdict or UNJUDGED
@@ -392,6 +389,8 @@ class Conductor:
         here = self.crew.here
         if here:
             committed = self._committed()
+            if self.ending:
+                self.crew.tell_all(ToNodes.STOP_SENDING, {"hurried": True})
             for node in here:
                 self.crew.tell(node, ToNodes.FINISH, {"committed": committed})
             self._watch.until(lambda: not any(node.silent for node in here), ACCOUNT_WITHIN_S, every_s=LOOK_EVERY_S)
@@ -399,6 +398,9 @@ class Conductor:
             if missing:
                 self._chronicle.event("account_missing", workers=missing)
         accounts = [node.account for node in here if node.account is not None]
+        for account in accounts:
+            self._states.note(account.get("notes", ()))
+        self._write_notes()
         if accounts:
             ledger, latency = merge(accounts, [load.name for load in self.plan.loads])
             ledger["unaccounted"] = self.crew.unaccounted()
@@ -455,12 +457,12 @@ class Conductor:
     def _pause(self, seconds: float) -> None:
         self._until(lambda: False, seconds)
 
-    def _until(self, condition: Callable[[], object], within_s: float | None) -> bool:
+    def _until(self, condition: Callable[[], object], within_s: float | None, *, every_s: float | None = None) -> bool:
         """Waits for the condition; False when time ran out, or the run, or the load that goes on, was to end first."""
         return self._watch.until(
             condition,
             within_s,
-            every_s=LOOK_EVERY_S,
+            every_s=every_s or LOOK_EVERY_S,
             unless=lambda: self._load_must_end if self._loaded else self.ending,
         )
 
@@ -485,11 +487,17 @@ class Conductor:
             try:
                 self.crew.tell_all(ToNodes.PULSE)
                 self._row()
+                self._write_notes()
             except Mm2gateError as error:
                 self.end_early("failed", str(error))
             except Exception as error:  # without this greenlet the nodes hear no pulse, and stop sending
                 LOG.exception("a second of the run could not be recorded")
                 self.end_early("failed", f"{type(error).__name__}: {error}")
+
+    def _write_notes(self) -> None:
+        """What the nodes saw happen, by the instant at which the master heard of it."""
+        for note in self._states.take_notes():
+            self._chronicle.event(note["event"], **{name: what for name, what in note.items() if name != "event"})
 
     def _row(self) -> None:
         now_ns = self.clock.now_ns()

@@ -104,5 +104,7 @@ def _command(run_directory: Path, environment: Path | None) -> list[str]:
 
 
 def environment_of_programs() -> dict[str, str]:
-    """Of a program of ours: it finds our packages, wherever it is started."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])}
+    """Of a program of ours: it finds our packages, wherever it is started, and says what it says in UTF-8, whatever the
+    terminal is that it may come to."""
+    path = os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}

@@ -52,6 +52,8 @@ class Second:
     send_delay: dict[str, Any] = field(default_factory=dict)
     wall_step_ns: int = 0
     """The largest step of the node's wall clock so far; the session's to know, and not the load's."""
+    notes: tuple[dict[str, Any], ...] = ()
+    """What happened since the last one, for the record's events: `event`, and what goes with it."""
 
     def to_wire(self) -> dict[str, Any]:
         return asdict(self)
@@ -104,9 +106,13 @@ class NodeLoad(Protocol):
     def second(self) -> Second:
         """Its state now; histograms of the time since the last call."""
 
-    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
+    def look(self) -> None:
+        """Looks, every few seconds once it is prepared, whether what its account will rest on is still what it was. May
+        wait, and never fails."""
+
+    def finish(self, committed: dict[str, int], *, hurried: bool = False) -> dict[str, Any]:
         """Closes its connections and gives the final account (see `account.py`). `committed`: "topic:partition" → the
-        last source offset that the system under test has committed, where known."""
+        last source offset that the system under test has committed, where known. `hurried`: someone waits for it."""
 
 
 class MasterLoad(Protocol):

@@ -29,6 +29,8 @@ LOG = logging.getLogger("mm2gate.node")
 #: A node that has not heard its master for so long, while it ran itself, sends nothing until it hears it again: nobody
 #: would count it, or could stop it.
 ALONE_S = 5.0
+#: From one look at what the load rests on to the next.
+LOOK_EVERY_S = 5.0
 MakeLoad = Callable[[RunPlan, Environment], NodeLoad]
 
 
@@ -43,7 +45,9 @@ class NodeSession:
         self._plan: RunPlan | None = None
         self._greenlets: list[gevent.Greenlet] = []
         self._reporter: gevent.Greenlet | None = None
+        self._looker: gevent.Greenlet | None = None
         self._run_id = ""
+        self._hurried = False
         self._identified = ""
         """The run whose master this node has shown that it plays the same."""
         self._watch = Watch(self._stood_still)
@@ -116,12 +120,13 @@ class NodeSession:
         self._end_greenlets()
         self._load = self._plan = None
         self._run_id = self._identified = ""
+        self._hurried = False
 
     def _end_greenlets(self) -> None:
         for greenlet in self._greenlets:
             greenlet.kill(block=False)
         self._greenlets.clear()
-        self._reporter = self._held_from_ns = None
+        self._reporter = self._looker = self._held_from_ns = None
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -178,8 +183,9 @@ class NodeSession:
         self._heard_ns = self._watch.ran_ns()
         self._end_greenlets()  # of a run whose end this node has not heard
         self._reporter = gevent.spawn(self._guarded, run_id, self._report_each_second, run_id)
+        self._looker = gevent.spawn(self._guarded, run_id, self._look_again_and_again, load)
         driver = gevent.spawn(self._guarded, run_id, drive, load)
-        self._greenlets += [driver, self._reporter, gevent.spawn(self._watch.keep)]
+        self._greenlets += [driver, self._reporter, self._looker, gevent.spawn(self._watch.keep)]
         self._send(ToMaster.PREPARED, {"owns": owns}, run_id)
 
     def _canaries(self, _: str, __: dict[str, Any]) -> None:
@@ -204,19 +210,22 @@ class NodeSession:
             self._load.resume_sending()
             self._interrupted("load_held", Stall(from_ns=held_from_ns, to_ns=time.monotonic_ns()), run_id)
 
-    def _stop_sending(self, _: str, __: dict[str, Any]) -> None:
+    def _stop_sending(self, _: str, data: dict[str, Any]) -> None:
+        self._hurried = data.get("hurried", False)
         if self._load is not None:
             self._load.stop_sending()
 
     def _finish(self, run_id: str, data: dict[str, Any]) -> None:
         load, _ = self._require_load()
-        if self._reporter is not None:
-            self._reporter.kill()
-            self._reporter = None
+        for greenlet in (self._reporter, self._looker):
+            if greenlet is not None:
+                greenlet.kill()
+        self._reporter = self._looker = None
         try:
             self._send_second(load, run_id)
         finally:
-            account = load.finish(data["committed"])  # closes its connections, whatever its last second is
+            hurry = {"hurried": True} if self._hurried else {}
+            account = load.finish(data["committed"], **hurry)  # closes its connections, whatever its last second is
         self._send(ToMaster.ACCOUNT, account, run_id)
 
     # --- reports -----------------------------------------------------------------------------------------------------
@@ -240,6 +249,12 @@ class NodeSession:
     def _interrupted(self, event: str, stall: Stall, run_id: str) -> None:
         when = {"from_unix_ns": self._clock.master_of_ns(stall.from_ns), "lasted_s": round(stall.lasted_s, 3)}
         self._send(ToMaster.INTERRUPTED, {"event": event, **when}, run_id)
+
+    @staticmethod
+    def _look_again_and_again(load: NodeLoad) -> None:
+        while True:
+            gevent.sleep(LOOK_EVERY_S)
+            load.look()
 
     def _require_load(self) -> tuple[NodeLoad, RunPlan]:
         if self._load is None or self._plan is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from locust_session.load import Second
 from run_record.histogram import LatencyHistogram
@@ -30,17 +32,33 @@ class NodeStates:
     _since_mark: Counter[str] = field(default_factory=Counter)
     reports: Counter[str] = field(default_factory=Counter)
     """How often each has been heard."""
+    _notes: list[dict[str, Any]] = field(default_factory=list)
+    _noted: set[str] = field(default_factory=set)
 
     def take(self, node: str, second: Second) -> None:
         """A node has reported."""
         self.latest[node] = second
         self._since_mark[node] += 1
         self.reports[node] += 1
+        self.note(second.notes)
         for kind, content in (("e2e", second.e2e), ("send_delay", second.send_delay)):
             if content and content["count"]:
                 histogram = LatencyHistogram.from_json(content)
                 self._fresh.setdefault(kind, LatencyHistogram()).merge(histogram)
                 self._stretch.setdefault(kind, LatencyHistogram()).merge(histogram)
+
+    def note(self, notes: Iterable[dict[str, Any]]) -> None:
+        """What nodes say has happened; what several have seen has happened once."""
+        for note in notes:
+            seen = json.dumps(note, sort_keys=True)
+            if seen not in self._noted:
+                self._noted.add(seen)
+                self._notes.append(note)
+
+    def take_notes(self) -> list[dict[str, Any]]:
+        """What has happened since this was last asked."""
+        notes, self._notes = self._notes, []
+        return notes
 
     @property
     def here(self) -> list[str]:

@@ -21,7 +21,7 @@ class ToNodes(StrEnum):
     CANARIES = "mm2gate.canaries"
     START = "mm2gate.start"  # start_unix_ns: second 0 of the load; now_unix_ns
     PLAY = "mm2gate.play"  # phase, start_s: a load that the run has decided on, and when it starts on the load's clock
-    STOP_SENDING = "mm2gate.stop_sending"
+    STOP_SENDING = "mm2gate.stop_sending"  # perhaps hurried: someone waits for the run's end
     PULSE = "mm2gate.pulse"  # the master lives; a node that misses it for five seconds sends nothing until it hears it
     FINISH = "mm2gate.finish"  # committed
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from locust_session.load import Assignment
 from mm2_users.ledger import StreamLedger
+from mm2_users.reckoning import Reckoning
 from mm2_users.streams import StreamPlace
 from run_record.counts import Counts, total
 from run_record.histogram import LatencyHistogram
@@ -32,18 +33,18 @@ def account(
     canaries: Sequence[tuple[StreamPlace, bool, bool]],
     histograms: Mapping[str, Mapping[int, LatencyHistogram]],
     unattributed: Counts,
-    committed: Mapping[str, int],
+    reckoning: Reckoning,
     trouble: Trouble,
 ) -> dict[str, Any]:
-    """The account. `canaries`: place, acknowledged, arrived. `committed`: "topic:partition" → last committed source
-    offset, where MM2 tells and the mirror was read to its end. `unattributed`: arrivals that no phase counts."""
+    """The account. `canaries`: place, acknowledged, arrived. `unattributed`: arrivals that no phase counts."""
     names = [load.name for load in plan.loads]
     by_phase: dict[str, list[Counts]] = {name: [] for name in names}
     rows = []
     for place, ledger in streams:
         topic = plan.topics[place.topic].source
-        offset = committed.get(f"{topic}:{place.partition}")
-        counts = ledger.counts(offset)
+        name = f"{topic}:{place.partition}"
+        offset, read_to_end = reckoning.committed.get(name), name in reckoning.ended
+        counts = ledger.counts(offset, read_to_end=read_to_end)
         for phase, some in counts.items():
             by_phase[names[phase]].append(some)
         rows.append(
@@ -52,7 +53,7 @@ def account(
                 "partition": place.partition,
                 "sender": assignment.index,
                 "counts": total(counts.values()).to_json(),
-                "examples": ledger.examples(offset),
+                "examples": ledger.examples(offset, read_to_end=read_to_end),
             }
         )
     return {
@@ -76,4 +77,9 @@ def account(
         "last_error": None if trouble.last_error is None else hidden_of_others(trouble.last_error),
         "read_refused": list(trouble.read_refused),
         "lost_places": list(trouble.lost_places),
+        "garbage": [
+            {"topic": topic, "partition": partition, "arrived": arrived, "at_source": at_source}
+            for (topic, partition), (arrived, at_source) in reckoning.garbage.items()
+        ],
+        "closing": reckoning.closing.to_json(),
     }

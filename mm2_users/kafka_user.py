@@ -36,6 +36,8 @@ SHARED = "mm2gate_kafka"
 REFUSED = "mm2gate_kafka_refused"
 #: The same: the greenlet that starts this test's users.
 STARTER = "mm2gate_kafka_starter"
+#: Among Locust's options: the hash of the environment file that the master has checked, for its workers.
+ENVIRONMENT = "mm2gate_environment_sha256"
 #: Between the last order to start users, and the one to stop them.
 LAST_ORDER_S = 0.1
 
@@ -109,7 +111,10 @@ def _check(environment: Environment) -> None:
     for user in users:
         _settings(user)
     sides: frozenset[Side] = frozenset(user.cluster for user in users)
-    _shared(environment).check(sides)
+    parsed = {} if environment.parsed_options is None else vars(environment.parsed_options)
+    is_worker = isinstance(environment.runner, WorkerRunner)
+    # Locust hands on what is among the master's options, known to it or not.
+    parsed[ENVIRONMENT] = _shared(environment).check(sides, masters=parsed.get(ENVIRONMENT) if is_worker else None)
 
 
 @events.init_command_line_parser.add_listener

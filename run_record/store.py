@@ -24,6 +24,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from run_record.closing import Closing
 from run_record.counts import Counts
 from run_record.events import read_events
 from run_record.histogram import LatencyHistogram
@@ -333,6 +334,11 @@ class RunRecord:
     def ledger(self) -> dict[str, Any] | None:
         """The content of ledger.json; None when the run was killed before it was written, or it cannot be read."""
         return self._ledger[0]
+
+    @cached_property
+    def closing(self) -> Closing | None:
+        """What lay on both clusters when the run ended; None where that is not told. Raises ClosingUnreadable."""
+        return None if self.ledger is None else Closing.of(self.ledger)
 
     @cached_property
     def latency(self) -> dict[str, dict[str, LatencyHistogram]]:

@@ -207,7 +207,7 @@ def judge(run_directory: Path, env: str, refresh: bool, follow: bool, baseline: 
     judgement = judge_run(run_directory, given=given, refresh=refresh, baseline=baseline, language=lang)
     if judgement.offline:
         say("judged offline: no environment was given (--env), so neither Prometheus nor Connect was asked", err=True)
-    say(verdict_text(judgement.verdict_file, judgement.fiche_file))
+    say(verdict_text(judgement, language=lang))
     for_ci(judgement.verdict_file, say=say_as_it_is)
     sys.exit(judgement.exit_code)
 

@@ -113,9 +113,12 @@ class ReportingLoad:
             canaries_arrived=self._canaries,
         )
 
-    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
+    def look(self) -> None:
+        """There is nothing to look at."""
+
+    def finish(self, committed: dict[str, int], *, hurried: bool = False) -> dict[str, Any]:
         """An account of nothing."""
-        del committed
+        del committed, hurried
         counts = Counts().to_json()
         return {
             "phases": {load.name: counts for load in self._plan.loads},

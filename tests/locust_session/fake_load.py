@@ -104,7 +104,10 @@ class Load:
             send_delay=empty,
         )
 
-    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
+    def look(self) -> None:
+        pass
+
+    def finish(self, committed: dict[str, int], *, hurried: bool = False) -> dict[str, Any]:
         self._sending = False
         names = [load.name for load in self._plan.loads]
         counts = {names[phase]: Counts(sent=n, acked=n, arrived=n).to_json() for phase, n in self._sent.items()}

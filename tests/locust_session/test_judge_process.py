@@ -44,6 +44,12 @@ def test_an_answer_is_passed_on(judged, code):
     assert judged(f"sys.exit({int(code)})") == (code, "")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_what_it_says_comes_through_whatever_the_terminals_encoding(judged, monkeypatch, encoding):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    assert judged("print('INDÉTERMINÉ, attendu ≥ 100')") == (0, "INDÉTERMINÉ, attendu ≥ 100\n")
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -82,8 +82,10 @@ class Load:
     def second(self) -> Second:
         return self._second()
 
-    def finish(self, _):
-        self.finished = True
+    def look(self) -> None: ...
+
+    def finish(self, _, *, hurried=False):
+        self.finished, self.hurried = True, hurried
         return {"account": True}
 
 
@@ -232,9 +234,9 @@ def test_a_node_does_not_obey_the_orders_of_another_run(make_node):
 
 def test_an_account_that_comes_late_still_says_which_run_it_is_of(make_node):
     class Slow(Load):
-        def finish(self, committed):
+        def finish(self, committed, *, hurried=False):
             gevent.sleep(0.05)
-            return super().finish(committed)
+            return super().finish(committed, hurried=hurried)
 
     node, tell, sent = make_node(Slow())
     muster_and_prepare(tell)
