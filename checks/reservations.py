@@ -20,7 +20,7 @@ def reservations(run: Run) -> Iterator[Reason]:
     clock, counts = run.record.manifest.clock, run.counts
     if clock is not None and abs(clock.largest_step_ns) / 1e9 >= CLOCK_STEP_S:
         yield Reason.of(Code.CLOCK_STEPPED, step_s=clock.largest_step_ns / 1e9)
-    if run.lost_places:
+    if run.lost_places and mirror_reason(run) is None:  # which says why the place was lost
         yield Reason.of(Code.LOST_PLACE, place=run.lost_places[0], count=len(run.lost_places))
     if counts is not None and counts.misplaced:
         yield Reason.of(Code.MISPLACED, count=counts.misplaced)

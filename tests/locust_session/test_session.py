@@ -241,7 +241,7 @@ class Load:
     def __init__(self, *, prepare=lambda: None, second=Second, step=lambda: None) -> None:
         self._prepare, self._second, self._step = prepare, second, step
         self.stopped = self.finished = False
-        self.steps = 0
+        self.steps = self.looks = 0
 
     def step(self) -> None:
         self.steps += 1
@@ -263,7 +263,8 @@ class Load:
     def second(self) -> Second:
         return self._second()
 
-    def look(self) -> None: ...
+    def look(self) -> None:
+        self.looks += 1
 
     def finish(self, _, *, hurried=False):
         self.finished, self.hurried = True, hurried
@@ -313,6 +314,24 @@ def test_a_node_offers_itself_prepares_reports_and_gives_its_account(make_node):
     assert load.stopped
     assert load.finished
     node.close()
+
+
+def test_a_node_has_its_load_look_around_until_it_is_closed_and_hurries_only_when_someone_waits(make_node, monkeypatch):
+    monkeypatch.setattr("locust_session.node.LOOK_EVERY_S", 0.02)
+    for hurried in (False, True):
+        load = Load()
+        node, tell, _ = make_node(load)
+        tell(ToNodes.PREPARE, **prepare())
+        gevent.sleep(0.2)
+        tell(ToNodes.STOP_SENDING)
+        if hurried:
+            tell(ToNodes.STOP_SENDING, hurried=True)
+        tell(ToNodes.FINISH, committed={})
+        looked = load.looks
+        assert looked >= 2
+        gevent.sleep(0.1)
+        assert (load.looks, load.finished, load.hurried) == (looked, True, hurried)
+        node.close()
 
 
 def test_another_scenario_here_than_on_the_master_is_trouble(make_node):
