@@ -27,7 +27,7 @@ def reservations(run: Run) -> Iterator[Reason]:
     for event, code in (("stood_still", Code.STOOD_STILL), ("load_held", Code.LOAD_HELD)):
         if (longest := _longest(run, event)) is not None:
             yield Reason.of(code, **longest)
-    if run.lost_places:
+    if run.lost_places and mirror_reason(run) is None:  # which says why the place was lost
         yield Reason.of(Code.LOST_PLACE, place=run.lost_places[0], count=len(run.lost_places))
     if counts is not None and counts.misplaced:
         yield Reason.of(Code.MISPLACED, count=counts.misplaced)
