@@ -35,10 +35,14 @@ class Case:
         return self.run.record.directory
 
     @classmethod
-    def of(cls, record: RunRecord, evidence_directory: Path) -> Case:
-        """Judges a record on sealed evidence. Raises RunRecordError when the evidence cannot be read or trusted,
-        SpecError when the record's scenario is not of this version."""
-        evidence = Evidence.open(evidence_directory)
+    def of(cls, record: RunRecord, evidence_directory: Path | None) -> Case:
+        """Judges a record on sealed evidence, or on itself alone where none was ever collected. Raises RunRecordError
+        when the evidence cannot be read or trusted, SpecError when the record's scenario is not of this version."""
+        evidence = (
+            Evidence.none(call=f"mm2gate judge runs/{record.manifest.run_id} --env ENVIRONMENT")
+            if evidence_directory is None
+            else Evidence.open(evidence_directory)
+        )
         loaded, played_in = scenario_of(record.manifest), environment_of(record.manifest)
         scenario, environment = loaded.scenario, played_in.environment
         windows = Windows.of(record, environment)

@@ -4,15 +4,18 @@ The only part of the judge that opens a socket. Metrics are asked for as raw ran
 instant), so that the true scrape times are kept and nothing is interpolated; long windows in pieces. A Prometheus or
 Connect that does not answer is evidence too: the error is kept in its place, and judging goes on without it.
 Prometheus tells of the run's time whenever it is asked, Connect of now only: what it said first is kept for good.
+Whom to ask, and as whom, is for the person who judges to say (`checks.record_inputs.to_ask`), never for the record.
 
     evidence/001/   index.json                  every question as sent, and what became of it
                     metric-<role>-<n>.json      Prometheus's answer, byte for byte
-                    connect-<name>.json         Connect's, with secrets hidden; what it said the first time
+                    connect-<name>.json         Connect's, of MM2's connectors (checks.redaction); what it said first
+                    connect-others.json         which other connectors touch the run's topics (checks.neighbours)
                     SHA256SUMS                  the seal: an evidence directory is collected once
 """
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -22,16 +25,20 @@ from pathlib import Path
 from typing import Any
 
 from checks.evidence import Evidence
+from checks.metric_presence import names_in, presence_queries
 from checks.metric_profiles import CONFLUENT_MIRROR, PROFILES, Detected, MetricProfile, Role, detect, job_matcher
-from checks.record_inputs import environment_of, scenario_of
-from checks.redaction import redacted_connectors
+from checks.neighbours import neighbours_content
+from checks.record_inputs import scenario_of, to_ask
+from checks.redaction import kept_connectors
 from checks.windows import Windows
 from clients.connect import Connect
 from clients.prometheus import PASSING_STATUSES, Answer, Prometheus
-from run_record.store import SEAL, RunRecord, sums, write_json, write_text
+from run_record.manifest import TopicPlayed
+from run_record.store import SEAL, RunRecord, private_directory, sums, write_json, write_text
 from scenarios.environment import Environment, LoadedEnvironment
 from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused, RunRecordError
 from scenarios.measures import MEASURES
+from scenarios.secrets import hidden
 
 #: That of the record: the evidence has the same.
 SCHEMA = 2
@@ -39,10 +46,14 @@ PIECE_S = 3600.0
 #: Scrapes that are waited for after the run's last window, at most.
 PATIENCE_SCRAPES = 3
 CONNECT_TIMEOUT_S = 5.0
+#: How long Connect may take to answer all questions, a rebalance that is waited out included.
+CONNECT_BUDGET_S = 60.0
 #: How long Prometheus may take to answer one question, retries included; when it says nothing, no other is asked.
 PROMETHEUS_BUDGET_S = 10.0
 #: How long it may take to answer all of them: a day is some 800 questions.
 COLLECTION_BUDGET_S = 600.0
+#: What is kept of all answers together.
+COLLECTION_MOST_BYTES = 4 * 1024**3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +70,14 @@ class _Writer:
 
     directory: Path
     entries: list[dict[str, Any]] = field(default_factory=list)
+    kept_bytes: int = 0
 
     @classmethod
     def create(cls, run_directory: Path) -> _Writer:
         for number in range(1, 1000):
             directory = run_directory / "evidence" / f"{number:03d}"
             try:
-                directory.mkdir(parents=True)
+                private_directory(directory)
             except FileExistsError:
                 continue
             except OSError as error:
@@ -74,7 +86,8 @@ class _Writer:
         raise RunRecordError(f"{run_directory}: has 999 evidence directories")
 
     def keep_text(self, name: str, text: str) -> str:
-        write_text(self.directory / name, text)
+        self.kept_bytes += len(text)
+        write_text(self.directory / name, hidden(text))
         return name
 
     def keep_json(self, name: str, content: Any) -> str:
@@ -86,21 +99,22 @@ class _Writer:
         write_text(self.directory / SEAL, sums(self.directory))
 
 
-def collect(record: RunRecord, *, clock: Clock | None = None) -> Path:
-    """Collects a new evidence directory for a run and seals it; returns its path.
+def collect(record: RunRecord, given: LoadedEnvironment, *, clock: Clock | None = None) -> Path:
+    """Collects a new evidence directory for a run and seals it; returns its path. `given`: where, and as whom, to ask.
 
     Waits, three scrapes at most, for the scrape that closes the windows of a completed run, if anything depends on it.
+    Raises Refused when the environment is another than the run's.
     """
     clock = clock or Clock()
-    environment = environment_of(record.manifest)
+    environment = to_ask(record.manifest, given)
     earlier = _earlier(record)
     writer = _Writer.create(record.directory)
     if earlier is None:
         connect_asked_ns: int | None = int(clock.now_s() * 1e9)
-        _ask_connect(environment, writer)
+        _ask_connect(environment, record.manifest.topics, writer)
     else:
         connect_asked_ns = earlier.connect_asked_ns
-        _take_over_connect(earlier, writer)
+        _take_over_connect(earlier, environment, record.manifest.topics, writer)
     windows = Windows.of(record, environment.environment)
     head = _ask_prometheus(environment, windows, writer, clock, wait=_worth_waiting(record))
     writer.seal(
@@ -136,15 +150,22 @@ def _earlier(record: RunRecord) -> Evidence | None:
     return earlier if earlier.connect("connectors").content is not None else None
 
 
-def look(record: RunRecord, windows: Windows | None, directory: Path, *, clock: Clock | None = None) -> dict[str, Any]:
+def look(
+    record: RunRecord,
+    given: LoadedEnvironment,
+    windows: Windows | None,
+    directory: Path,
+    *,
+    clock: Clock | None = None,
+) -> dict[str, Any]:
     """Asks the same of a run that still goes on; the index. Not evidence: nothing is sealed, or waited for.
 
-    Answers go to `directory`, over those of the look before.
+    Answers go to `directory`, over those of the look before. Raises Refused as `collect`.
     """
     clock = clock or Clock()
-    environment = environment_of(record.manifest)
+    environment = to_ask(record.manifest, given)
     writer = _Writer(directory=directory)
-    _ask_connect(environment, writer)
+    _ask_connect(environment, record.manifest.topics, writer)
     head = _ask_prometheus(environment, windows, writer, clock, wait=False)
     return {**head, "answers": writer.entries}
 
@@ -174,14 +195,12 @@ def _ask_prometheus(
         return _head(detected, wanted, clock_offset)
     silent: str | None = None
     for role in (Role.UP, *detected.profile.metrics):
-        if silent is None and time.monotonic() > deadline_s:
-            silent = f"Prometheus at {prometheus.url}: not all was answered within {COLLECTION_BUDGET_S:g} s"
         if silent is not None:
             # It said nothing for a whole budget: asking on would take as long again for each metric.
             writer.entries.append(_metric_entry(detected.profile, role, environment.environment, error=silent))
             continue
         try:
-            _ask_metric(prometheus, detected.profile, role, environment.environment, windows, writer, clock)
+            _ask_metric(prometheus, detected.profile, role, environment.environment, windows, writer, clock, deadline_s)
         except MetricsUnavailable as error:
             writer.entries.append(_metric_entry(detected.profile, role, environment.environment, error=str(error)))
             silent = str(error) if error.status is None or error.status in PASSING_STATUSES else None
@@ -225,29 +244,16 @@ def _wait_for_scrape(prometheus: Prometheus, environment: Environment, windows: 
 
 def _only_value(answer: Answer) -> float:
     try:
-        return float(answer.result[0]["value"][1])
+        value = float(answer.result[0]["value"][1])
     except (LookupError, TypeError, ValueError):
         return -math.inf
+    return value if math.isfinite(value) else -math.inf
 
 
 def _names_present(prometheus: Prometheus, environment: Environment, windows: Windows) -> Iterator[tuple[str, str]]:
-    """(metric name, instance) of what was there as the load began or as the watch ended; producers' names once more
-    with the label of their client."""
-    job = job_matcher(environment)
-    labels = sorted({profile.client_label for profile in PROFILES.values()})
-    buffers = "kafka_producer.*_buffer_available_bytes"
-    queries = (
-        f'count by (__name__, instance) ({{{job},__name__=~"kafka_.+"}})',
-        f'count by (__name__, instance, {", ".join(labels)}) ({{{job},__name__=~"{buffers}"}})',
-    )
-    for query, at_s in product(queries, (windows.start_s, windows.watched_s)):
-        for item in prometheus.query(query, at_s=at_s).result:
-            found = item.get("metric") if isinstance(item, dict) else None
-            if not isinstance(found, dict):
-                continue
-            name, instance = str(found.get("__name__", "")), str(found.get("instance", ""))
-            yield name, instance
-            yield from ((f"{name}{{{label}}}", instance) for label in labels if found.get(label))
+    """(metric name, instance) of what was there as the load began or as the watch ended."""
+    for query, at_s in product(presence_queries(environment), (windows.start_s, windows.watched_s)):
+        yield from names_in(prometheus.query(query, at_s=at_s).result)
 
 
 def _ask_metric(
@@ -258,9 +264,18 @@ def _ask_metric(
     windows: Windows,
     writer: _Writer,
     clock: Clock,
+    deadline_s: float,
 ) -> None:
+    """Asks for a role's points, piece by piece. MetricsUnavailable too when the time for all questions is over."""
     selector = profile.selector(role, environment)
     for number, (at_s, span_s) in enumerate(_pieces(windows, now_s=clock.now_s()), start=1):
+        if time.monotonic() > deadline_s:
+            raise MetricsUnavailable(
+                f"Prometheus at {prometheus.url}: not all was answered within {COLLECTION_BUDGET_S:g} s"
+            )
+        if writer.kept_bytes > COLLECTION_MOST_BYTES:
+            most_gib = COLLECTION_MOST_BYTES / 1024**3
+            raise MetricsUnavailable(f"Prometheus at {prometheus.url}: answers with more than {most_gib:g} GiB in all")
         answer = prometheus.query(f"{selector}[{round(span_s * 1000)}ms]", at_s=at_s)
         entry = _metric_entry(profile, role, environment, error=None)
         entry |= {
@@ -294,10 +309,10 @@ def _metric_entry(profile: MetricProfile, role: Role, environment: Environment, 
 # Connect.
 
 
-def _ask_connect(environment: LoadedEnvironment, writer: _Writer) -> None:
+def _ask_connect(environment: LoadedEnvironment, topics: tuple[TopicPlayed, ...], writer: _Writer) -> None:
     source = environment.environment.connect.connectors.source
     try:
-        connect = Connect.of(environment, timeout_s=CONNECT_TIMEOUT_S)
+        connect = Connect.of(environment, timeout_s=CONNECT_TIMEOUT_S, total_s=CONNECT_BUDGET_S)
     except Refused as error:
         writer.entries.append(_connect_entry("connectors", error=error))
         return
@@ -308,7 +323,7 @@ def _ask_connect(environment: LoadedEnvironment, writer: _Writer) -> None:
     ]
     writer.entries.append(_connect_entry("workers", file=writer.keep_json("connect-workers.json", content)))
     questions: tuple[tuple[str, Callable[[], Any]], ...] = (
-        ("connectors", lambda: redacted_connectors(connect.connectors())),
+        ("connectors", connect.connectors),
         ("offsets", lambda: connect.offsets(source)),
         ("topics", lambda: connect.topics(source)),
     )
@@ -319,18 +334,46 @@ def _ask_connect(environment: LoadedEnvironment, writer: _Writer) -> None:
         try:
             if nobody is not None:
                 raise nobody
-            entry = _connect_entry(name, file=writer.keep_json(f"connect-{name}.json", ask()))
+            answer = ask()
+            if name == "connectors":
+                _keep_connectors(answer, environment, topics, writer)
+                continue
+            entry = _connect_entry(name, file=writer.keep_json(f"connect-{name}.json", answer))
         except ConnectFailure as error:
             entry = _connect_entry(name, error=error)
         writer.entries.append(entry)
 
 
-def _take_over_connect(earlier: Evidence, writer: _Writer) -> None:
-    for entry in earlier.index["answers"]:
-        if entry["kind"] == "connect":
-            writer.entries.append(entry)
-            if "file" in entry:
-                writer.keep_text(entry["file"], (earlier.directory / entry["file"]).read_text(encoding="utf-8"))
+def _keep_connectors(
+    answer: Any, environment: LoadedEnvironment, topics: tuple[TopicPlayed, ...], writer: _Writer
+) -> None:
+    """Of MM2's connectors what may be kept; of all others, only whether they touch the run's topics. Raises
+    ConnectFailure when it is no answer."""
+    ours = environment.environment.connect.connectors
+    names = [name for name in (ours.source, ours.checkpoint, ours.heartbeat) if name is not None]
+    try:
+        contents = {"connectors": kept_connectors(answer, names), "others": neighbours_content(answer, ours, topics)}
+    except TypeError as error:
+        raise ConnectFailure(f"Connect: answers, but not as Kafka Connect does ({error})") from None
+    for name, content in contents.items():
+        file = writer.keep_json(f"connect-{name}.json", content)
+        writer.entries.append(_connect_entry(name, file=file))
+
+
+def _take_over_connect(
+    earlier: Evidence, environment: LoadedEnvironment, topics: tuple[TopicPlayed, ...], writer: _Writer
+) -> None:
+    """What Connect said before. An older version may have kept more of it than this one does."""
+    entries = [entry for entry in earlier.index["answers"] if entry["kind"] == "connect"]
+    whole = all(entry["name"] != "others" for entry in entries)
+    for entry in entries:
+        text = (earlier.directory / entry["file"]).read_text(encoding="utf-8") if "file" in entry else None
+        if entry["name"] == "connectors" and whole and text is not None:
+            _keep_connectors(json.loads(text), environment, topics, writer)
+            continue
+        writer.entries.append(entry)
+        if text is not None:
+            writer.keep_text(entry["file"], text)
 
 
 def _connect_entry(name: str, *, file: str | None = None, error: Refused | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from checks.neighbours import workers_of_others
 from checks.series import UnreadableAnswer
 from scenarios.environment import Environment
 
@@ -62,13 +63,14 @@ def connectors_seen(environment: Environment, connectors: Any, workers: Any) -> 
         raise UnreadableAnswer(f"not an answer of Kafka Connect ({type(error).__name__})") from None
 
 
-def workers_seen(connectors: Any) -> tuple[str, ...]:
-    """Addresses of the workers on which connectors or tasks are, in order; of connect-connectors.json, which may be
-    missing. Raises UnreadableAnswer."""
+def workers_seen(connectors: Any, others: Any = None) -> tuple[str, ...]:
+    """Addresses of the workers on which connectors or tasks are, in order; of connect-connectors.json and
+    connect-others.json, which may be missing. Raises UnreadableAnswer."""
     try:
         statuses = [content["status"] for content in (connectors or {}).values()]
         parts = [part for status in statuses for part in (status["connector"], *status.get("tasks", ()))]
-        return tuple(sorted({str(part["worker_id"]) for part in parts if part.get("worker_id")}))
+        ours = {str(part["worker_id"]) for part in parts if part.get("worker_id")}
+        return tuple(sorted(ours.union(workers_of_others(others))))
     except (LookupError, TypeError, AttributeError) as error:
         raise UnreadableAnswer(f"not an answer of Kafka Connect ({type(error).__name__})") from None
 

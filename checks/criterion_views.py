@@ -131,7 +131,8 @@ class CriterionViews:
         if measurement.value is None or base is None or end is None or measurement.at_least:
             return self._value(measurement, limits=limits)
         growth = Md(self._words.number(measurement.value, limits=limits))
-        return self._words.phrase("grew", growth=growth, base=base, end=end)
+        phrase = "grew" if measurement.detail("canaries") is None else "grew_canaries"
+        return self._words.phrase(phrase, growth=growth, base=base, end=end)
 
     def _reason(self, result: Result) -> Md:
         criterion, planned = result.criterion, self._planned(result.criterion)

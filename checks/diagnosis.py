@@ -1,69 +1,31 @@
 """Which rows of a diagnosis table fit what was measured, with the figures that decided it. Pure.
 
 Four rows are the page's own ("Si NOGO : diagnostic") and are always answered: fits, does not, or could not be told.
-The others are ours: what Connect's REST API and the connector's configuration show beyond the page. They appear only
-when they fit, the most telling first. Words and actions are the language's catalogue's, by the row's name.
+The others are ours (checks/rows/): what Connect's REST API, the connector's configuration, the ledger and the evidence
+itself show beyond the page. They appear only when they fit, the most telling first. Words and actions are the
+language's catalogue's, by the row's name; which of them is about what decided, checks/lead.py says.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from urllib.parse import quote
 
-from checks.connectors import ABSENT, RUNNING, SILENT_WORKER, ConnectorSeen, TaskSeen, connectors_seen
+from checks.canaries import canaries_of
+from checks.connect_seen import connect_view
 from checks.evaluate import Evaluation
+from checks.finding import PAGE_ROWS, Finding, fitting
 from checks.measures import Run
-from checks.metric_profiles import Role
-from checks.reasons import Code, Param
-from checks.series import UnreadableAnswer
+from checks.rows.connect import connect_rows
+from checks.rows.evidence import evidence_rows
+from checks.rows.flow import flow_rows
+from checks.rows.latency import latency_rows
+from checks.rows.load import SLOW_MS, load_rows
+from checks.rows.table import OUR_ROWS
+from checks.rows.topics import topic_rows
+from checks.topic_troubles import topic_troubles
 from checks.verdict import Verdict
-from run_record.histogram import LatencyHistogram
 
-SLOW_MS = 500.0
-#: "Most of it": a source that takes more than half of the end-to-end time is what has to be looked at first.
-MOST = 0.5
-PAGE_ROWS = ("poll_zero", "write_zero", "slow", "nothing_on_target")
-#: Rows of ours, in the order in which a tired reader should try them.
-OUR_ROWS = (
-    "connector_absent",
-    "connector_paused",
-    "connector_stopped",
-    "connector_failed",
-    "connector_unassigned",
-    "no_tasks",
-    "task_not_authorized",
-    "record_too_large",
-    "task_failed",
-    "task_paused",
-    "task_unassigned",
-    "worker_silent",
-    "transforms",
-    "topic_not_selected",
-    "not_readable",
-    "source_refuses",
-    "source_slow",
-    "mirror_unreadable",
-    "load_worker_lost",
-    "connect_silent",
-    "prometheus_silent",
-)
-_CAUSES = (("AuthorizationException", "task_not_authorized"), ("RecordTooLargeException", "record_too_large"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A row: does it fit (None: it could not be told), and the figures of its sentences."""
-
-    row: str
-    fits: bool | None
-    params: Mapping[str, Param] = field(default_factory=dict)
-
-    @property
-    def from_page(self) -> bool:
-        return self.row in PAGE_ROWS
+__all__ = ["OUR_ROWS", "PAGE_ROWS", "Finding", "diagnose", "values_of"]
 
 
 def diagnose(run: Run, evaluation: Evaluation) -> tuple[Finding, ...]:
@@ -71,12 +33,13 @@ def diagnose(run: Run, evaluation: Evaluation) -> tuple[Finding, ...]:
     values = values_of(evaluation)
     counts = run.counts
     if counts is not None and counts.balanced and not run.read_refused:
-        # The ledger knows them whether or not the scenario has criteria on them.
-        values = {"ledger.acked": counts.acked, "ledger.arrived": counts.arrived, **values}
+        # The ledger knows them whether or not the scenario has criteria on them, and of the whole run.
+        errors = counts.failed + counts.unknown
+        values |= {"ledger.acked": counts.acked, "ledger.arrived": counts.arrived, "ledger.send_errors": errors}
     page = tuple(_page_rows(values))
     if evaluation.verdict is Verdict.GO:
         return page
-    ours = sorted(_our_rows(run, values), key=lambda finding: OUR_ROWS.index(finding.row))
+    ours = sorted(_our_rows(run, evaluation, values), key=lambda finding: OUR_ROWS.index(finding.row))
     return (*page, *ours)
 
 
@@ -109,147 +72,15 @@ def _row(name: str, fits: bool | None, **figures: float | None) -> Finding:
     return Finding(row=name, fits=fits, params={key: value for key, value in figures.items() if value is not None})
 
 
-def _our_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
-    yield from _load_rows(run, values)
-    yield from _mm2_rows(run, values)
-
-
-def _load_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
-    """Rows about the load's own end of things: none of them is MM2's fault."""
-    ledger = run.record.ledger or {}
-    acked, errors = values.get("ledger.acked", 0), values.get("ledger.send_errors", 0)
-    if errors > 0:
-        last_error = next(iter(ledger.get("last_errors", ())), "")
-        yield Finding(row="source_refuses", fits=True, params={"errors": errors, "acked": acked, "error": last_error})
-    ack_ms, e2e_ms = (_p99_ms(run, kind) for kind in ("ack", "e2e"))
-    if ack_ms is not None and e2e_ms is not None and ack_ms > SLOW_MS and ack_ms > MOST * e2e_ms:
-        yield Finding(row="source_slow", fits=True, params={"ack_ms": ack_ms, "e2e_ms": e2e_ms})
-    if run.read_refused:
-        refused: dict[str, Param] = {"topic": run.read_refused[0], "count": len(run.read_refused)}
-        yield Finding(row="mirror_unreadable", fits=True, params=refused)
-    if unaccounted := ledger.get("unaccounted"):
-        workers = ", ".join(str(node["worker"]) for node in unaccounted)
-        owned = sum(len(node["owned"]) for node in unaccounted)
-        yield Finding(row="load_worker_lost", fits=True, params={"workers": workers, "owned": owned})
-
-
-def _p99_ms(run: Run, kind: str) -> float | None:
-    """A kind's 99th percentile over all load phases, or None where the record has none of it."""
-    together = LatencyHistogram()
-    for kinds in run.record.latency.values():
-        if kind in kinds:
-            together.merge(kinds[kind])
-    return together.percentile_ms(99) if together.count else None
-
-
-def _mm2_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
-    trouble = run.evidence.metric(Role.UP).trouble
-    if trouble is not None and trouble.code is Code.PROMETHEUS_FAILED:
-        call = f"mm2gate judge runs/{run.record.manifest.run_id} --refresh"
-        yield Finding(row="prometheus_silent", fits=True, params={"error": trouble.params["error"], "call": call})
-    if not run.environment.connect.urls:
-        return
-    connectors, workers = run.evidence.connect("connectors"), run.evidence.connect("workers")
-    if connectors.content is None:
-        yield Finding(row="connect_silent", fits=True, params={"error": connectors.error or ""})
-        return
-    url = _answering_url(run, workers.content)
-    try:
-        seen = connectors_seen(run.environment, connectors.content, workers.content)
-    except UnreadableAnswer as error:
-        yield Finding(row="connect_silent", fits=True, params={"error": str(error)})
-        return
-    for connector in seen:
-        yield from _connector_rows(connector, url)
-    yield from _flow_rows(run, seen[0], values)
-
-
-def _answering_url(run: Run, workers: object) -> str:
-    answering = [worker["url"] for worker in workers if "error" not in worker] if isinstance(workers, list) else []
-    return str(answering[0] if answering else run.environment.connect.urls[0])
-
-
-def _connector_rows(connector: ConnectorSeen, url: str) -> Iterator[Finding]:
-    base = f"{url}/connectors/{quote(connector.name, safe='')}"
-    common: dict[str, Param] = {"connector": connector.name, "state": connector.state, "worker": connector.worker}
-    restart = f"curl -X POST '{base}/restart?includeTasks=true&onlyFailed=true'"
-    put_config = "curl -X PUT -H 'Content-Type: application/json' -d @config.json"
-    rows: dict[str, tuple[str, str]] = {
-        ABSENT: ("connector_absent", f"{put_config} '{base}/config'"),
-        "PAUSED": ("connector_paused", f"curl -X PUT '{base}/resume'"),
-        "STOPPED": ("connector_stopped", f"curl -X PUT '{base}/resume'"),
-        "FAILED": ("connector_failed", restart),
-    }
-    if connector.state != RUNNING:
-        row, call = rows.get(connector.state, ("connector_unassigned", f"curl '{base}/status'"))
-        yield Finding(row=row, fits=True, params={**common, "trace": connector.trace, "call": call})
-    elif connector.must_have_tasks and not connector.tasks:
-        yield Finding(row="no_tasks", fits=True, params={**common, "call": f"curl '{base}/status'"})
-    if connector.state in (RUNNING, SILENT_WORKER):
-        # A paused connector's tasks are paused with it: saying so of each would drown the one line that matters.
-        for task in connector.tasks:
-            if task.state != RUNNING:
-                yield _task_row(task, common, base, restart)
-
-
-def _task_row(task: TaskSeen, common: Mapping[str, Param], base: str, restart: str) -> Finding:
-    if task.state == SILENT_WORKER:
-        row, call = "worker_silent", f"curl '{base}/status'"
-    elif task.state == "FAILED":
-        row = next((row for cause, row in _CAUSES if cause in task.trace), "task_failed")
-        call = restart
-    elif task.state == "PAUSED":
-        row, call = "task_paused", f"curl -X PUT '{base}/resume'"
-    else:
-        row, call = "task_unassigned", f"curl '{base}/status'"
-    params = {**common, "task": task.number, "state": task.state, "worker": task.worker, "trace": task.trace}
-    return Finding(row=row, fits=True, params={**params, "call": call})
-
-
-def _flow_rows(run: Run, source: ConnectorSeen, values: Mapping[str, float]) -> Iterator[Finding]:
-    """Rows about records that do not come through although everything says RUNNING."""
-    acked, arrived = values.get("ledger.acked"), values.get("ledger.arrived")
-    if acked is None or arrived is None or arrived >= acked or source.state == ABSENT:
-        return
-    missing = acked - arrived
-    if transforms := source.config.get("transforms", "").strip():
-        kinds = ", ".join(
-            f"{name.strip()} ({source.config.get(f'transforms.{name.strip()}.type', '?')})"
-            for name in transforms.split(",")
-        )
-        predicates = source.config.get("predicates", "").strip()
-        params: dict[str, Param] = {"transforms": kinds, "predicates": predicates or "–", "missing": missing}
-        yield Finding(row="transforms", fits=True, params=params)
-    topics = [topic.source for topic in run.record.manifest.topics]
-    unselected = [topic for topic in topics if _selected(source.config, topic) is False]
-    if unselected:
-        yield Finding(
-            row="topic_not_selected",
-            fits=True,
-            params={
-                "topic": unselected[0],
-                "topics": source.config.get("topics", ""),
-                "exclude": source.config.get("topics.exclude", "–"),
-            },
-        )
-    elif source.troubles == 0 and values.get("connect.poll_total") == 0:
-        yield Finding(row="not_readable", fits=True, params={"topic": topics[0]})
-
-
-def _selected(config: Mapping[str, str], topic: str) -> bool | None:
-    """Whether MM2's `topics` and `topics.exclude` (lists of Java regular expressions) let a topic through."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Python warns where it reads a pattern otherwise than Java may
-            return _lets_through(config, topic)
-    except (re.error, FutureWarning, DeprecationWarning):
-        return None  # better no hint than a wrong one
-
-
-def _lets_through(config: Mapping[str, str], topic: str) -> bool:
-    chosen = any(re.fullmatch(pattern, topic) for pattern in _patterns(config.get("topics", ".*")))
-    return chosen and not any(re.fullmatch(pattern, topic) for pattern in _patterns(config.get("topics.exclude", "")))
-
-
-def _patterns(text: str) -> list[str]:
-    return [pattern.strip() for pattern in text.split(",") if pattern.strip()]
+def _our_rows(run: Run, evaluation: Evaluation, values: Mapping[str, float]) -> Iterator[Finding]:
+    view = connect_view(run)
+    yield from load_rows(run, values)
+    if view is not None:
+        yield from connect_rows(run, view)
+    yield from topic_rows(topic_troubles(run, view))
+    yield from flow_rows(run, None if view is None else view.source, values)
+    yield from latency_rows(run, evaluation)
+    yield from evidence_rows(run)
+    canaries = canaries_of(run.record)
+    if canaries is not None and not canaries.crossed:
+        yield fitting("canaries_missing", sent=canaries.sent, arrived=canaries.arrived, acked=canaries.acked)

@@ -5,12 +5,14 @@ Beyond the plain comparison of a value with its two conditions, in this order:
 1. No value, or too few samples: INCONCLUSIVE, with the reason.
 2. A condition on the *plan* ("== plan records") means nothing when the plan was not sent whole, because the run was cut
    short or the generator fell behind: INCONCLUSIVE. What was sent is judged by the ledger's other criteria.
-3. An abnormal end drains for seconds, not minutes. What had not arrived by then (late, backlog, arrived) is not MM2's
-   fault: INCONCLUSIVE instead of NOGO. Lost, duplicated, corrupted and phantom records are proven, and stay.
+3. An abnormal end drains for seconds, not minutes. What had not arrived by then is not MM2's fault: INCONCLUSIVE
+   instead of NOGO, and so where our own reader stood still (`checks/excuses.py`). Lost, duplicated, corrupted and
+   phantom records are proven, and stay.
 4. A criterion on the load itself is never NOGO: a generator cannot blame the system under test.
 5. If the load was not applied, criteria on performance are INCONCLUSIVE, good or bad. Integrity and state stay.
 6. A record that contradicts itself is believed in nothing: whatever was measured is INCONCLUSIVE, and so is the run.
 
+A run whose mirrors are not what they were, or of which that is not told, is INCONCLUSIVE at best.
 A run that was aborted is INCONCLUSIVE at best, however far it got; one whose writer died is INCONCLUSIVE. So is, at
 best, one whose load a criterion ended; but it was drained and watched in full, and leaves with its verdict's exit code.
 """
@@ -25,12 +27,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from checks.capacity import criteria_of, ladder_of, measured_capacity, step_verdicts
+from checks.excuses import excuse
 from checks.foreign import untold
 from checks.measurement import Measurement, Window
 from checks.measures import Run, measure
+from checks.measures.closing import never_go
 from checks.measures.load import sent_records
 from checks.reasons import Code, Reason
-from checks.verdict import Verdict, judge_at_least, judge_interval, judge_value, worst
+from checks.verdict import Verdict, judge_at_least, judge_between, judge_interval, judge_value, worst
 from checks.windows import last_known_ns
 from run_record.manifest import Cut
 from scenarios.criterion import Criterion
@@ -40,8 +44,6 @@ from scenarios.scenario import Scenario
 
 #: A load's last tick may come this much before its planned end.
 STRETCH_SLACK_S = 1.0
-#: What a drain that was cut short makes look worse than it is.
-NEEDS_WHOLE_DRAIN = frozenset({"ledger.late", "ledger.backlog_end", "ledger.arrived"})
 EXIT_CODES = {
     Verdict.GO: ExitCode.GO,
     Verdict.GREY: ExitCode.GREY,
@@ -214,8 +216,8 @@ def _judged(run: Run, criterion: Criterion, measurement: Measurement) -> tuple[V
     verdict = _compared(run, criterion, measurement, measurement.value)
     if verdict is Verdict.INCONCLUSIVE:
         return verdict, measurement.note or Reason.of(Code.ONLY_AT_LEAST)
-    if verdict is not Verdict.GO and criterion.measure in NEEDS_WHOLE_DRAIN and _drain_was_cut(run):
-        return Verdict.INCONCLUSIVE, Reason.of(Code.DRAIN_CUT_SHORT)
+    if verdict is not Verdict.GO and (excused := excuse(run, criterion)) is not None:
+        return Verdict.INCONCLUSIVE, excused
     if verdict is Verdict.NOGO and spec.group is Group.LOAD:
         return Verdict.INCONCLUSIVE, Reason.of(Code.GO_MISSED, go=criterion.go.text)
     return verdict, _comparison_reason(criterion, verdict, measurement)
@@ -255,11 +257,14 @@ def _compared(run: Run, criterion: Criterion, measurement: Measurement, value: f
     nogo = None if criterion.nogo is None else run.wanted(criterion.nogo, criterion.measure)
     if measurement.interval is not None:
         return judge_interval(*measurement.interval, go, nogo)
+    if measurement.bounds is not None:
+        return judge_between(*measurement.bounds, go, nogo)
     return (judge_at_least if measurement.at_least else judge_value)(value, go, nogo)
 
 
 def _comparison_reason(criterion: Criterion, verdict: Verdict, measurement: Measurement) -> Reason:
-    if measurement.value == math.inf and measurement.note is not None:
+    exact = not measurement.at_least and verdict is not Verdict.GO
+    if measurement.note is not None and (measurement.value == math.inf or exact):
         return measurement.note
     go, nogo = criterion.go.text, criterion.nogo.text if criterion.nogo else ""
     if measurement.interval is not None:
@@ -267,15 +272,11 @@ def _comparison_reason(criterion: Criterion, verdict: Verdict, measurement: Meas
         codes = {Verdict.GO: Code.INTERVAL_IN_GO, Verdict.NOGO: Code.INTERVAL_IN_NOGO}
         return Reason.of(codes.get(verdict, Code.INTERVAL_ACROSS), low=low, high=high, go=go, nogo=nogo)
     if verdict is Verdict.GO:
-        return Reason.of(Code.GO_MET, go=go)
+        others = measurement.note is not None and measurement.note.code is Code.OURS_AMONG_OTHERS
+        return measurement.note if measurement.note is not None and others else Reason.of(Code.GO_MET, go=go)
     if verdict is Verdict.GREY:
         return Reason.of(Code.BETWEEN, go=go, nogo=nogo)
     return Reason.of(Code.NOGO_MET, go=go, nogo=nogo) if nogo else Reason.of(Code.GO_MISSED, go=go)
-
-
-def _drain_was_cut(run: Run) -> bool:
-    """Whether the run ended before its drain did; what comes after a drain proves that it ended."""
-    return run.aborted and not run.record.manifest.of_kind("watch")
 
 
 def _load_verdict(results: list[Result]) -> Verdict:
@@ -347,10 +348,12 @@ def _overall(run: Run, required: list[Result]) -> tuple[Verdict, Reason]:
     if not required:
         return Verdict.INCONCLUSIVE, Reason.of(Code.NO_CRITERIA)
     verdict = worst(verdicts)
-    if verdict is Verdict.GO:
-        return verdict, Reason.of(Code.ALL_GO, count=len(required))
+    doubt = never_go(run) if verdict in (Verdict.GO, Verdict.GREY) else None
+    if doubt is not None:
+        return Verdict.INCONCLUSIVE, doubt
     count = sum(one is verdict for one in verdicts)
-    return verdict, Reason.of(Code.DECIDED_BY, count=count, of=len(required))
+    all_go = Reason.of(Code.ALL_GO, count=len(required))
+    return verdict, all_go if verdict is Verdict.GO else Reason.of(Code.DECIDED_BY, count=count, of=len(required))
 
 
 def _ended_early(run: Run) -> Reason | None:

@@ -11,10 +11,13 @@ from typing import Any
 from checks.evidence_index import read_index
 from checks.metric_profiles import PROFILES, MetricProfile, Role
 from checks.reasons import Code, Reason
+from checks.redaction import kept_connectors
 from checks.series import Series, UnreadableAnswer, merged, parse_matrix
-from run_record.reading import MOST_NAMED, Unreadable, read_answer, read_whole
+from run_record.plain import require_plain
+from run_record.reading import MOST_NAMED, Unreadable, parsed, read_answer, read_whole
 from run_record.store import SEAL, broken_seal, is_sealed
 from scenarios.errors import RunRecordError
+from scenarios.secret_shapes import without_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +32,37 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A series that is there, and its first and last point, NaN or not."""
+
+    series: Series
+    first_s: float
+    last_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectAnswer:
     """One answer of Connect; `content` is None exactly when `error` says why."""
 
     content: Any = None
     error: str | None = None
+
+
+def _require_own_files(directory: Path, index: Any) -> None:
+    """No entry of the index names a file elsewhere: that is no damage, but a trap. Raises RunRecordError."""
+    answers = index.get("answers", ()) if isinstance(index, Mapping) else ()
+    for entry in answers if isinstance(answers, list) else ():
+        file = entry.get("file") if isinstance(entry, Mapping) else None
+        if isinstance(file, str) and ("/" in file or file.startswith(".")):
+            raise RunRecordError(
+                f"{directory / 'index.json'}: names {file[:100]!r}, which is no file of this directory; nothing in it "
+                "can be judged"
+            )
+
+
+def _kept(connectors: Any) -> Any:
+    """Evidence of an older version kept more of the connectors than may be shown."""
+    return kept_connectors(connectors) if isinstance(connectors, Mapping) else connectors
 
 
 def _pasteable(entries: list[dict[str, Any]]) -> str:
@@ -59,20 +88,35 @@ class Evidence:
     """What keeps all of it from being read, and why: (file, reason). Then nothing was answered."""
 
     @classmethod
+    def none(cls, *, call: str) -> Evidence:
+        """Of a run that is judged offline, and of which nothing was asked before. `call`: how to judge it otherwise."""
+        return cls(directory=Path(), index={"profile": next(iter(PROFILES)), "offline": call, "answers": []})
+
+    @classmethod
     def open(cls, directory: Path) -> Evidence:
         """Raises RunRecordError when it is not whole, or not what was sealed."""
+        require_plain(directory)
         if not is_sealed(directory):
             raise RunRecordError(f"{directory}: not sealed; its collection did not reach the end")
         if names := broken_seal(directory):
             raise RunRecordError(f"{directory}: {', '.join(names[:MOST_NAMED])} changed since the evidence was sealed")
         try:
-            return cls(directory=directory, index=read_index(read_whole(directory / "index.json")))
+            text = read_whole(directory / "index.json")
+            _require_own_files(directory, parsed(text))
+            index = read_index(text)
         except (Unreadable, FileNotFoundError) as error:
             place, why = f"evidence/{directory.name}/index.json", "is not there"
             if isinstance(error, Unreadable):
                 place, why = f"{place}: {error.where}" if error.where else place, error.why
             nothing = {"profile": next(iter(PROFILES)), "answers": [], "prometheus_url": "–"}
             return cls(directory=directory, index=nothing, faults=((place, why),))
+        return cls(directory=directory, index=index)
+
+    @property
+    def offline(self) -> Reason | None:
+        """Why nothing was asked, if nothing was."""
+        call = self.index.get("offline")
+        return None if call is None else Reason.of(Code.OFFLINE, call=call)
 
     @property
     def profile(self) -> MetricProfile:
@@ -103,8 +147,8 @@ class Evidence:
 
     @property
     def seal(self) -> str:
-        """The text of the seal."""
-        return (self.directory / SEAL).read_text(encoding="utf-8")
+        """The text of the seal; empty where there is none."""
+        return "" if self.offline else (self.directory / SEAL).read_text(encoding="utf-8")
 
     @cached_property
     def _metrics(self) -> dict[Role, Metric]:
@@ -112,23 +156,55 @@ class Evidence:
 
     def metric(self, role: Role) -> Metric:
         """The series of a role, pieces joined."""
-        if role not in self._metrics:
-            self._metrics[role] = self._read_metric(role)
-        return self._metrics[role]
+        return self._metric(role)
+
+    def shown(self, role: Role) -> tuple[Shown, ...]:
+        """Who shows a role at all, and from when to when: a sign of life, whatever the numbers."""
+        if role not in self._shown:
+            self._shown[role] = tuple(
+                Shown(series=one, first_s=float(one.times_s[0]), last_s=float(one.times_s[-1]))
+                for one in self._metric(role).series
+                if len(one.times_s)
+            )
+        return self._shown[role]
+
+    @cached_property
+    def _shown(self) -> dict[Role, tuple[Shown, ...]]:
+        return {}
+
+    def showing(self, role: Role) -> frozenset[str]:
+        """Instances that show a role at all."""
+        if role not in self._showing:
+            self._showing[role] = frozenset(one.series.label("instance") for one in self.shown(role))
+        return self._showing[role]
+
+    @cached_property
+    def _showing(self) -> dict[Role, frozenset[str]]:
+        return {}
 
     def connect(self, name: str) -> ConnectAnswer:
-        """An answer of Connect: workers, connectors, offsets, topics."""
+        """An answer of Connect: workers, connectors, others, offsets, topics."""
+        if name not in self._answers:
+            self._answers[name] = self._read_connect(name)
+        return self._answers[name]
+
+    @cached_property
+    def _answers(self) -> dict[str, ConnectAnswer]:
+        return {}
+
+    def _read_connect(self, name: str) -> ConnectAnswer:
         entries = [entry for entry in self.index["answers"] if entry["kind"] == "connect"]
         for entry in entries:
             if entry["name"] != name:
                 continue
             if entry["error"] is not None:
-                return ConnectAnswer(error=entry["error"])
+                return ConnectAnswer(error=without_secrets(str(entry["error"])))
             try:
-                return ConnectAnswer(content=self._read(entry["file"]))
+                content = self._read(entry["file"])
             except UnreadableAnswer as error:
                 return ConnectAnswer(error=str(error))
-        errors = [entry["error"] for entry in entries if entry["error"] is not None]
+            return ConnectAnswer(content=_kept(content) if name == "connectors" else content)
+        errors = [without_secrets(str(entry["error"])) for entry in entries if entry["error"] is not None]
         return ConnectAnswer(error=errors[0] if errors else "not asked")
 
     def _read(self, name: str) -> Any:
@@ -140,14 +216,20 @@ class Evidence:
         except FileNotFoundError:
             raise UnreadableAnswer(f"{name} is not there") from None
 
+    def _metric(self, role: Role) -> Metric:
+        if role not in self._metrics:
+            self._metrics[role] = self._read_metric(role)
+        return self._metrics[role]
+
     def _read_metric(self, role: Role) -> Metric:
         entries = [e for e in self.index["answers"] if e["kind"] == "metric" and e["role"] == role.value]
         if not entries:
-            return Metric(query=role.value, trouble=Reason.of(Code.NOT_COLLECTED, metric=role.value))
+            return Metric(query=role.value, trouble=self.offline or Reason.of(Code.NOT_COLLECTED, metric=role.value))
         query = _pasteable(entries)
         for entry in entries:
             if entry["error"] is not None:
-                return Metric(query=query, trouble=Reason.of(Code.PROMETHEUS_FAILED, error=entry["error"]))
+                error = without_secrets(str(entry["error"]))
+                return Metric(query=query, trouble=Reason.of(Code.PROMETHEUS_FAILED, error=error))
         pieces: list[Series] = []
         trouble: Reason | None = None
         for entry in entries:
@@ -158,9 +240,14 @@ class Evidence:
         warnings = tuple(dict.fromkeys(text for entry in entries for text in entry["warnings"]))
         if warnings and trouble is None:
             trouble = Reason.of(Code.API_WARNINGS, warning=warnings[0], count=len(warnings))
+        series: list[Series] = []
+        try:
+            series = merged(pieces)
+        except UnreadableAnswer as error:
+            trouble = trouble or Reason.of(Code.UNREADABLE, error=str(error))
         return Metric(
             query=query,
-            series=tuple(merged(pieces)),
+            series=tuple(series),
             warnings=warnings,
             infos=tuple(dict.fromkeys(text for entry in entries for text in entry["infos"])),
             trouble=trouble,

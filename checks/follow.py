@@ -35,12 +35,14 @@ from checks.live import (
 )
 from checks.live_fiche import live_fiche
 from checks.metric_profiles import PROFILES
-from checks.record_inputs import environment_of, scenario_of
+from checks.record_inputs import environment_of, scenario_of, to_ask
 from checks.windows import NS_PER_S, Windows
-from run_record.store import RunRecord, is_sealed, looks_of, write_json, write_text
-from scenarios.environment import Environment
+from run_record.store import RunRecord, is_sealed, looks_of, private_directory, write_json, write_text
+from scenarios.environment import Environment, LoadedEnvironment
 from scenarios.errors import ExitCode, RunRecordError
 from scenarios.scenario import Scenario
+from scenarios.secrets import hidden
+from scenarios.visible import visible
 
 NICE = 10
 EVERY_S = 5.0
@@ -51,19 +53,22 @@ SHARE = 0.05
 NOTICE_S = 0.5
 
 
-def follow_run(directory: Path, *, language: str = "fr") -> None:
+def follow_run(directory: Path, *, language: str = "fr", given: LoadedEnvironment | None = None) -> None:
     """Follows a run to its end; what goes wrong on the way is said on stderr, and tried again.
 
-    Raises RunRecordError where there is no run at all.
+    `given` says whom to ask; without it nobody is. Raises RunRecordError where there is no run at all, Refused where it
+    was played on another environment.
     """
     if not (directory / "record").is_dir():
         raise RunRecordError(f"{directory}: not a run directory (no record/)")
+    if given is not None:
+        to_ask(RunRecord.open(directory).manifest, given)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.ABORTED))
     os.nice(NICE)
     looks = looks_of(directory, os.getpid())
-    looks.mkdir(parents=True, exist_ok=True)
+    private_directory(looks, exist_ok=True)
     try:
-        _until_it_ends(directory, Follower(directory=directory, looks=looks, language=language))
+        _until_it_ends(directory, Follower(directory=directory, looks=looks, language=language, given=given))
     finally:
         shutil.rmtree(looks, ignore_errors=True)  # with the run, if that is gone
 
@@ -81,7 +86,7 @@ def _until_it_ends(directory: Path, follower: Follower) -> None:
             try:
                 follower.write()
             except Exception:  # noqa: BLE001 - a picture that cannot be drawn must not end the following
-                traceback.print_exc()
+                print(visible(hidden(traceback.format_exc())), file=sys.stderr, flush=True)
             spent_s = time.process_time() - follower.looking_s - spent_s
             next_s = began_s + max(EVERY_S, spent_s / SHARE)
         time.sleep(NOTICE_S)
@@ -94,6 +99,7 @@ class Follower:
     directory: Path
     looks: Path
     language: str
+    given: LoadedEnvironment | None = None
     now_s: Callable[[], float] = time.time
     looking_s: float = 0.0
     """Processor time that all looks took; they have a pace of their own."""
@@ -141,7 +147,7 @@ class Follower:
         now_s = self.now_s()
         # Up to here every scrape has been made, and is in the database.
         until_s = now_s - 2 * environment.prometheus.scrape_interval
-        if windows is None or until_s <= windows.start_s:
+        if self.given is None or windows is None or until_s <= windows.start_s:
             return
         if now_s < self._look_again_s and not _a_step_waits(record, looked_s=self._looked_s, until_s=until_s):
             return
@@ -149,7 +155,7 @@ class Follower:
         from checks.collect import look
 
         began_s, spent_s = time.monotonic(), time.process_time()
-        index = look(record, windows_until(windows, until_s), self.looks)
+        index = look(record, self.given, windows_until(windows, until_s), self.looks)
         self.looking_s += time.process_time() - spent_s
         self._evidence, self._looked_s = Evidence(directory=self.looks, index=index), until_s
         self._look_again_s = now_s + max(LOOK_EVERY_S, (time.monotonic() - began_s) / SHARE)

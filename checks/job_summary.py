@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from checks.evaluate import Evaluation
+from checks.case import Case
 from checks.fiche import jinja_of
+from checks.finding_views import context_of
 from checks.markdown import spaced
-from checks.measures import Run
 from checks.verdict import Verdict
 from checks.views import LEDGER_COLUMNS, Views
 from checks.words import Words
-from scenarios.scenario import Scenario
 
 #: GitHub refuses a summary above 1 MiB.
 LARGEST_BYTES = 1_000_000
 MOST_ROWS = 100
 
 
-def job_summary(run: Run, scenario: Scenario, evaluation: Evaluation, *, language: str) -> str:
+def job_summary(case: Case, *, language: str) -> str:
     """Its text; links are relative to the run's directory."""
     words = Words.load(language)
-    context = _context(Views(run, scenario, evaluation, (), words), run, scenario, evaluation, words)
+    context = _context(Views(case.run, case.scenario, case.evaluation, case.findings, words), case, words)
     numbers = words.catalogue.numbers
     text = jinja_of(language).get_template("summary.md.j2").render(**context)
     return _cut(spaced(text.strip() + "\n", before=numbers.space_before, after=numbers.space_after))
 
 
-def _context(views: Views, run: Run, scenario: Scenario, evaluation: Evaluation, words: Words) -> dict[str, Any]:
+def _context(views: Views, case: Case, words: Words) -> dict[str, Any]:
+    run, scenario, evaluation = case.run, case.scenario, case.evaluation
     manifest = run.record.manifest
     worst_first = sorted(
         (result for result in evaluation.results if result.verdict is not Verdict.GO),
@@ -45,6 +45,8 @@ def _context(views: Views, run: Run, scenario: Scenario, evaluation: Evaluation,
         "verdict": words.verdict(evaluation.verdict),
         "reason": views.overall_reason(),
         "contradictions": views.contradictions()[:MOST_ROWS],
+        "canaries": context_of(views.findings.canaries()),
+        "lead": context_of(views.lead()),
         "failing": [views.criteria.of(result) for result in worst_first[:MOST_ROWS]],
         "failing_more": max(len(worst_first) - MOST_ROWS, 0),
         "passing": [views.criteria.of(result) for result in passing[:MOST_ROWS]],

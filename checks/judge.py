@@ -1,4 +1,8 @@
-"""`judge_run`: the whole judge. Evidence is collected once; from then on the same bytes come out, anywhere, offline."""
+"""`judge_run`: the whole judge. Evidence is collected once; from then on the same bytes come out, anywhere, offline.
+
+A record is data: whom to ask, and as whom, comes from the environment that the person who judges has given. Without one
+the judge is offline, and what was never collected is INCONCLUSIVE.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +16,41 @@ from checks.evaluate import Evaluation
 from checks.fiche import fiche
 from checks.job_summary import job_summary
 from checks.junit import junit
+from checks.record_inputs import to_ask
 from checks.report.files import write_report
 from checks.verdict import Verdict
 from checks.verdict_file import instant, verdict_content
 from run_record.store import RunRecord, is_being_written, write_json, write_text
-from scenarios.errors import ExitCode, RunRecordError
+from scenarios.environment import LoadedEnvironment
+from scenarios.errors import ExitCode, Problem, RunRecordError, SpecError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """What the judge came to, and where it wrote it."""
 
-    evaluation: Evaluation
-    findings: tuple[Finding, ...]
+    case: Case
+    evidence: str
+    """Name of the evidence directory; empty when there is none."""
     verdict_file: Path
     fiche_file: Path
 
     @property
+    def evaluation(self) -> Evaluation:
+        return self.case.evaluation
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return self.case.findings
+
+    @property
     def verdict(self) -> Verdict:
         return self.evaluation.verdict
+
+    @property
+    def offline(self) -> bool:
+        """Whether nothing but the record itself was there to judge."""
+        return not self.evidence
 
     @property
     def exit_code(self) -> ExitCode:
@@ -38,18 +58,29 @@ class Judgement:
 
 
 def judge_run(
-    directory: Path, *, refresh: bool = False, language: str = "fr", baseline: Path | None = None
+    directory: Path,
+    *,
+    given: LoadedEnvironment | None = None,
+    refresh: bool = False,
+    language: str = "fr",
+    baseline: Path | None = None,
 ) -> Judgement:
     """Judges a run directory and writes verdict.json, junit.xml, fiche.md, summary.md and report.html into it.
 
-    Asks Prometheus and Connect only when no sealed evidence is there yet, or on `refresh`. Raises RunRecordError when
-    the record or its evidence cannot be read or trusted, SpecError when its scenario is not of this version.
-    `baseline` is another run's directory; what it measured is kept beside this one.
+    Asks Prometheus and Connect only where an environment is `given`, and then only when no sealed evidence is there
+    yet, or on `refresh`. Raises RunRecordError when the record or its evidence cannot be read or trusted, SpecError
+    when its scenario is not of this version, Refused when it was played on another environment. `baseline` is another
+    run's directory; what it measured is kept beside this one.
     """
+    if refresh and given is None:
+        message = "asks Prometheus and Connect again: say where, with --env ENVIRONMENT"
+        raise SpecError([Problem(file="--refresh", key="", message=message)])
     record = RunRecord.open(directory)
+    if given is not None:
+        to_ask(record.manifest, given)
     if baseline is not None:
         baselines.keep(directory, baseline)
-    case = Case.of(record, _evidence_of(record, refresh=refresh))
+    case = Case.of(record, _evidence_of(record, given, refresh=refresh))
     run, scenario, evaluation, findings = case.run, case.scenario, case.evaluation, case.findings
     verdict_file, fiche_file = directory / "verdict.json", directory / "fiche.md"
     content = verdict_content(
@@ -58,21 +89,29 @@ def judge_run(
     write_json(verdict_file, content)
     write_text(directory / "junit.xml", junit(content, started_at=instant(record.manifest.started_at_ns / 1e9)))
     write_text(fiche_file, fiche(run, scenario, evaluation, findings, language=language))
-    write_text(directory / "summary.md", job_summary(run, scenario, evaluation, language=language))
+    write_text(directory / "summary.md", job_summary(case, language=language))
     write_report(case, language=language)
-    return Judgement(evaluation=evaluation, findings=findings, verdict_file=verdict_file, fiche_file=fiche_file)
+    return Judgement(
+        case=case,
+        evidence=run.evidence.directory.name,
+        verdict_file=verdict_file,
+        fiche_file=fiche_file,
+    )
 
 
-def _evidence_of(record: RunRecord, *, refresh: bool) -> Path:
+def _evidence_of(record: RunRecord, given: LoadedEnvironment | None, *, refresh: bool) -> Path | None:
+    """The newest evidence, collected now where there is none and somebody says whom to ask."""
     found = None if refresh else record.evidence()
     if found is not None:
         return found
     if not record.sealed and is_being_written(record.directory / "record"):
         raise RunRecordError(f"{record.directory}: the run is still going on; judge it when it has ended")
+    if given is None:
+        return None
     # Only here is anything that can open a socket so much as imported.
     from checks.collect import collect
 
-    collect(record)
+    collect(record, given)
     found = record.evidence()
     if found is None:
         raise RunRecordError(f"{record.directory}: evidence was collected, but cannot be found again")

@@ -6,17 +6,19 @@
     INCONCLUSIVE: it may not be judged             skipped, with the reason; what it follows from is a case of its own
     advisory, and not GO                           skipped: it decides nothing
 
+What XML cannot hold, and what a CI's page would obey, is written out (`scenarios.visible`).
+
 A suite is never green when the run is not GO: where no criterion says so (an aborted run), a case `run` does.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from checks.criterion_text import against
 from checks.reasons import Code
+from scenarios.visible import visible
 
 #: The criterion was measured, but what it means hangs on something else that went wrong.
 NOT_JUDGED = frozenset(
@@ -29,18 +31,16 @@ NOT_JUDGED = frozenset(
         Code.RECORD_UNRELIABLE,
     }
 )
-#: What XML 1.0 cannot hold, escaped or not.
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 TAGS = ("failure", "error", "skipped")
 
 
 def junit(content: dict[str, Any], *, started_at: str) -> str:
     """The file's text, from verdict.json's content. `started_at`: when the run began, ISO 8601."""
     name = str(content["scenario"])
-    suite = ET.Element("testsuite", {"name": _clean(name), "timestamp": started_at})
+    suite = ET.Element("testsuite", {"name": visible(name), "timestamp": started_at})
     properties = ET.SubElement(suite, "properties")
     for key in ("run_id", "verdict", "exit_code", "aborted", "rehearsal", "evidence"):
-        ET.SubElement(properties, "property", {"name": key, "value": _clean(str(content[key]))})
+        ET.SubElement(properties, "property", {"name": key, "value": visible(str(content[key]))})
     for criterion in content["criteria"]:
         _case(suite, f"{name}.{criterion['group']}", str(criterion["id"]), *_outcome(criterion))
     if content["verdict"] != "GO" and suite.find(".//failure") is None and suite.find(".//error") is None:
@@ -90,14 +90,10 @@ def _details(criterion: dict[str, Any]) -> list[str]:
 
 
 def _case(suite: ET.Element, classname: str, name: str, tag: str, message: str, details: str) -> None:
-    case = ET.SubElement(suite, "testcase", {"classname": _clean(classname), "name": _clean(name)})
+    case = ET.SubElement(suite, "testcase", {"classname": visible(classname), "name": visible(name)})
     if tag:
         kind = message.split(":", 1)[0].rpartition(" ")[2]
-        outcome = ET.SubElement(case, tag, {"type": _clean(kind), "message": _clean(message)})
-        outcome.text = _clean(details)
+        outcome = ET.SubElement(case, tag, {"type": visible(kind), "message": visible(message)})
+        outcome.text = visible(details)
     else:
-        ET.SubElement(case, "system-out").text = _clean(f"{message}\n{details}")
-
-
-def _clean(text: str) -> str:
-    return _NO_XML.sub("\ufffd", text)
+        ET.SubElement(case, "system-out").text = visible(f"{message}\n{details}")

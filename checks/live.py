@@ -316,7 +316,8 @@ def _is_over(run: Run) -> bool:
 def _lower_bound(measurement: Measurement) -> Measurement:
     if measurement.value is None:
         return measurement
-    return replace(measurement, at_least=True, note=Reason.of(Code.NOT_YET))
+    least = measurement.value if measurement.bounds is None else measurement.bounds[0]
+    return replace(measurement, value=least, bounds=None, at_least=True, note=Reason.of(Code.NOT_YET))
 
 
 def _achieved(rows: tuple[TimelineRow, ...]) -> Measurement:

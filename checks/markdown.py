@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 
+from scenarios.visible import HIDDEN
+
 _SPECIAL = re.compile(r"([\\`*\[\]|~])")
 #: What opens a tag, a comment or an autolink. A lone < is only a sign, and stays readable in "< 100 ms".
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _ENTITY = re.compile(r"&(?=#|[A-Za-z])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+_CONTROL = re.compile(f"[{HIDDEN}\u200c\u200d]+")
 LONGEST = 400
 
 

@@ -27,8 +27,10 @@ class Measurement:
 
     `value` is None exactly when `why_not` says why. It is never NaN; it is infinite only for a latency of records that
     never arrived. `at_least`: only a lower bound is known (a counter that was reset, records still on their way), and
-    `note` says why. `interval`: the value is an estimate, and all of this range around it must lie in a zone for a
-    verdict. `samples` are points of a series, or records. `details` are figures for the report.
+    `note` says why. `bounds`: what is asked about is not the value but lies between these (the second may be infinite),
+    all of which must lie in a zone for a verdict, and `note` says why. `interval`: the value is an estimate, and all of
+    this range around it must lie in a zone for a verdict. `samples` are points of a series, or records. `details` are
+    figures for the report.
     """
 
     value: float | None
@@ -40,6 +42,7 @@ class Measurement:
     coverage: float | None = None
     warnings: tuple[str, ...] = ()
     at_least: bool = False
+    bounds: tuple[float, float] | None = None
     interval: tuple[float, float] | None = None
     note: Reason | None = None
     why_not: Reason | None = None

@@ -154,6 +154,7 @@ _CUT = {
         name="kafka_connect_source_task_source_record_active_count",
         filter=Filter.CONNECTOR,
         matchers=('_objectname!~".*-count-(avg|max)"',),
+        looks_back=True,
     ),
 }
 

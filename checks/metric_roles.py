@@ -62,7 +62,7 @@ class Filter(StrEnum):
 class MetricName:
     """A metric under one configuration. `counter`: its name may lack `_total`, which jmx_exporter strips from version
     1.0 on unless the rule says COUNTER. `also`: other names that it goes by, all of which are taken. `matchers` are
-    PromQL as it stands."""
+    PromQL as it stands. `looks_back`: some versions of the agent show the largest of late under this name."""
 
     name: str
     filter: Filter = Filter.NONE
@@ -70,6 +70,7 @@ class MetricName:
     also: tuple[str, ...] = ()
     matchers: tuple[str, ...] = ()
     job: Job = Job.CONNECT
+    looks_back: bool = False
 
     @property
     def base(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from checks.evaluate import measured
 from checks.measures import Run, measure
 from checks.measures.backlog import rate_between, rows_of_load
-from checks.measures.scraped import PATIENCE_SCRAPES
+from checks.measures.tolerances import PATIENCE_SCRAPES
 
 ROWS = ("target", "source", "capacity")
 #: "poll ≫ write" and "poll = write": the ratio's NOGO limit on the page, 95 %.

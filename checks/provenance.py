@@ -28,18 +28,25 @@ def provenance(run: Run, *, words: Words) -> dict[str, Any]:
         "connect": _listed(
             words.named(worker["url"], worker.get("version") or words.phrase("not_measured")) for worker in workers
         )
-        or str(words.phrase("not_measured" if run.environment.connect.urls else "no_rest_api")),
+        or str(words.phrase(_no_version(run))),
         "load_workers": _listed(f"{worker.host} (pid {worker.pid})" for worker in manifest.workers) or "–",
         "ending": words.of("endings", ending.how) if ending is not None else str(words.phrase("unfinished")),
         "seal": _sha256(seal.read_bytes()) if record.sealed else str(words.phrase("unsealed")),
         "torn": _listed(record.torn),
         "evidence": run.evidence.directory.name,
-        "evidence_seal": _sha256(run.evidence.seal.encode()),
+        "evidence_seal": _sha256(run.evidence.seal.encode()) if run.evidence.seal else "–",
         "collected_at": words.instant(index["collected_at_ns"] / NS_PER_S) if "collected_at_ns" in index else "–",
         "profile": run.evidence.profile.name,
         "profile_notes": Md(words.several(_profile_notes(run, words))),
-        "prometheus": index["prometheus_url"],
+        "prometheus": str(words.phrase("not_asked")) if run.evidence.offline else index["prometheus_url"],
     }
+
+
+def _no_version(run: Run) -> str:
+    """The phrase that says why Connect's version is not known."""
+    if run.evidence.offline is not None:
+        return "not_asked"
+    return "not_measured" if run.environment.connect.urls else "no_rest_api"
 
 
 def _profile_notes(run: Run, words: Words) -> Iterator[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
+from checks.connect_seen import connect_view
+from checks.measures.closing import mirror_reason, purged_reason, stood_still, untold_facts
 from checks.measures.registry import Run
-from checks.reasons import Code, Reason
-from run_record.histogram import LatencyHistogram
+from checks.measures.scrape_guards import CLOCK_STEP_S, worker_clock_step
+from checks.reasons import Code, Param, Reason
+from checks.rows.figures import all_latencies
+from checks.windows import NS_PER_S
 
-#: A clock that was set, not one that NTP slews.
-CLOCK_STEP_S = 1.0
 #: From due and from sent differ by more than this: the generator was held up, and only one of them says so.
 HELD_UP_RATIO = 1.1
 
@@ -19,26 +22,62 @@ def reservations(run: Run) -> Iterator[Reason]:
     clock, counts = run.record.manifest.clock, run.counts
     if clock is not None and abs(clock.largest_step_ns) / 1e9 >= CLOCK_STEP_S:
         yield Reason.of(Code.CLOCK_STEPPED, step_s=clock.largest_step_ns / 1e9)
-    if run.lost_places:
+    if (stepped := worker_clock_step(run)) is not None:
+        yield Reason.of(Code.WORKER_CLOCK_STEPPED, worker=stepped[0], step_s=stepped[1])
+    for event, code in (("stood_still", Code.STOOD_STILL), ("load_held", Code.LOAD_HELD)):
+        if (longest := _longest(run, event)) is not None:
+            yield Reason.of(code, **longest)
+    if run.lost_places and mirror_reason(run) is None:  # which says why the place was lost
         yield Reason.of(Code.LOST_PLACE, place=run.lost_places[0], count=len(run.lost_places))
     if counts is not None and counts.misplaced:
         yield Reason.of(Code.MISPLACED, count=counts.misplaced)
+    if counts is not None and counts.foreign and run.record.manifest.has_envelopes:
+        yield Reason.of(Code.FOREIGN_ARRIVALS, count=counts.foreign)
+    view = connect_view(run)
+    for other in view.others if view is not None else ():
+        yield Reason.of(Code.SECOND_CONNECTOR, connector=other.name, state=other.state, topic=other.topics[0])
     if rekeyed := _rekeyed(run):
         yield Reason.of(Code.REKEYED, place=rekeyed)
-    from_due, from_sent = _all(run, "e2e"), _all(run, "e2e_from_sent")
+    yield from _not_mm2s(run)
+    from_due, from_sent = all_latencies(run, "e2e"), all_latencies(run, "e2e_from_sent")
     if from_sent.count and from_due.percentile_ms(99) > HELD_UP_RATIO * from_sent.percentile_ms(99):
         yield Reason.of(Code.SENDER_HELD_UP, due_ms=from_due.percentile_ms(99), sent_ms=from_sent.percentile_ms(99))
+
+
+def _longest(run: Run, event: str) -> dict[str, Param] | None:
+    """Of such interruptions of the load generator from the load's start until all had arrived, the longest one."""
+    windows = run.windows
+    if windows is None:
+        return None
+    told = [
+        (float(one["lasted_s"]), float(one["from_ns"]) / NS_PER_S, str(one["worker"] or "master"))
+        for one in run.record.events
+        if one["event"] == event and one.keys() >= {"lasted_s", "from_ns", "worker"}
+    ]
+    found = [one for one in told if one[1] < windows.drained_s and one[1] + one[0] > windows.start_s]
+    if not found:
+        return None
+    lasted_s, from_s, who = max(found)
+    at = f"{datetime.fromtimestamp(from_s, UTC):%H:%M:%S}"
+    return {"who": who, "lasted_s": lasted_s, "at": at, "count": len(found)}
+
+
+def _not_mm2s(run: Run) -> Iterator[Reason]:
+    """Anomalies that are in the ledger, and not MM2's; and what it does not tell."""
+    counts = run.counts
+    if (changed := mirror_reason(run)) is not None:
+        yield changed
+    if counts is not None and counts.duplicated_at_source:
+        yield Reason.of(Code.DUPLICATES_AT_SOURCE, count=counts.duplicated_at_source)
+    if counts is not None and counts.corrupted_at_source:
+        yield Reason.of(Code.CORRUPTED_AT_SOURCE, count=counts.corrupted_at_source)
+    for reason in (purged_reason(run), stood_still(run)):
+        if reason is not None:
+            yield reason
+    yield from untold_facts(run)
 
 
 def _rekeyed(run: Run) -> str:
     """The first partition in which a record arrived with another key."""
     streams = (run.record.ledger or {}).get("streams", ())
     return next((f"{one['topic']}:{one['partition']}" for one in streams if "rekeyed" in one["examples"]), "")
-
-
-def _all(run: Run, kind: str) -> LatencyHistogram:
-    together = LatencyHistogram()
-    for kinds in run.record.latency.values():
-        if kind in kinds:
-            together.merge(kinds[kind])
-    return together

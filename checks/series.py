@@ -5,7 +5,6 @@ Counters are differences of raw points, never `increase()`, which extrapolates t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-SCRAPE_JITTER = 1.25
 
 
 class UnreadableAnswer(ValueError):
@@ -68,15 +66,19 @@ def _series(item: Any) -> Series:
     if "histograms" in item:
         raise UnreadableAnswer("a native histogram where floats were asked for")
     points = item["values"]
+    times_s = np.array([float(at) for at, _ in points])
+    if not np.isfinite(times_s).all():
+        raise UnreadableAnswer("a point at no instant")
     return Series(
         labels={str(key): str(value) for key, value in item["metric"].items()},
-        times_s=np.array([float(at) for at, _ in points]),
+        times_s=times_s,
         values=np.array([float(value) for _, value in points]),
     )
 
 
 def merged(pieces: Iterable[Series]) -> list[Series]:
-    """One series per set of labels; pieces of the same series joined, points at their common edge kept once."""
+    """One series per set of labels, its points in order; pieces of the same series joined, points at their common edge
+    kept once. UnreadableAnswer when a series has two values at one instant."""
     groups: dict[tuple[tuple[str, str], ...], list[Series]] = {}
     for piece in pieces:
         groups.setdefault(tuple(sorted(piece.labels.items())), []).append(piece)
@@ -86,8 +88,11 @@ def merged(pieces: Iterable[Series]) -> list[Series]:
 def _joined(pieces: Sequence[Series]) -> Series:
     times_s = np.concatenate([piece.times_s for piece in pieces])
     values = np.concatenate([piece.values for piece in pieces])
-    times_s, first = np.unique(times_s, return_index=True)
-    return Series(labels=pieces[0].labels, times_s=times_s, values=values[first])
+    once_s, first, which = np.unique(times_s, return_index=True, return_inverse=True)
+    kept = values[first]
+    if len(once_s) < len(times_s) and not np.array_equal(kept[which], values, equal_nan=True):
+        raise UnreadableAnswer("two values at one instant")
+    return Series(labels=pieces[0].labels, times_s=once_s, values=kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,25 +161,6 @@ def sums(series: Sequence[Series], *, stale_s: float) -> tuple[Floats, Floats]:
         fresh = (index >= 0) & (at_s - one.times_s[np.maximum(index, 0)] <= stale_s)
         total += np.where(fresh, one.values[np.maximum(index, 0)], 0.0)
     return at_s, total
-
-
-def coverage(times_s: Floats, start_s: float, end_s: float, *, interval_s: float) -> float:
-    """Share of a window's time that the points at `times_s` (ascending) vouch for.
-
-    A point vouches for the scrape interval on either side of it, and a quarter more, since scrapes jitter. Counting
-    points per interval instead would find a hole wherever two regular scrapes fall on either side of an edge.
-    """
-    if len(times_s) == 0 or end_s <= start_s:
-        return 0.0
-    reach_s = SCRAPE_JITTER * interval_s
-    edges = np.concatenate([[-np.inf], times_s, [np.inf]])
-    # Between two points one interval is due; outside the outermost, the nearest one vouches as far as its reach.
-    hole_start = np.maximum(edges[:-1] + reach_s, start_s)
-    hole_end = np.minimum(edges[1:], end_s)
-    hole_end[-1] = end_s
-    hole_start[0], hole_end[0] = start_s, min(float(times_s[0]) - reach_s, end_s)
-    holes_s = math.fsum(np.maximum(hole_end - hole_start, 0.0))  # exact, so the same on every machine
-    return float(1.0 - holes_s / (end_s - start_s))
 
 
 def instants(series: Sequence[Series]) -> Floats:

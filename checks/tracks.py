@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from checks.measurement import Measurement
-from checks.measures.mirror import ours
+from checks.measures.completeness import ours
 from checks.measures.registry import Run
-from checks.measures.scraped import PATIENCE_SCRAPES
+from checks.measures.tolerances import PATIENCE_SCRAPES
 from checks.measures.workers import cpu_shares
 from checks.metric_profiles import Role
 from checks.series import Floats, Series, sums
@@ -238,6 +238,8 @@ TRACKS: Mapping[str, tuple[str, Callable[[Run], Points]]] = {
     "duplicated": ("records", _of_rows(lambda row: row.duplicated)),
     "send_errors": ("records", _of_rows(lambda row: row.failed + row.unknown)),
     "in_flight": ("records", _summed(Role.ACTIVE_COUNT)),
+    "polled": ("records", _summed(Role.POLL_TOTAL)),
+    "written": ("records", _summed(Role.WRITE_TOTAL)),
     "failed_tasks": ("tasks", _summed(Role.FAILED_TASKS)),
     "mm2_latency_avg": ("ms", _latency_avg),
     "mm2_latency_max": ("ms", _largest(Role.LATENCY_MAX, mirrored=True)),

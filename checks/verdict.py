@@ -60,6 +60,27 @@ def judge_interval(low: float, high: float, go: Interval, nogo: Interval | None)
     return Verdict.NOGO if nogo.holds(low) and nogo.holds(high) else Verdict.GREY
 
 
+def judge_between(low: float, high: float, go: Interval, nogo: Interval | None) -> Verdict:
+    """A number of which only bounds are known, the upper one perhaps infinite: a verdict only if every value between
+    them gives the same, INCONCLUSIVE otherwise."""
+    if math.isnan(low) or math.isnan(high):
+        return Verdict.INCONCLUSIVE
+    possible = Interval(low=low, high=high, low_open=False, high_open=high == math.inf)
+    if _covers(go, possible):
+        return Verdict.GO
+    if not go.overlaps(possible):
+        if nogo is None or _covers(nogo, possible):
+            return Verdict.NOGO
+        if not nogo.overlaps(possible):
+            return Verdict.GREY
+    return Verdict.INCONCLUSIVE
+
+
+def _covers(interval: Interval, possible: Interval) -> bool:
+    upwards = interval.high == math.inf if possible.high == math.inf else interval.holds(possible.high)
+    return interval.holds(possible.low) and upwards
+
+
 def judge_at_least(value: float, go: Interval, nogo: Interval | None) -> Verdict:
     """A number of which only a lower bound is known: a verdict only if every value from `value` up gives the same."""
     if math.isnan(value):

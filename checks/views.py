@@ -5,13 +5,15 @@ All that is worked out is worked out here, so that every document says the same 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from checks.criterion_views import CriterionView, CriterionViews
-from checks.diagnosis import Finding
 from checks.evaluate import Evaluation, Result
-from checks.markdown import Md
+from checks.finding import Finding
+from checks.finding_views import FindingViews, LeadView, context_of
+from checks.lead import about_performance
+from checks.markdown import Md, code, escape
 from checks.measures import Run
 from checks.optimisation import Bottleneck, bottlenecks
 from checks.page_views import PageViews
@@ -39,18 +41,15 @@ class WhyView:
     criteria: tuple[CriterionView, ...]
     reason: Md
 
+    @property
+    def ids(self) -> Md:
+        """Their ids."""
+        return Md(", ".join(code(view.id) for view in self.criteria))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingView:
-    """A row of the diagnosis as text."""
-
-    row: str
-    fits: bool
-    answer: str
-    symptom: Md
-    cause: Md
-    figures: Md
-    action: Md
+    @property
+    def titles(self) -> Md:
+        """What is not known, by its words and ids."""
+        return Md(", ".join(f"{escape(view.title)} {code(view.id)}" for view in self.criteria))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +76,15 @@ class Views:
         self._manifest = run.record.manifest
         self._scenario = scenario
         self._evaluation = evaluation
-        self._findings = findings
         self._words = words
         self.criteria = CriterionViews(run, words)
+        self.findings = FindingViews(run, evaluation, findings, words)
 
     def context(self, page: Page | None) -> dict[str, Any]:
         criteria = [self.criteria.of(result) for result in self._evaluation.results]
         by_id = {view.id: view for view in criteria}
         ids = {verdict: self._ids(verdict) for verdict in Verdict}
+        of_page = page is not None and page.diagnosis == "bottleneck"
         return {
             "scenario": self._scenario.name,
             "question": self._scenario.question.in_language(self._words.language),
@@ -98,7 +98,8 @@ class Views:
             "aborted": self._evaluation.aborted,
             "crashed": self._evaluation.crashed,
             "contradictions": self.contradictions(),
-            "why": self._why(by_id),
+            "why": self.why(),
+            "why_heading": self.heading("why"),
             "inconclusive": [] if self._evaluation.verdict is Verdict.INCONCLUSIVE else ids[Verdict.INCONCLUSIVE],
             "failed": [] if self._evaluation.verdict is Verdict.NOGO else ids[Verdict.NOGO],
             "criteria": [by_id[result.criterion.id] for result in self._evaluation.results if _was_tried(result)],
@@ -107,21 +108,26 @@ class Views:
             "ledger": self._ledger(),
             "last_errors": list((self._run.record.ledger or {}).get("last_errors", ())),
             "reservations": [self._words.reason(reason) for reason in reservations(self._run)],
-            "diagnosis": self._diagnosis(),
-            "optimisation": self.optimisation() if page is not None and page.diagnosis == "bottleneck" else {},
+            "diagnosis": self.findings.diagnosis(),
+            "rows_heading": self.heading("rows"),
+            "beside_heading": self._words.phrase("rows_beside"),
+            "canaries": context_of(self.findings.canaries()),
+            "lead": context_of(self.lead(of_page=of_page)),
+            "bottleneck": self.bottleneck() if of_page else [],
+            "optimisation": self.optimisation() if of_page else {},
             "unaccounted": self._unaccounted(),
             "provenance": provenance(self._run, words=self._words),
             "phases": self._phases(),
             "page": self._page(page, by_id) if page is not None else {},
         }
 
-    def _why(self, by_id: dict[str, CriterionView]) -> list[WhyView]:
+    def why(self) -> list[WhyView]:
         """The deciding criteria, worst news first as the scenario has them; one line for all that share a reason."""
         groups: dict[Md, list[CriterionView]] = {}
         for result in self._evaluation.results:
-            view = by_id[result.criterion.id]
-            if view.id not in self._evaluation.deciding:
+            if result.criterion.id not in self._evaluation.deciding:
                 continue
+            view = self.criteria.of(result)
             plain = result.reason.code in (Code.GO_MISSED, Code.NOGO_MET)
             # A comparison speaks for itself, so each has a line of its own.
             groups.setdefault(Md(f"\0{view.id}") if plain else view.reason, []).append(view)
@@ -132,6 +138,11 @@ class Views:
 
     def _ids(self, verdict: Verdict) -> list[str]:
         return [r.criterion.id for r in self._evaluation.results if r.required and r.verdict is verdict]
+
+    def heading(self, kind: str) -> Md:
+        """A heading in the verdict's own words; empty for a GO, where nothing stands against it."""
+        verdict = self._evaluation.verdict
+        return Md("") if verdict is Verdict.GO else self._words.phrase(f"{kind}_{verdict.value}")
 
     # The run as a whole.
 
@@ -203,28 +214,21 @@ class Views:
             for phase in self._manifest.phases
         ]
 
-    def _diagnosis(self) -> dict[str, list[FindingView]]:
-        views = {True: [], False: []}  # type: dict[bool, list[FindingView]]
-        for finding in self._findings:
-            views[finding.from_page].append(self._finding(finding))
-        return {"page": views[True], "ours": views[False], "fitting": [v for v in views[True] if v.fits] + views[False]}
+    def lead(self, *, of_page: bool = False) -> LeadView | None:
+        """What leads a verdict that is not GO: the row that explains what decided, or else where the bottleneck is; and
+        what to do. `of_page`: the page has a section on bottlenecks, which says so by itself."""
+        lead, bottleneck = self.findings.lead(of_page=of_page), self.bottleneck()
+        if lead is None or lead.text or not bottleneck:
+            return lead
+        first = bottleneck[0]
+        text = self._words.phrase("lead_bottleneck", side=first.side, signs=first.signs)
+        return replace(lead, text=Md("") if of_page else text, step=first.actions[0][1])
 
-    def _finding(self, finding: Finding) -> FindingView:
-        row, fill = self._words.catalogue.diagnosis[finding.row], self._words.fill
-        known = finding.params or finding.fits is not None
-        figures = fill(row.figures, finding.params) if known else self._words.phrase("not_measured")
-        return FindingView(
-            row=finding.row,
-            fits=finding.fits is True,
-            answer=self._answer(finding.fits),
-            symptom=fill(row.symptom, finding.params),
-            cause=fill(row.cause, finding.params),
-            figures=figures,
-            action=fill(row.action, finding.params),
-        )
-
-    def _answer(self, value: bool | None) -> Md:
-        return self._words.phrase("unknown" if value is None else "yes" if value else "no")
+    def bottleneck(self) -> list[BottleneckView]:
+        """Where the bottleneck is, if what decided is about the flow of records at all."""
+        if self._run.windows is None or not about_performance(self._evaluation):
+            return []
+        return self.optimisation()["fitting"]
 
     def optimisation(self) -> dict[str, list[BottleneckView]]:
         """The three rows of the optimisation section, and those of them that fit."""
@@ -239,7 +243,7 @@ class Views:
         return BottleneckView(
             row=found.row,
             fits=found.fits is True,
-            answer=self._answer(found.fits),
+            answer=self.findings.answer(found.fits),
             side=row.side,
             symptom=row.symptom,
             figures=words.fill(row.figures, found.figures) if found.figures else words.phrase("not_measured"),
@@ -286,7 +290,7 @@ class Views:
         context = views.context(page)
         if self._scenario.staircase is not None:
             context |= self._stairs(by_id).context()
-        for finding in self._diagnosis()["page"]:
+        for finding in self.findings.diagnosis()["page"]:
             context["cells"][f"diagnosis_{finding.row}"] = finding.answer
         for name in ("latency_avg", "latency_max", "in_flight"):
             if name in by_id:

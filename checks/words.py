@@ -81,6 +81,7 @@ class Catalogue(StrictModel):
     reasons: dict[str, str]
     contradictions: dict[str, str]
     diagnosis: dict[str, DiagnosisWords]
+    steps: dict[str, str]
     optimisation: dict[str, OptimisationWords]
     optimisation_signs: dict[str, str]
 

@@ -2,22 +2,29 @@
 
 Any worker answers for the whole group (a follower forwards to the leader), so the door tries them in turn. While the
 group rebalances every request gets 409; the door waits it out, within a budget. Every call has a timeout: a frozen
-worker accepts the connection and then says nothing.
+worker accepts the connection and then says nothing. What comes back has the shape that is promised here, or there was
+no answer: a ConnectFailure.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import requests
 
+from clients.answer_parts import Misshapen, every, part
+from clients.bounded_http import Answer, BadAnswer
 from clients.http_session import excerpt, new_session, reason, resolve_login
 from scenarios.environment import LoadedEnvironment
 from scenarios.errors import ConnectFailure
+from scenarios.strict_json import NotStrictJson
+
+A = TypeVar("A")
 
 TIMEOUT_S = 10.0
 REBALANCE_BUDGET_S = 60.0
@@ -33,6 +40,13 @@ class Worker:
     url: str
     version: str
     kafka_cluster_id: str
+
+    @classmethod
+    def from_json(cls, content: Any) -> Self:
+        """From the body of GET /; who said so is not in it. Raises Misshapen."""
+        return cls(
+            url="", version=part(content, "version", str), kafka_cluster_id=part(content, "kafka_cluster_id", str)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +79,22 @@ class ConnectorStatus:
         return f"{self.name} {self.state} (tasks: {tasks})"
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """From the body of GET /connectors/X/status."""
-        connector = content["connector"]
+    def from_json(cls, content: Any) -> Self:
+        """From the body of GET /connectors/X/status. Raises Misshapen."""
+        connector = part(content, "connector", dict)
         return cls(
-            name=content["name"],
-            state=connector["state"],
-            worker=connector["worker_id"],
-            trace=connector.get("trace") or "",
+            name=part(content, "name", str),
+            state=part(connector, "state", str),
+            worker=part(connector, "worker_id", str, missing=""),
+            trace=part(connector, "trace", str, missing=""),
             tasks=tuple(
                 TaskStatus(
-                    task=task["id"], state=task["state"], worker=task["worker_id"], trace=task.get("trace") or ""
+                    task=part(task, "id", int),
+                    state=part(task, "state", str),
+                    worker=part(task, "worker_id", str, missing=""),
+                    trace=part(task, "trace", str, missing=""),
                 )
-                for task in content.get("tasks", ())
+                for task in part(content, "tasks", list, missing=[])
             ),
         )
 
@@ -92,20 +109,34 @@ class Connect:
         login: tuple[str, str] | None = None,
         timeout_s: float = TIMEOUT_S,
         rebalance_budget_s: float = REBALANCE_BUDGET_S,
+        total_s: float = math.inf,
     ) -> None:
+        """`timeout_s`: for one answer of one worker, whole. `total_s`: from now on, for all questions."""
         self._urls = [url.rstrip("/") for url in urls]
         self._sessions = {url: new_session(url, login) for url in self._urls}
         self._timeout_s = timeout_s
         self._rebalance_budget_s = rebalance_budget_s
+        self._total_s, self._over_s = total_s, time.monotonic() + total_s
 
     @classmethod
-    def of(cls, environment: LoadedEnvironment, *, timeout_s: float = TIMEOUT_S) -> Self:
+    def of(
+        cls,
+        environment: LoadedEnvironment,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        rebalance_budget_s: float = REBALANCE_BUDGET_S,
+        total_s: float = math.inf,
+    ) -> Self:
         """The Connect of an environment. Refused when its password cannot be read, ConnectFailure when it has none."""
         connect = environment.environment.connect
         if not connect.urls:
             raise ConnectFailure("the environment names no REST API of Kafka Connect (connect.urls)")
         return cls(
-            connect.urls, login=resolve_login(environment, connect.login, of="Connect's REST API"), timeout_s=timeout_s
+            connect.urls,
+            login=resolve_login(environment, connect.login, of="Connect's REST API"),
+            timeout_s=timeout_s,
+            rebalance_budget_s=rebalance_budget_s,
+            total_s=total_s,
         )
 
     # Reading.
@@ -115,77 +146,74 @@ class Connect:
         answers: dict[str, Worker | ConnectFailure] = {}
         for url in sorted(self._urls):
             try:
-                content = self._ask("GET", url, "/", None)
-                answers[url] = Worker(url=url, version=content["version"], kafka_cluster_id=content["kafka_cluster_id"])
+                answers[url] = replace(self._ask("GET", url, "/", None, Worker.from_json), url=url)
             except ConnectFailure as error:
                 answers[url] = error
-            except (KeyError, TypeError):
-                answers[url] = ConnectFailure(f"{url}: answers, but not as Kafka Connect does; is it the REST port?")
         return answers
 
     def root(self) -> Worker:
         """The first worker that answers."""
-        content = self._request("GET", "/")
-        try:
-            return Worker(url=self._urls[0], version=content["version"], kafka_cluster_id=content["kafka_cluster_id"])
-        except (KeyError, TypeError):
-            raise ConnectFailure(
-                f"{self._urls[0]}: answers, but not as Kafka Connect does; is it the REST port?"
-            ) from None
+        return replace(self._request("GET", "/", Worker.from_json), url=self._urls[0])
 
-    def connectors(self) -> dict[str, Any]:
+    def names(self) -> list[str]:
+        """Names of all connectors."""
+        return self._request("GET", "/connectors", _names)
+
+    def connectors(self) -> dict[str, dict[str, Any]]:
         """Every connector: name → {"status": …, "info": …}, as Connect says it. Holds configurations."""
-        content: dict[str, Any] = self._request("GET", "/connectors?expand=status&expand=info")
-        return content
+        return self._request("GET", "/connectors?expand=status&expand=info", _connectors)
 
     def status(self, connector: str) -> ConnectorStatus:
         """State of a connector and of its tasks."""
-        try:
-            return ConnectorStatus.from_json(self._request("GET", f"/connectors/{_quoted(connector)}/status"))
-        except (KeyError, TypeError):
-            raise ConnectFailure(f"{self._urls[0]}: cannot read the status of connector {connector}") from None
+        return self._request("GET", f"/connectors/{_quoted(connector)}/status", ConnectorStatus.from_json)
 
     def config(self, connector: str) -> dict[str, str]:
         """Configuration, passwords included unless they are references: never print it as it is."""
-        content: dict[str, str] = self._request("GET", f"/connectors/{_quoted(connector)}/config")
-        return content
+        return self._request("GET", f"/connectors/{_quoted(connector)}/config", _config)
 
     def offsets(self, connector: str) -> dict[str, Any]:
-        """Committed source offsets (Connect ≥ 3.5); for MM2, the last record replicated of each partition."""
-        content: dict[str, Any] = self._request("GET", f"/connectors/{_quoted(connector)}/offsets")
-        return content
+        """Committed source offsets (Connect ≥ 3.5): {"offsets": [{"partition": {…}, "offset": {…} or null}, …]}.
+
+        For MM2, the last record replicated of each partition; an entry that names a topic has whole numbers for its
+        partition and its offset.
+        """
+        return self._request("GET", f"/connectors/{_quoted(connector)}/offsets", _offsets)
 
     def topics(self, connector: str) -> list[str]:
         """Topics the connector has written to since its creation: for MM2, the mirrors in which something came out."""
-        content: dict[str, Any] = self._request("GET", f"/connectors/{_quoted(connector)}/topics")
-        return [str(topic) for topic in content.get(connector, {}).get("topics", ())]
+
+        def topics_of(content: Any) -> list[str]:
+            known = part(content, connector, dict, missing={})
+            return every(part(known, "topics", list, missing=[]), str, of="topics")
+
+        return self._request("GET", f"/connectors/{_quoted(connector)}/topics", topics_of)
 
     # Changing.
 
     def put_config(self, connector: str, config: Mapping[str, str]) -> None:
         """Creates the connector, or replaces its whole configuration; failed tasks are restarted by it too."""
-        self._request("PUT", f"/connectors/{_quoted(connector)}/config", dict(config))
+        self._request("PUT", f"/connectors/{_quoted(connector)}/config", _nothing, dict(config))
 
     def pause(self, connector: str) -> None:
         """Asks the connector to pause; tasks follow within a second or so."""
-        self._request("PUT", f"/connectors/{_quoted(connector)}/pause")
+        self._request("PUT", f"/connectors/{_quoted(connector)}/pause", _nothing)
 
     def resume(self, connector: str) -> None:
         """Asks the connector to resume."""
-        self._request("PUT", f"/connectors/{_quoted(connector)}/resume")
+        self._request("PUT", f"/connectors/{_quoted(connector)}/resume", _nothing)
 
     def stop(self, connector: str) -> None:
         """Stops the connector: its tasks go (Connect ≥ 3.5)."""
-        self._request("PUT", f"/connectors/{_quoted(connector)}/stop")
+        self._request("PUT", f"/connectors/{_quoted(connector)}/stop", _nothing)
 
     def restart(self, connector: str, *, only_failed: bool = True) -> None:
         """Restarts the connector and its tasks. Without includeTasks, Connect would leave the tasks as they are."""
         flags = f"includeTasks=true&onlyFailed={'true' if only_failed else 'false'}"
-        self._request("POST", f"/connectors/{_quoted(connector)}/restart?{flags}")
+        self._request("POST", f"/connectors/{_quoted(connector)}/restart?{flags}", _nothing)
 
     def delete(self, connector: str) -> None:
         """Deletes the connector. Its source offsets stay, under its name."""
-        self._request("DELETE", f"/connectors/{_quoted(connector)}")
+        self._request("DELETE", f"/connectors/{_quoted(connector)}", _nothing)
 
     def wait(
         self,
@@ -220,22 +248,22 @@ class Connect:
             timeout_s=timeout_s,
         )
 
-    def _request(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
-        """The answer of the first worker that gives one; waits while the group rebalances."""
-        deadline = time.monotonic() + self._rebalance_budget_s
+    def _request(self, method: str, path: str, read: Callable[[Any], A], body: dict[str, str] | None = None) -> A:
+        """What `read` makes of the answer of the first worker that gives one; waits while the group rebalances."""
+        deadline = min(time.monotonic() + self._rebalance_budget_s, self._over_s)
         while True:
             try:
-                return self._ask_any(method, path, body)
+                return self._ask_any(method, path, body, read)
             except ConnectFailure as error:
                 if error.status != REBALANCING or time.monotonic() >= deadline:
                     raise
             time.sleep(REBALANCE_PAUSE_S)
 
-    def _ask_any(self, method: str, path: str, body: dict[str, str] | None) -> Any:
+    def _ask_any(self, method: str, path: str, body: dict[str, str] | None, read: Callable[[Any], A]) -> A:
         failures: list[ConnectFailure] = []
         for url in list(self._urls):
             try:
-                answer = self._ask(method, url, path, body)
+                answer = self._ask(method, url, path, body, read)
             except ConnectFailure as error:
                 if error.status is not None and error.status < 500:
                     raise
@@ -252,24 +280,69 @@ class Connect:
             "no Connect worker answers: " + "; ".join(str(failure) for failure in failures), status=failures[0].status
         )
 
-    def _ask(self, method: str, url: str, path: str, body: dict[str, str] | None) -> Any:
+    def _ask(self, method: str, url: str, path: str, body: dict[str, str] | None, read: Callable[[Any], A]) -> A:
+        timeout_s = min(self._timeout_s, self._over_s - time.monotonic())
+        if timeout_s <= 0:
+            raise ConnectFailure(f"Connect at {url}: not asked, the {self._total_s:g} s for all questions were over")
         try:
-            response = self._sessions[url].request(method, url + path, json=body, timeout=self._timeout_s)
+            response: Answer = self._sessions[url].request(method, url + path, json=body, timeout=timeout_s)
         except requests.RequestException as error:
-            raise ConnectFailure(f"Connect at {url}: {reason(error, timeout_s=self._timeout_s)}") from None
+            status = error.status if isinstance(error, BadAnswer) else None
+            raise ConnectFailure(f"Connect at {url}: {reason(error, timeout_s=timeout_s)}", status=status) from None
         if not response.ok:
             raise ConnectFailure(
                 f"Connect at {url}: HTTP {response.status_code} on {method} {path}: {_message(response)}",
                 status=response.status_code,
             )
-        if not response.content:
-            return None
         try:
-            return response.json()
-        except requests.JSONDecodeError:
+            return read(response.strict_json() if response.content else None)
+        except NotStrictJson as error:
             raise ConnectFailure(
-                f"Connect at {url}: answers {method} {path} with something other than JSON; is it the REST port?"
+                f"Connect at {url}: answers {method} {path} with something other than JSON ({error}); "
+                "is it the REST port?"
             ) from None
+        except Misshapen as error:
+            raise ConnectFailure(
+                f"Connect at {url}: answers {method} {path}, but not as Kafka Connect does ({error}); "
+                "is it the REST port?"
+            ) from None
+
+
+def _nothing(_: Any) -> None:
+    """What changes something may answer what it likes."""
+
+
+def _connectors(content: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(content, dict):
+        raise Misshapen("no object of connectors")
+    every(content.values(), dict, of="connectors")
+    return content
+
+
+def _names(content: Any) -> list[str]:
+    if not isinstance(content, list):
+        raise Misshapen("no list of names")
+    every(content, str, of="names")
+    return content
+
+
+def _config(content: Any) -> dict[str, str]:
+    if not isinstance(content, dict):
+        raise Misshapen("no object of settings")
+    settings = {key: value for key, value in content.items() if value is not None}
+    every(settings.values(), str, of="settings")
+    return settings
+
+
+def _offsets(content: Any) -> dict[str, Any]:
+    for entry in part(content, "offsets", list):
+        partition, offset = part(entry, "partition", dict), part(entry, "offset", dict, missing={})
+        if partition.get("topic") is not None:
+            part(partition, "topic", str)
+            part(partition, "partition", int)
+            if offset:
+                part(offset, "offset", int)
+    return dict(content)
 
 
 def _quoted(connector: str) -> str:
@@ -277,8 +350,8 @@ def _quoted(connector: str) -> str:
     return quote(connector, safe="")
 
 
-def _message(response: requests.Response) -> str:
+def _message(response: Answer) -> str:
     try:
-        return excerpt(str(response.json()["message"]))
-    except (requests.JSONDecodeError, KeyError, TypeError):
+        return excerpt(part(response.strict_json(), "message", str))
+    except (NotStrictJson, Misshapen):
         return excerpt(response.text)

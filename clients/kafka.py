@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from scenarios.environment import Cluster, LoadedEnvironment
 from scenarios.errors import Refused, Unreachable
 from scenarios.scenario import ProducerSettings
+from scenarios.secrets import hidden_of_others
 
 T = TypeVar("T")
 DeliveryCallback = Callable[[KafkaError | None, Message], None]
@@ -101,7 +102,7 @@ class ErrorLog:
             self.login_failed = error
         if self._quiet:
             return
-        text, now_s = error.str(), time.monotonic()
+        text, now_s = hidden_of_others(error.str()), time.monotonic()
         sentence = error.code(), _TIMING.sub("", text)
         if now_s - self._logged_at_s.get(sentence, -REPEAT_LOG_S) >= REPEAT_LOG_S:
             self._logged_at_s[sentence] = now_s
@@ -125,7 +126,7 @@ def client_configuration(cluster: Cluster, environment: LoadedEnvironment, who: 
     if security.mechanism is not None:
         settings["sasl.mechanism"] = security.mechanism
         settings["sasl.username"] = security.username
-        settings["sasl.password"] = environment.password(security, of=f"{security.username} on {cluster.alias}")
+        settings["sasl.password"] = environment.password(security, of=f"{environment.key_of(cluster)}.security")
     return settings
 
 
@@ -140,7 +141,9 @@ def identify(cluster: Cluster, environment: LoadedEnvironment, *, timeout_s: flo
     try:
         client = Producer(settings)
     except KafkaException as error:
-        raise Refused(f"{where}: {error.args[0].str()}; correct {cluster.alias} in {environment.file}") from None
+        raise Refused(
+            f"{where}: {_said(error.args[0])}; correct {environment.key_of(cluster)} in {environment.file}"
+        ) from None
     deadline_s = time.monotonic() + timeout_s
     while True:
         try:
@@ -149,9 +152,9 @@ def identify(cluster: Cluster, environment: LoadedEnvironment, *, timeout_s: flo
         except KafkaException as error:
             client.poll(0)
             if errors.login_failed is not None:
+                key = f"{environment.key_of(cluster)}.security"
                 raise Refused(
-                    f"{where}: login of {cluster.security.username} failed ({_said(errors.login_failed)}); "
-                    f"check {cluster.alias}.security in {environment.file}"
+                    f"{where}: login by {key} failed ({_said(errors.login_failed)}); check {key} in {environment.file}"
                 ) from None
             if time.monotonic() > deadline_s:
                 why = _said(errors.last or error.args[0])
@@ -167,8 +170,8 @@ def identify(cluster: Cluster, environment: LoadedEnvironment, *, timeout_s: flo
 
 
 def _said(error: KafkaError) -> str:
-    """librdkafka's sentence without the address and the timing that it wraps it in."""
-    return _TIMING.sub("", re.sub(r"^\S+://\S+: ", "", error.str()))
+    """librdkafka's sentence without the address and the timing that it wraps it in, and without a login."""
+    return hidden_of_others(_TIMING.sub("", re.sub(r"^\S+://\S+: ", "", error.str())))
 
 
 class RecordProducer:
@@ -214,7 +217,7 @@ class RecordProducer:
             try:
                 self._producer.list_topics(topic, timeout=timeout_s)
             except KafkaException as error:
-                raise Unreachable(f"{self._where}: no metadata of {topic} ({error.args[0].str()})") from None
+                raise Unreachable(f"{self._where}: no metadata of {topic} ({_said(error.args[0])})") from None
 
     def send(
         self, topic: str, partition: int, messages: list[dict[str, Any]], on_delivery: DeliveryCallback
@@ -268,6 +271,7 @@ class RecordConsumer:
     ) -> None:
         """`fetch_bytes`: a broker collects so much, for at most FETCH_WAIT_MS, before it answers a fetch."""
         self._cluster = cluster
+        self._user = f"the user of {environment.key_of(cluster)}.security"
         self.errors = ErrorLog(cluster.alias)
         self._starts: dict[tuple[str, int], int] = {}
         self._configuration = (
@@ -343,7 +347,7 @@ class RecordConsumer:
             if count is None:
                 raise Refused(
                     f"{self._cluster.alias} cluster at {self._cluster.bootstrap_servers}: {name} may not be read; "
-                    f"{self._cluster.security.username or 'the load'} needs READ and DESCRIBE on it"
+                    f"{self._user} needs READ and DESCRIBE on it"
                 )
             if count:
                 counts[name] = count
@@ -411,6 +415,22 @@ class RecordConsumer:
         finally:
             ahead.close()
         return frozenset(place for place, ended in at_end.items() if ended)
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Where reading stands in each partition: behind the last record that `read` has returned, or before the first
+        (OFFSET_BEGINNING, -2, where it was to begin at the beginning)."""
+        return {
+            (one.topic, one.partition): one.offset if one.offset >= 0 else self._starts[one.topic, one.partition]
+            for one in self._consumer.position(self._consumer.assignment())
+        }
+
+    def renew(self) -> Callable[[], None]:
+        """Reads on from where it stands, with a new client in place of the one that stood still; what closes that one,
+        which blocks. Not `off_hub`: a record that `read` returned meanwhile would be read twice."""
+        positions = self.positions()
+        old, self._consumer, self._starts = self._consumer, Consumer(self._configuration), positions
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in positions.items()])
+        return old.close
 
     def close(self) -> None:
         """Blocks: call it `off_hub`."""

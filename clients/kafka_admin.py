@@ -10,14 +10,19 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from clients.kafka import ErrorLog, client_configuration
+from clients.kafka import ErrorLog, _said, client_configuration
 from scenarios.environment import Cluster, LoadedEnvironment
 from scenarios.errors import Refused, Unreachable
 
 TIMEOUT_S = 30.0
 #: Topics in which MM2, Connect and Kafka keep their own state, whatever the prefix: never ours to delete. After MM2's
-#: DefaultReplicationPolicy (checkpoints, heartbeats, offset syncs) and DefaultTopicFilter (`.*[-.]internal`, `__.*`).
-_INTERNAL = re.compile(r"__.*|mm2-.*|connect-(configs|offsets|status)|(.*\.)?heartbeats|.*[.-]internal")
+#: DefaultReplicationPolicy (checkpoints, heartbeats, offset syncs) and DefaultTopicFilter (`.*[-.]internal`, `__.*`);
+#: what Connect groups usually call theirs (Strimzi's names too), and Schema Registry's and Confluent's.
+_INTERNAL = re.compile(
+    r"__.*|mm2-.*|(.*\.)?heartbeats|.*[.-]internal"
+    r"|(.*[._-])?(connect|mirror-?maker2?)([._-].*)?[._-](configs?|offsets?|status(es)?)"
+    r"|_(schemas|confluent|connect|kafka|strimzi|redpanda)([._-].*)?"
+)
 
 
 def is_internal(name: str) -> bool:
@@ -39,7 +44,7 @@ class Admin:
         try:
             metadata = self._client.list_topics(timeout=timeout_s)
         except KafkaException as error:
-            raise Unreachable(f"{self._where}: topics cannot be listed ({error.args[0].str()})") from None
+            raise Unreachable(f"{self._where}: topics cannot be listed ({_said(error.args[0])})") from None
         return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
     def create_topics(self, topics: Iterable[tuple[str, int]], *, config: dict[str, str]) -> list[str]:
@@ -71,8 +76,9 @@ class Admin:
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise Refused(
-                        f"{self._where}: topic {name} could not be created ({error.args[0].str()}); "
-                        f"{self._cluster.security.username or 'the load'} needs CREATE on the prefix {rules.prefix}"
+                        f"{self._where}: topic {name} could not be created ({_said(error.args[0])}); "
+                        f"the user of {self._environment.key_of(self._cluster)}.security needs CREATE on the prefix "
+                        f"{rules.prefix}"
                     ) from None
         return created
 
@@ -96,7 +102,7 @@ class Admin:
                 outcome[name] = f"no answer within {TIMEOUT_S:g} s"
             except KafkaException as error:
                 gone = error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
-                outcome[name] = None if gone else error.args[0].str()
+                outcome[name] = None if gone else _said(error.args[0])
         return outcome
 
     def _require_deletable(self, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # public, but only re-exported
 
-from clients.kafka import ErrorLog, client_configuration
+from clients.kafka import ErrorLog, _said, client_configuration
 from scenarios.environment import Cluster, LoadedEnvironment
 from scenarios.errors import Refused, Unreachable
 
@@ -54,7 +54,7 @@ class Ends:
             try:
                 error = self._client.list_topics(topic, timeout=TIMEOUT_S).topics[topic].error
             except KafkaException as failure:
-                raise Unreachable(f"{self._where}: no answer on {topic} ({failure.args[0].str()})") from None
+                raise Unreachable(f"{self._where}: no answer on {topic} ({_said(failure.args[0])})") from None
             if error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 raise Refused(f"{self._where}: {topic} may not be described; the load's user needs DESCRIBE on it")
 
@@ -66,4 +66,6 @@ class Ends:
         except KafkaException as error:
             if error.args[0].code() in _ABSENT:
                 return 0
-            raise Unreachable(f"{self._where}: no answer on where {place.topic} ends ({error.args[0].str()})") from None
+            raise Unreachable(
+                f"{self._where}: no answer on where {place.topic} ends ({_said(error.args[0])})"
+            ) from None

@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     ResourceType,
 )
 
-from clients.kafka import NOT_YET, client_configuration
+from clients.kafka import NOT_YET, _said, client_configuration
 from scenarios.environment import Cluster, LoadedEnvironment
 from scenarios.errors import Unreachable
 
@@ -83,7 +83,7 @@ class Owner:
             raise Unreachable(f"{where}: {what}: no answer within {TIMEOUT_S:g} s") from None
         except KafkaException as error:
             problem: KafkaError = error.args[0]
-            raise Unreachable(f"{where}: {what}: {problem.str()}") from None
+            raise Unreachable(f"{where}: {what}: {_said(problem)}") from None
 
 
 def _is_being_made(asked: Future[Any]) -> bool:

@@ -9,7 +9,7 @@ Values are left as Prometheus writes them ("NaN" stays "NaN"); whoever judges th
 
 from __future__ import annotations
 
-import json
+import math
 import time
 from dataclasses import dataclass
 from typing import Any, Self
@@ -17,11 +17,13 @@ from typing import Any, Self
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
-from urllib3.util import Retry
 
+from clients.bounded_http import Answer as HttpAnswer
+from clients.bounded_http import BadAnswer
 from clients.http_session import excerpt, new_session, reason, resolve_login
 from scenarios.environment import LoadedEnvironment
 from scenarios.errors import MetricsUnavailable
+from scenarios.strict_json import NotStrictJson
 
 TIMEOUT_S = 10.0
 BUDGET_S = 30.0
@@ -31,6 +33,8 @@ PASSING_STATUSES = frozenset({429, 502, 503, 504})
 RESULT_TYPES = frozenset({"matrix", "vector", "scalar", "string"})
 #: Series that an answer may have; newer Prometheus cuts there and warns, older ones do not know the parameter.
 SERIES_MOST = 50_000
+#: Warnings and infos that are kept of an answer.
+TEXTS_MOST = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +66,10 @@ class Prometheus:
         self._timeout_s = timeout_s
         self._budget_s = budget_s
         self._session = new_session(self.url, login)
-        self._seen: list[requests.Response] = []
-        self._session.hooks["response"].append(lambda response, *_args, **_kwargs: self._seen.append(response))
-        # Retries are ours: the library's would multiply every timeout by four. read=False: a timeout stays a timeout.
-        self._api = PrometheusConnect(url=self.url, session=self._session, retry=Retry(total=0, read=False))
+        self._seen: list[HttpAnswer] = []
+        self._session.hooks["response"].append(lambda answer, *_args, **_kwargs: self._seen.append(answer))
+        # The library mounts an adapter that tries again, without limits; the session keeps to its own.
+        self._api = PrometheusConnect(url=self.url, session=self._session)
         # The library passes auth=None on, which would leave the session's own login in place: good.
 
     @classmethod
@@ -76,12 +80,17 @@ class Prometheus:
         return cls(prometheus.url, login=login, timeout_s=timeout_s, budget_s=budget_s)
 
     def now_s(self) -> float | None:
-        """What Prometheus's clock shows, Unix seconds; None when it says something else. Raises MetricsUnavailable."""
+        """What Prometheus's clock shows, Unix seconds; None when it says something else. Raises MetricsUnavailable.
+
+        Prometheus answers a scalar, VictoriaMetrics a vector of one.
+        """
         answer = self.query("time()", at_s=None)
         try:
-            return float(answer.result[1])
+            said = answer.result[0]["value"] if answer.result_type == "vector" else answer.result
+            now_s = float(said[1])
         except (LookupError, TypeError, ValueError):
             return None
+        return now_s if math.isfinite(now_s) else None
 
     def query(self, query: str, *, at_s: float | None) -> Answer:
         """The answer to an instant query; a range selector `metric[60s]` brings raw points with their scrape times.
@@ -109,21 +118,26 @@ class Prometheus:
             params["time"] = f"{at_s:.3f}"
         try:
             self._api.custom_query(query, params=params, timeout=timeout_s)
-        except (PrometheusApiClientException, requests.JSONDecodeError, LookupError, TypeError):
+        except (PrometheusApiClientException, requests.JSONDecodeError, LookupError, TypeError, AttributeError):
             pass  # What the library makes of an answer does not matter: it is read below.
         except requests.RequestException as error:
-            raise MetricsUnavailable(f"Prometheus at {self.url}: {reason(error, timeout_s=timeout_s)}") from None
+            status = error.status if isinstance(error, BadAnswer) else None
+            what = reason(error, timeout_s=timeout_s)
+            raise MetricsUnavailable(f"Prometheus at {self.url}: {what}", status=status) from None
         if not self._seen:
             raise MetricsUnavailable(f"Prometheus at {self.url}: no answer")
         return self._read(self._seen[-1], query, at_s)
 
-    def _read(self, response: requests.Response, query: str, at_s: float | None) -> Answer:
+    def _read(self, response: HttpAnswer, query: str, at_s: float | None) -> Answer:
         status, body = response.status_code, response.text
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
             raise self._bad(status, "login refused; see prometheus.login in the environment file")
-        content = _json_object(body)
-        if content is None:
-            raise self._bad(status, f"not JSON but {excerpt(body)!r}; is it the URL of Prometheus?")
+        try:
+            content = response.strict_json()
+        except NotStrictJson as error:
+            raise self._bad(status, f"{error}: {excerpt(body)!r}; is it the URL of Prometheus?") from None
+        if not isinstance(content, dict):
+            raise self._bad(status, f"not JSON of Prometheus: {excerpt(body)!r}; is it the URL of Prometheus?")
         if content.get("status") != "success" or status != requests.codes.ok:
             said = content.get("error") or excerpt(body)
             raise self._bad(status, f"{content.get('errorType', 'error')}: {excerpt(str(said))}")
@@ -148,13 +162,5 @@ class Prometheus:
         return MetricsUnavailable(f"Prometheus at {self.url}: HTTP {status}, {what}", status=status)
 
 
-def _json_object(body: str) -> dict[str, Any] | None:
-    try:
-        content = json.loads(body)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
-
-
 def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(str(item) for item in value) if isinstance(value, list) else ()
+    return tuple(excerpt(str(item)) for item in value[:TEXTS_MOST]) if isinstance(value, list) else ()

@@ -41,8 +41,9 @@ _SOURCE_GRANTS = (
     ),
     # Without it consumer groups are invisible, and the checkpoint connector is silently idle.
     Grant(user=MM2, resource="GROUP", name=TOPIC_PREFIX, operations=("DESCRIBE",)),
-    # WRITE is enough for an idempotent producer, DESCRIBE for watermark offsets. Only `mm2gate clean` deletes.
-    Grant(user=LOAD, resource="TOPIC", name=TOPIC_PREFIX, operations=("CREATE", "WRITE", "DESCRIBE", "DELETE")),
+    # WRITE is enough for an idempotent producer, DESCRIBE for watermark offsets. Only `mm2gate clean` deletes. Without
+    # READ it is not told whether a duplicate was in the source twice.
+    Grant(user=LOAD, resource="TOPIC", name=TOPIC_PREFIX, operations=("CREATE", "WRITE", "READ", "DESCRIBE", "DELETE")),
 )  # fmt: skip
 
 _TARGET_GRANTS = (
@@ -65,7 +66,10 @@ _TARGET_GRANTS = (
         operations=("CREATE", "READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"),
     ),
     Grant(user=MM2, resource="GROUP", name=CONNECT_GROUP, prefixed=False, operations=("READ",)),
-    Grant(user=LOAD, resource="TOPIC", name=REMOTE_PREFIX, operations=("READ", "DESCRIBE", "DELETE")),
+    # Without DESCRIBE_CONFIGS a mirror's retention is not told, nor whether it explains that records left the mirror.
+    Grant(
+        user=LOAD, resource="TOPIC", name=REMOTE_PREFIX, operations=("READ", "DESCRIBE", "DESCRIBE_CONFIGS", "DELETE")
+    ),
 )  # fmt: skip
 
 

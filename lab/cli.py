@@ -18,11 +18,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from lab.jars import DEFAULT_KAFKA_VERSION, known_versions
 from lab.layout import DEFAULT_WORKERS, MOST_WORKERS, SOURCE, TARGET, layout_of
 from lab.process import Life
 from scenarios.errors import ConnectFailure, Mm2gateError
+from scenarios.visible import one_line, visible
 
 if TYPE_CHECKING:
     from lab.handles import Lab
@@ -49,7 +51,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except Mm2gateError as error:
-            click.echo(f"lab: {error}", err=True)
+            click.echo(visible(f"lab: {error}"), err=True)
             ctx.exit(int(error.exit_code))
 
 
@@ -99,7 +101,7 @@ class _Teller:
             self._bar = None
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(visible(text), markup=False, highlight=False)
 
 
 @click.group(name="lab", cls=_Group)
@@ -177,7 +179,7 @@ def status(state_dir: Path) -> None:
     for headings, rows in ((("component", "pid", "port", "state"), parts), (("connector", "state"), connectors)):
         table = Table(*headings, box=None, pad_edge=False)
         for row in rows:
-            table.add_row(*row.cells)
+            table.add_row(*(Text(one_line(cell)) for cell in row.cells))
         console.print(table, markup=False, highlight=False)
     if not all(row.well for row in (*parts, *connectors)):
         sys.exit(1)
@@ -220,7 +222,7 @@ def logs(component: str | None, state_dir: Path, lines: int, follow: bool) -> No
         if len(parts) > 1:
             click.echo(f"==> {part.name} <==")
         for line in part.tail(lines):
-            click.echo(line)
+            click.echo(visible(line))
     if follow:
         try:
             _follow({part.name: part.log for part in parts})
@@ -275,7 +277,7 @@ def _follow(files: dict[str, Path]) -> None:
         quiet = True
         for name, file in opened.items():
             for line in file:
-                click.echo(f"{name}: {line}" if len(opened) > 1 else line, nl=False)
+                click.echo(visible(f"{name}: {line}" if len(opened) > 1 else line), nl=False)
                 quiet = False
         if quiet:
             _reopen_rotated(opened, files)

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from locust_session.crew import Node
 from locust_session.moments import MasterClock
 from locust_session.run_manifest import RunFacts, manifest_of
 from run_record.account import Latency
-from run_record.manifest import Ending, PhaseKind, PhasePlayed
+from run_record.manifest import Ending, PhaseKind, PhasePlayed, Worker
 from run_record.store import RunWriter
 from run_record.timeline import TimelineRow
 from scenarios.errors import Mm2gateError
@@ -73,13 +72,13 @@ class Chronicle:
         """A row of the timeline."""
         self.pen.timeline(row)
 
-    def manifest(self, nodes: Iterable[Node], ending: Ending | None = None) -> None:
+    def manifest(self, workers: Iterable[Worker], ending: Ending | None = None) -> None:
         """The manifest as things stand; with the `ending` it is complete."""
         manifest = manifest_of(
             self.facts,
             run_id=self.pen.run_id,
             started_at_ns=self._opened_ns,
-            nodes=nodes,
+            workers=workers,
             phases=self.phases,
             clock=self.clock,
             ending=ending,

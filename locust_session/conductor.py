@@ -19,14 +19,17 @@ from typing import Any, Literal
 import gevent
 from gevent.event import Event
 
+from locust_session.asking import Asked, Moment
 from locust_session.chronicle import Chronicle
-from locust_session.crew import Crew
+from locust_session.crew import Crew, Node
 from locust_session.drain import Drain
 from locust_session.load import MasterLoad
 from locust_session.moments import MasterClock
+from locust_session.muster import muster
 from locust_session.progress import Progress, least_left_s
 from locust_session.run_manifest import RunFacts
 from locust_session.staircase import UNJUDGED, VERDICT_WITHIN_S, Staircase
+from locust_session.stalls import Watch, seconds
 from locust_session.timeline import NodeStates, row_of
 from locust_session.wire import ToNodes
 from run_record.account import merge
@@ -34,6 +37,7 @@ from run_record.manifest import Cut, Ending
 from scenarios.errors import ExitCode, Mm2gateError
 from scenarios.phases import Step
 from scenarios.plan import NS_PER_S, PlannedLoad, RunPlan
+from scenarios.secrets import hidden
 
 LOG = logging.getLogger("mm2gate.session")
 
@@ -64,6 +68,8 @@ class Conductor:
     runs_directory: Path
     run_id: str
     """As wished for; a directory of that name may be there already, and then the run gets another."""
+    ask: Callable[[Moment], Asked] | None = None
+    """Has names asked that nobody could tell before the canaries; it may wait, and never raises."""
     progress: Progress = field(default_factory=Progress)
     clock: MasterClock = field(default_factory=MasterClock)
     over: Event = field(default_factory=Event)
@@ -73,6 +79,8 @@ class Conductor:
     """Set when the run failed before any load, so that there is nothing to judge."""
     _ending: Event = field(default_factory=Event)
     _chronicle: Chronicle = field(init=False)
+    _watch: Watch = field(init=False)
+    """All patience is by its clock, which stands when this process does."""
     _start_ns: int | None = None
     _load_ended_ns: int | None = None
     """When the last record was sent, if the whole plan was; otherwise the load ends when the drain begins."""
@@ -83,6 +91,8 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self._chronicle = Chronicle(facts=self.facts, clock=self.clock)
+        self._watch = Watch(lambda stall: self.crew.master_stood_still(stall.from_ns + self.clock.offset_ns, stall))
+        self.crew.note = self._note
 
     # --- what others tell it -------------------------------------------------------------------------------------
 
@@ -114,10 +124,11 @@ class Conductor:
     def end_early(self, how: How, detail: str = "") -> None:
         """Asks the run to end; only the first reason counts. Returns at once."""
         if not self._ending.is_set() and not self.over.is_set():
-            self.how, self.detail = how, detail
+            self.how, self.detail = how, hidden(detail)
             self._ending.set()
             if self._start_ns is not None or how != "failed":
-                self.progress.say(f"ending early ({how}{': ' + detail if detail else ''}); draining what was sent")
+                said = f": {self.detail}" if detail else ""
+                self.progress.say(f"ending early ({how}{said}); draining what was sent")
 
     def end_load(self, request: Mapping[str, Any]) -> None:
         """A criterion that is NOGO asks for the load's end. Drain and watch go on in full: the rest is judged as ever.
@@ -133,9 +144,9 @@ class Conductor:
             nogo_since_ns=request["nogo_since_ns"],
             at_ns=self.clock.now_ns(),
         )
-        self._note("load_cut_short", **self._cut.model_dump(exclude={"at_ns", "due_records"}))
         lasted_s = (self._cut.at_ns - self._cut.nogo_since_ns) / NS_PER_S
-        self.progress.say(f"ending the load: {self._cut.criterion} has been NOGO for {lasted_s:.0f} s")
+        sentence = f"ending the load: {self._cut.criterion} has been NOGO for {lasted_s:.0f} s"
+        self._note("load_cut_short", sentence, **self._cut.model_dump(exclude={"at_ns", "due_records"}))
 
     @property
     def _loaded(self) -> bool:
@@ -151,10 +162,10 @@ class Conductor:
         """Whether a message of that run is for this one. A node that knows of no run yet means the one that goes on."""
         return run_id in ("", self.crew.run_id)
 
-    def node_ready(self, node_id: str, host: str, pid: int) -> None:
+    def node_ready(self, node_id: str, host: str, pid: int, mm2gate: str = "") -> None:
         """A node offers to take part; one that comes after the start idles until the next run."""
         if self._start_ns is None:
-            self.crew.ready(node_id, host, pid, self._now_unix_ns())
+            self.crew.ready(Node(node_id, host, pid, mm2gate, heard_ns=self.clock.now_ns()))
 
     def node_trouble(self, node_id: str, message: str, exit_code: int) -> None:
         """A node cannot go on, so neither can the run; unless it came after the start, and takes no part."""
@@ -171,8 +182,8 @@ class Conductor:
         node = self.crew.lost(node_id)
         if node is None:
             return
-        self._note("worker_lost", worker=node_id, owned=node.owns)
-        self.progress.say(f"worker {node_id} was lost; what it owned ({len(node.owns)}) cannot be judged")
+        sentence = f"worker {node_id} was lost; what it owned ({len(node.owns)}) cannot be judged"
+        self._note("worker_lost", sentence, worker=node_id, owned=node.owns)
         if self._start_ns is None:
             self.exit_code = ExitCode.INTERNAL
             self.end_early("worker_lost", f"worker {node_id} was lost before the load")
@@ -183,10 +194,10 @@ class Conductor:
 
     def play(self) -> None:
         """The whole run. Never raises: what goes wrong is in the record, and in `how` and `detail`."""
-        reporter = None
+        beside = [gevent.spawn(self._watch.keep)]
         try:
             self._open()
-            reporter = gevent.spawn(self._each_second)
+            beside.append(gevent.spawn(self._each_second))
             self._gather()
             self._phases_of_the_run()
         except Mm2gateError as error:
@@ -202,44 +213,49 @@ class Conductor:
             self.how, self.detail, self.exit_code = "failed", str(error), ExitCode.INTERNAL
         except Exception as error:
             LOG.exception("the record could not be closed")
-            self.how, self.detail = "failed", f"{type(error).__name__}: {error}"
+            self.how, self.detail = "failed", hidden(f"{type(error).__name__}: {error}")
             self.exit_code = ExitCode.INTERNAL
         finally:
-            if reporter is not None:
-                reporter.kill()
+            gevent.killall(beside)
             self.over.set()
             self.progress.end()
 
     def _open(self) -> None:
         self.crew.run_id = self._chronicle.open(self.runs_directory, self.run_id)
         self.progress.say(f"run {self.crew.run_id} -> {self.directory}")
+        if self.facts.asked is not None:
+            self._chronicle.event("names_asked", **self.facts.asked.to_json())
 
     def _gather(self) -> None:
-        """Every node ready, the topics there, every node prepared. Nothing was sent before this is done."""
-        crew = self.crew
+        """Every node ready, and what it should be; the topics there; every node prepared. Nothing was sent before."""
+        crew, facts = self.crew, self.facts
         self._wait(lambda: crew.all_ready, READY_WITHIN_S, "waiting for the nodes to be ready")
+        if self._ending.is_set():
+            return
+        muster(
+            crew,
+            facts.identity(senders=len(crew.by_id)),
+            clock=self.clock,
+            until=self._until,
+            ended=self._ending.is_set,
+        )
         if self._ending.is_set():
             return
         created = self.load.create()
         if created:
             self._chronicle.event("topics_created", topics=created)
-        share = {"senders": len(crew.by_id), "scenario_sha256": self.plan.loaded_scenario.sha256}
         for index, node in enumerate(crew.by_id.values()):
-            clocks = {"heard_unix_ns": node.heard_unix_ns, "now_unix_ns": self._now_unix_ns()}
-            crew.tell(node, ToNodes.PREPARE, {"index": index, **clocks, **share})
+            crew.tell(node, ToNodes.PREPARE, {"index": index, "senders": len(crew.by_id)})
         self._wait(lambda: crew.all_prepared, PREPARED_WITHIN_S, "preparing the nodes")
-        self._chronicle.manifest(crew.by_id.values())
-
-    def _now_unix_ns(self) -> int:
-        """By the wall clock as it is now, which someone may have set since the run began."""
-        return self.clock.now_ns() + self.clock.wall_step_ns()
+        self._chronicle.manifest(crew.workers())
 
     def _phases_of_the_run(self) -> None:
         scenario = self.plan.scenario
-        self._canary()
+        asking = self._ask_again(self._canary())
         if scenario.silence and not self._ending.is_set():
             self._chronicle.begin(scenario.silence.name, "silence", planned_s=scenario.silence_s)
-            self._pause(scenario.silence_s)
+            self._until(lambda: asking is not None and asking.ready() and asking.value.refusals, scenario.silence_s)
+        self._heed(asking)
         if not self._ending.is_set():
             self._play_loads()
         self.crew.tell_all(ToNodes.STOP_SENDING)
@@ -250,9 +266,10 @@ class Conductor:
             self._chronicle.begin(scenario.watch.name, "watch", planned_s=scenario.watch_s)
             self._pause(scenario.watch_s)
 
-    def _canary(self) -> None:
+    def _canary(self) -> Moment | None:
+        """Sends the canaries and awaits them; what became of all of them, if it is the same."""
         if self._ending.is_set():
-            return
+            return None
         patience_s = self.plan.canary_patience_s
         self._chronicle.begin("canary", "canary", planned_s=patience_s)
         self.crew.tell_all(ToNodes.CANARIES)
@@ -264,11 +281,31 @@ class Conductor:
             self.progress.say(
                 f"canary: {arrived} of {sent} crossed MM2 within {patience_s:g} s; the load starts anyway"
             )
+        if not sent or 0 < arrived < sent:
+            return None
+        return "canary_crossed" if arrived else "canary_lost"
+
+    def _ask_again(self, moment: Moment | None) -> gevent.Greenlet | None:
+        """Has the names asked that only the canaries can tell, while the silence goes on."""
+        asked = self.facts.asked
+        if self.ask is None or asked is None or moment is None or self._ending.is_set():
+            return None
+        return gevent.spawn(self.ask, moment) if asked.worth_asking(moment) else None
+
+    def _heed(self, asking: gevent.Greenlet | None) -> None:
+        """Waits for what was told. Raises Refused where a name of ours is wrong: only canaries were sent by then."""
+        if asking is None or not self._until(asking.ready, None):
+            return
+        asked: Asked = asking.get()
+        self._chronicle.event("names_asked", **asked.to_json())
+        for line in (*asked.refusals, *asked.remarks):
+            self.progress.say(line)
+        asked.refuse()
 
     def _play_loads(self) -> None:
         start_ns = self._start_ns = self.clock.now_ns() + START_AHEAD_NS
-        # On the nodes' wall clocks as they are now: one that was set since the run began must not bend the start.
-        self.crew.tell_all(ToNodes.START, {"start_unix_ns": start_ns + self.clock.wall_step_ns()})
+        instants = {"start_unix_ns": self.clock.told_ns(start_ns), "now_unix_ns": self.clock.told_ns()}
+        self.crew.tell_all(ToNodes.START, instants)
         if self.plan.ladder:
             self._climb(start_ns)
             return
@@ -330,11 +367,8 @@ class Conductor:
         self._until(lambda: self.clock.now_ns() >= rested_ns, None)
         if step.kind == "warm":
             return UNJUDGED  # nobody judges it, and nothing follows from it
-        deadline_ns = rested_ns + round(VERDICT_WITHIN_S * NS_PER_S)
-        while (verdict := staircase.verdict_on(step)) is None:
-            if self._load_must_end or self.clock.now_ns() >= deadline_ns:
-                break
-            gevent.sleep(VERDICT_LOOK_S)
+        self._until(lambda: staircase.verdict_on(step), VERDICT_WITHIN_S, every_s=VERDICT_LOOK_S)
+        verdict = staircase.verdict_on(step)
         self._chronicle.event("step_judged", phase=step.name, verdict=verdict or UNJUDGED, judged=verdict is not None)
         self.progress.say(f"{step.name}: {verdict or 'not judged in time, which ends the ramp'}")
         return verdict or UNJUDGED
@@ -342,7 +376,7 @@ class Conductor:
     def _drain(self) -> None:
         settings = self.plan.scenario.drain
         drain = Drain(
-            cap_s=settings.cap, patience_s=settings.patience, hurried=self._ending.is_set, now_ns=self.clock.now_ns
+            cap_s=settings.cap, patience_s=settings.patience, hurried=self._ending.is_set, now_ns=self._watch.ran_ns
         )
         self._chronicle.begin(settings.name, "drain", planned_s=drain.planned_s, at_ns=self._load_ended_ns)
         drain.wait(self._states)
@@ -355,15 +389,18 @@ class Conductor:
         here = self.crew.here
         if here:
             committed = self._committed()
+            if self.ending:
+                self.crew.tell_all(ToNodes.STOP_SENDING, {"hurried": True})
             for node in here:
                 self.crew.tell(node, ToNodes.FINISH, {"committed": committed})
-            with gevent.Timeout(ACCOUNT_WITHIN_S, False):
-                while any(node.silent for node in here):
-                    gevent.sleep(LOOK_EVERY_S)
+            self._watch.until(lambda: not any(node.silent for node in here), ACCOUNT_WITHIN_S, every_s=LOOK_EVERY_S)
             missing = [node.id for node in here if node.account is None]
             if missing:
                 self._chronicle.event("account_missing", workers=missing)
         accounts = [node.account for node in here if node.account is not None]
+        for account in accounts:
+            self._states.note(account.get("notes", ()))
+        self._write_notes()
         if accounts:
             ledger, latency = merge(accounts, [load.name for load in self.plan.loads])
             ledger["unaccounted"] = self.crew.unaccounted()
@@ -375,7 +412,7 @@ class Conductor:
         self._chronicle.event("run_ended", how=self.how, detail=self.detail)
         aborted = self.how not in ("completed", "criterion")
         ending = Ending(how=self.how, aborted=aborted, at_ns=at_ns, detail=self.detail, cut=self._settled_cut())
-        self._chronicle.manifest(self.crew.by_id.values(), ending)
+        self._chronicle.manifest(self.crew.workers(), ending)
         self._chronicle.seal()
 
     def _settled_cut(self) -> Cut | None:
@@ -411,21 +448,23 @@ class Conductor:
             return self.load.committed()
         except Mm2gateError as error:
             return str(error)
+        except Exception as error:  # the record is closed and sealed all the same
+            LOG.exception("MM2's committed offsets could not be asked for")
+            return hidden(f"{type(error).__name__}: {error}")
 
     # --- small parts ---------------------------------------------------------------------------------------------
 
     def _pause(self, seconds: float) -> None:
         self._until(lambda: False, seconds)
 
-    def _until(self, condition: Callable[[], object], within_s: float | None) -> bool:
+    def _until(self, condition: Callable[[], object], within_s: float | None, *, every_s: float | None = None) -> bool:
         """Waits for the condition; False when time ran out, or the run, or the load that goes on, was to end first."""
-        deadline_ns = None if within_s is None else self.clock.now_ns() + round(within_s * NS_PER_S)
-        while not condition():
-            ends = self._load_must_end if self._loaded else self._ending.is_set()
-            if ends or (deadline_ns is not None and self.clock.now_ns() >= deadline_ns):
-                return False
-            gevent.sleep(LOOK_EVERY_S)
-        return True
+        return self._watch.until(
+            condition,
+            within_s,
+            every_s=every_s or LOOK_EVERY_S,
+            unless=lambda: self._load_must_end if self._loaded else self.ending,
+        )
 
     def _wait(self, condition: Callable[[], object], within_s: float, what: str) -> None:
         """Like `_until`, where running out of time ends the run. Raises Mm2gateError."""
@@ -434,26 +473,31 @@ class Conductor:
                 f"{what}: not done within {within_s:g} s; {len(self.crew.by_id)} of {self.crew.wanted} nodes"
             )
 
-    def _note(self, name: str, **details: Any) -> None:
-        """An event that others bring: that it cannot be recorded ends the run, and is not for them to hear of."""
+    def _note(self, event: str, sentence: str, **details: Any) -> None:
+        """An event that others bring, and its sentence: that it cannot be recorded ends the run, and is not for them to
+        hear of."""
         try:
-            self._chronicle.event(name, **details)
+            self._chronicle.event(event, **details)
         except Mm2gateError as error:
             self.end_early("failed", str(error))
+        self.progress.say(sentence)
 
     def _each_second(self) -> None:
-        due_ns = self.clock.now_ns()
-        while True:
-            due_ns += NS_PER_S
-            gevent.sleep(max((due_ns - self.clock.now_ns()) / NS_PER_S, 0.01))
+        for _ in seconds():
             try:
                 self.crew.tell_all(ToNodes.PULSE)
                 self._row()
+                self._write_notes()
             except Mm2gateError as error:
                 self.end_early("failed", str(error))
             except Exception as error:  # without this greenlet the nodes hear no pulse, and stop sending
                 LOG.exception("a second of the run could not be recorded")
                 self.end_early("failed", f"{type(error).__name__}: {error}")
+
+    def _write_notes(self) -> None:
+        """What the nodes saw happen, by the instant at which the master heard of it."""
+        for note in self._states.take_notes():
+            self._chronicle.event(note["event"], **{name: what for name, what in note.items() if name != "event"})
 
     def _row(self) -> None:
         now_ns = self.clock.now_ns()

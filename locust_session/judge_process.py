@@ -4,6 +4,7 @@ program, with an exit code."""
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -12,21 +13,28 @@ from typing import Any
 
 from gevent import subprocess
 
-from run_record.store import looks_of
-from scenarios.errors import ExitCode
+from run_record.store import looks_of, open_private, private_directory
+from scenarios import environment as environments
+from scenarios.environment import LoadedEnvironment
+from scenarios.errors import ExitCode, SpecError
 
 #: What a follower that was told to end may take for it.
 ENDS_WITHIN_S = 5.0
+LOG = logging.getLogger("mm2gate.session")
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 
-def judge(run_directory: Path) -> tuple[int, str]:
-    """Judges the run; the exit code, and what the judge printed. Other greenlets go on meanwhile.
+def judge(run_directory: Path, environment: Path | None = None) -> tuple[int, str]:
+    """Judges the run; the exit code, and what the judge printed. Other greenlets go on meanwhile. `environment` is the
+    file that was played: without it the judge asks nobody.
 
     In a session of its own, so that a Ctrl-C that ends the load does not end the judgement of what was sent.
     """
     process = subprocess.Popen(
-        _command(run_directory), start_new_session=True, env=_environment(), stdout=subprocess.PIPE
+        _command(run_directory, environment),
+        start_new_session=True,
+        env=environment_of_programs(),
+        stdout=subprocess.PIPE,
     )
     output, _ = process.communicate()
     code = process.returncode
@@ -34,7 +42,7 @@ def judge(run_directory: Path) -> tuple[int, str]:
     return (code if code in set(ExitCode) else int(ExitCode.INTERNAL)), output.decode(errors="replace")
 
 
-def follow(run_directory: Path) -> subprocess.Popen[bytes]:
+def follow(run_directory: Path, environment: Path | None = None) -> subprocess.Popen[bytes]:
     """Starts the judge beside a run that goes on; it writes live/ at a low priority, and ends with the record's seal.
 
     What it says goes to live/follow.log: nothing that happens to it may reach the run, or the terminal. A process group
@@ -42,12 +50,12 @@ def follow(run_directory: Path) -> subprocess.Popen[bytes]:
     looks at the niceness of what runs in each (sched(7), autogroup).
     """
     live = run_directory / "live"
-    live.mkdir(exist_ok=True)
-    with (live / "follow.log").open("ab") as log:
+    private_directory(live, exist_ok=True)
+    with os.fdopen(open_private(live / "follow.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as log:
         return subprocess.Popen(
-            [*_command(run_directory), "--follow"],
+            [*_command(run_directory, environment), "--follow"],
             process_group=0,
-            env=_environment(),
+            env=environment_of_programs(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -76,10 +84,27 @@ def end(follower: subprocess.Popen[bytes], run_directory: Path) -> None:
         shutil.rmtree(looks_of(run_directory, follower.pid), ignore_errors=True)
 
 
-def _command(run_directory: Path) -> list[str]:
+def played_file(played: LoadedEnvironment) -> Path | None:
+    """The file of the environment that was played, while it says what it said then; None, and a word in the log, when
+    it has changed or is gone: the judge must not ask others than those who were there."""
+    try:
+        if environments.load(str(played.file)).text == played.text:
+            return played.file
+        why = "has changed since the run began"
+    except SpecError:
+        why = "cannot be read any more"
+    LOG.warning("%s %s: judged offline; when it is right again, `mm2gate judge RUN --env` it", played.file, why)
+    return None
+
+
+def _command(run_directory: Path, environment: Path | None) -> list[str]:
     # -P: the working directory is not ours, and may hold packages of the same names.
-    return [sys.executable, "-P", "-m", "runbook", "judge", str(run_directory)]
+    command = [sys.executable, "-P", "-m", "runbook", "judge", str(run_directory)]
+    return command if environment is None else [*command, "--env", str(environment)]
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])}
+def environment_of_programs() -> dict[str, str]:
+    """Of a program of ours: it finds our packages, wherever it is started, and says what it says in UTF-8, whatever the
+    terminal is that it may come to."""
+    path = os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}

@@ -50,6 +50,10 @@ class Second:
     canaries_arrived: int = 0
     e2e: dict[str, Any] = field(default_factory=dict)
     send_delay: dict[str, Any] = field(default_factory=dict)
+    wall_step_ns: int = 0
+    """The largest step of the node's wall clock so far; the session's to know, and not the load's."""
+    notes: tuple[dict[str, Any], ...] = ()
+    """What happened since the last one, for the record's events: `event`, and what goes with it."""
 
     def to_wire(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,6 +68,12 @@ class NodeLoad(Protocol):
 
     step_every_s: float
     """From one step to the next."""
+
+    def versions(self) -> dict[str, str]:
+        """Of what sends; the same names as `MasterLoad.versions`. `envelope` is that of the records' own form."""
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        """Source and target, by what they answer this node's own client. Raises Refused or Unreachable."""
 
     def prepare(self, assignment: Assignment) -> list[str]:
         """Connects and takes up its reading positions; names of what only this node will be able to account for.
@@ -83,15 +93,26 @@ class NodeLoad(Protocol):
     def play(self, phase: int, start_s: float) -> None:
         """Plays one more load of the plan, from this instant of the load's clock on: a staircase's next step."""
 
+    def hold_sending(self) -> None:
+        """Nothing is sent until `resume_sending`; what was sent is still followed."""
+
+    def resume_sending(self) -> None:
+        """What fell due meanwhile is sent at once, unless sending was stopped for good. Raises Mm2gateError when the
+        load cannot go on."""
+
     def stop_sending(self) -> None:
         """Nothing more is sent; what was sent is still followed."""
 
     def second(self) -> Second:
         """Its state now; histograms of the time since the last call."""
 
-    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
+    def look(self) -> None:
+        """Looks, every few seconds once it is prepared, whether what its account will rest on is still what it was. May
+        wait, and never fails."""
+
+    def finish(self, committed: dict[str, int], *, hurried: bool = False) -> dict[str, Any]:
         """Closes its connections and gives the final account (see `account.py`). `committed`: "topic:partition" → the
-        last source offset that the system under test has committed, where known."""
+        last source offset that the system under test has committed, where known. `hurried`: someone waits for it."""
 
 
 class MasterLoad(Protocol):

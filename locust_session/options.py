@@ -6,6 +6,8 @@ from typing import Any
 
 from locust.argument_parser import LocustArgumentParser
 
+from locust_session.ports import require_free
+
 #: Who sends: see mm2_users.foreign.
 LOADS = ("own", "perf-test", "none")
 
@@ -40,6 +42,7 @@ def add(parser: LocustArgumentParser) -> None:
     )
     # Locust's table every two seconds would bury the progress line; its summary at the end stays.
     parser.set_defaults(only_summary=True)
+    require_free(parser)
 
 
 def add_environment(parser: LocustArgumentParser) -> None:
@@ -54,6 +57,13 @@ def add_environment(parser: LocustArgumentParser) -> None:
     )
     parser.add_argument(
         "--confirm", default="", help="name of a production environment, typed out", include_in_web_ui=False
+    )
+    parser.add_argument(
+        "--web-hosts",
+        default="",
+        help="further names under which the web UI may be reached (a proxy's, this machine's), with commas between",
+        env_var="MM2GATE_WEB_HOSTS",
+        include_in_web_ui=False,
     )
     # Whoever reaches the web UI can start a load: this machine only, unless --web-host says otherwise ("*": everyone).
     parser.set_defaults(web_host="127.0.0.1")

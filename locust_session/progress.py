@@ -16,6 +16,7 @@ from locust_session.output import write
 from run_record.manifest import PhasePlayed
 from run_record.timeline import TimelineRow
 from scenarios.plan import NS_PER_S, RunPlan
+from scenarios.visible import one_line, visible
 
 #: Without a terminal, a line this often is enough to see that the run lives, and fits a CI log.
 PLAIN_EVERY_S = 10
@@ -38,6 +39,7 @@ class Progress:
         self._line(text)
 
     def _line(self, text: str) -> None:
+        text = visible(text)
         if self._live:
             write(self._stream, f"\r\x1b[K{text}\n")
         else:
@@ -47,7 +49,7 @@ class Progress:
         """A second of the run. `left_s`: the least time that the run still needs, where it can be told."""
         self._seconds += 1
         new_phase, self._phase = row.phase != self._phase, row.phase
-        line = _row_line(row, achieved_per_s, left_s)
+        line = one_line(_row_line(row, achieved_per_s, left_s))
         if self._live:
             width = shutil.get_terminal_size().columns - 1
             write(self._stream, f"\r\x1b[K{line[:width]}")

@@ -1,4 +1,4 @@
-"""What a run writes down of itself: the manifest, from the plan, the clusters, the crew and the phases played. Pure."""
+"""What a run writes down of itself: the manifest, from plan, clusters, workers and the phases played. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from locust_session.crew import Node
+from locust_session.asking import Asked
+from locust_session.identity import identity_of
 from locust_session.moments import MasterClock
 from run_record.manifest import (
     ClockCheck,
@@ -18,6 +19,7 @@ from run_record.manifest import (
     ScenarioText,
     TopicPlayed,
     Worker,
+    WorkerIdentity,
 )
 from scenarios.plan import RunPlan
 
@@ -31,6 +33,14 @@ class RunFacts:
     rehearsal: str
     versions: Mapping[str, str]
     load: str = "own"
+    asked: Asked | None = None
+    """What was asked of names before the run."""
+
+    def identity(self, *, senders: int) -> WorkerIdentity:
+        """What the master plays, and every worker must."""
+        source, target = self.clusters
+        clusters = source.cluster_id, target.cluster_id
+        return identity_of(self.plan, versions=self.versions, load=self.load, senders=senders, clusters=clusters)
 
 
 def manifest_of(
@@ -38,7 +48,7 @@ def manifest_of(
     *,
     run_id: str,
     started_at_ns: int,
-    nodes: Iterable[Node],
+    workers: Iterable[Worker],
     phases: Iterable[PhasePlayed],
     clock: MasterClock,
     ending: Ending | None,
@@ -69,9 +79,7 @@ def manifest_of(
         record_bytes=plan.scenario.payload.bytes,
         topics=tuple(TopicPlayed(source=t.source, remote=t.remote, partitions=t.partitions) for t in plan.topics),
         versions=dict(facts.versions),
-        workers=tuple(
-            Worker(index=index, id=node.id, host=node.host, pid=node.pid) for index, node in enumerate(nodes)
-        ),
+        workers=tuple(workers),
         phases=phases,
         clock=None
         if ending is None

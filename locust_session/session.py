@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,21 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from locust_session import options
+from locust_session.asking import BEFORE, Asked, Moment, ask
 from locust_session.conductor import Conductor, How
 from locust_session.crew import Crew
-from locust_session.judge_process import end, follow, judge, stop_request
+from locust_session.judge_process import end, follow, judge, played_file, stop_request
 from locust_session.load import MasterLoad, Second
+from locust_session.lost_workers import be_patient, lost
 from locust_session.node import MakeLoad, NodeSession
-from locust_session.output import write
+from locust_session.output import make_logs_visible, say, write
 from locust_session.run_manifest import RunFacts
 from locust_session.web_ui import WebUi
 from locust_session.wire import ToMaster, unpack
 from run_record.manifest import ClusterSeen
+from run_record.space import require_room
 from run_record.store import new_run_id
-from scenarios.errors import ExitCode, Mm2gateError
+from scenarios.errors import ExitCode, Mm2gateError, Refused
 from scenarios.plan import RunPlan, load_plan
 
 LOG = logging.getLogger("mm2gate.session")
@@ -51,6 +55,18 @@ BARRIER_S = 20.0
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 FOLLOW_LOOK_S = 0.05
 STOP_LOOK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A run that no guard has anything against."""
+
+    plan: RunPlan
+    load: MasterLoad
+    clusters: tuple[ClusterSeen, ClusterSeen]
+    asked: Asked
+    chosen: Mapping[str, str]
+    """The options that it was made from, as text."""
 
 
 class MasterSession:
@@ -71,15 +87,25 @@ class MasterSession:
         self._ended_before_start: How | None = None
         self._started = False
         self._started_s = 0.0
-        self._checked: tuple[RunPlan, MasterLoad, tuple[ClusterSeen, ClusterSeen]] | None = None
+        self._checked: Checked | None = None
         runner = environment.runner
         if runner is None:
             raise Mm2gateError("the session was set up before Locust had a runner")
         self.runner = runner
         for message, handler in (
-            (ToMaster.READY, lambda c, node, data: c.node_ready(node, data["host"], data["pid"])),
+            (
+                ToMaster.READY,
+                lambda c, node, data: c.node_ready(node, data["host"], data["pid"], data.get("mm2gate", "")),
+            ),
+            (ToMaster.IDENTITY, lambda c, node, data: c.crew.identified(node, data)),
             (ToMaster.PREPARED, lambda c, node, data: c.crew.prepared(node, data["owns"])),
             (ToMaster.SECOND, lambda c, node, data: c.crew.second(node, Second.from_wire(data))),
+            (
+                ToMaster.INTERRUPTED,
+                lambda c, node, data: c.crew.interrupted(
+                    node, data["event"], c.clock.of_told_ns(data["from_unix_ns"]), data["lasted_s"]
+                ),
+            ),
             (ToMaster.ACCOUNT, lambda c, node, data: c.crew.account(node, data)),
             (ToMaster.TROUBLE, lambda c, node, data: c.node_trouble(node, data["message"], data["exit_code"])),
         ):
@@ -95,8 +121,21 @@ class MasterSession:
         chosen = {**options.of(self._environment.parsed_options), **(wanted or {})}
         plan = load_plan(chosen["scenario"], chosen["env"], rehearsal=chosen["rehearsal"], settings=chosen["set"])
         plan.environment.require_confirmed(chosen["confirm"] if _headless(self._environment) else "")
+        require_room(plan, Path(chosen["runs_dir"]))
         load = self._make_master(plan)
-        self._checked = (plan, load, load.identify())
+        asking = gevent.spawn(self._ask, chosen, plan, BEFORE)
+        try:
+            clusters = load.identify()
+        except Refused as error:
+            raise Refused("\n".join((str(error), *asking.get().refusals))) from None
+        except Exception:
+            asking.kill(block=False)
+            raise
+        asked: Asked = asking.get()
+        asked.refuse()
+        for remark in asked.remarks:
+            write(sys.stderr, f"mm2gate: {remark}\n")
+        self._checked = Checked(plan=plan, load=load, clusters=clusters, asked=asked, chosen=chosen)
 
     def accept(self, wanted: Mapping[str, str]) -> None:
         """Checks what the form asks for; the next start plays it. Raises Mm2gateError, and then nothing starts."""
@@ -136,18 +175,20 @@ class MasterSession:
             except Mm2gateError as error:
                 self._code = error.exit_code
                 raise
-        plan, load, clusters = self._checked or self._never()
+        checked = self._checked or self._never()
         self._checked = None
-        chosen = options.of(self._environment.parsed_options)
+        plan, load, chosen = checked.plan, checked.load, checked.chosen
         self._conductor = Conductor(
             facts=RunFacts(
                 plan=plan,
-                clusters=clusters,
+                clusters=checked.clusters,
                 rehearsal=str(plan.rehearsal),
                 versions=load.versions(),
                 load=chosen["load"],
+                asked=checked.asked,
             ),
             load=load,
+            ask=lambda moment: self._ask(chosen, plan, moment),
             crew=Crew(wanted=self.users_wanted, send=self.runner.send_message),
             runs_directory=Path(chosen["runs_dir"]),
             run_id=new_run_id(plan.scenario.name, datetime.now(UTC)),
@@ -180,6 +221,7 @@ class MasterSession:
                 self.runner.quit()  # the workers that are there leave too
                 sys.exit(int(ExitCode.ABORTED))
         elif not conductor.over.is_set():
+            self._look_for_lost_workers(conductor)  # Locust stops the test by itself when the last one is gone
             conductor.end_early(how)
             conductor.over.wait(BARRIER_S)
 
@@ -238,11 +280,19 @@ class MasterSession:
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
+    def _ask(self, chosen: Mapping[str, str], plan: RunPlan, moment: Moment) -> Asked:
+        """Has names asked; whoever wants the run's end does not wait for that."""
+        conductor = self._conductor
+
+        def given_up() -> bool:
+            ended = self._ended_before_start is not None
+            return ended if moment == BEFORE else conductor is not None and conductor.ending
+
+        return ask(chosen, moment, scrape_s=plan.environment.prometheus.scrape_interval, given_up=given_up)
+
     def _look_for_lost_workers(self, conductor: Conductor) -> None:
-        """Locust says only in its log that a worker left; one that went missing stays in `clients` for a minute."""
-        if isinstance(self.runner, MasterRunner) and not conductor.over.is_set():
-            missing = {client.id for client in self.runner.clients.missing}
-            for node_id in [id_ for id_ in conductor.crew.by_id if id_ in missing or id_ not in self.runner.clients]:
+        if not conductor.over.is_set():
+            for node_id in lost(self.runner, conductor.crew.by_id):
                 conductor.node_lost(node_id)
 
     def _play_and_judge(self, conductor: Conductor) -> None:
@@ -253,11 +303,12 @@ class MasterSession:
             if conductor.exit_code is not None or conductor.directory is None:
                 self._code = conductor.exit_code or ExitCode.INTERNAL
                 self.trouble = conductor.detail
-                self._verdict = f"mm2gate: {conductor.detail}\n"
+                self._verdict = "".join(f"mm2gate: {line}\n" for line in conductor.detail.splitlines())
                 STATS_TABLES.disabled = True  # of nothing
             else:
                 conductor.progress.say("judging the record (the first time, Prometheus and Connect are asked)")
-                self._code, self._verdict = judge(conductor.directory)
+                played = played_file(conductor.plan.loaded_environment)
+                self._code, self._verdict = judge(conductor.directory, played)
                 if not _headless(self._environment):
                     self.say_verdict()
         finally:
@@ -270,7 +321,7 @@ class MasterSession:
                 return
         self.runs[conductor.directory.name] = conductor.directory
         try:
-            follower = follow(conductor.directory)
+            follower = follow(conductor.directory, played_file(conductor.plan.loaded_environment))
         except OSError as error:
             LOG.warning("no live verdicts: %s", error)
             return
@@ -291,7 +342,7 @@ class MasterSession:
         return listener
 
     @staticmethod
-    def _never() -> tuple[RunPlan, MasterLoad, tuple[ClusterSeen, ClusterSeen]]:
+    def _never() -> Checked:
         raise Mm2gateError("the run was started without its checks")
 
 
@@ -301,6 +352,7 @@ def install(environment: Environment, *, make_master: MakeMaster, make_load: Mak
     A headless run is checked at once: a bad scenario (64) or a guard that refuses (40) ends the process here, with its
     sentence and no traceback.
     """
+    make_logs_visible()
     if not isinstance(environment.runner, MasterRunner):
         _install_node(environment, make_load)
     if not isinstance(environment.runner, WorkerRunner):
@@ -324,6 +376,7 @@ def _install_node(environment: Environment, make_load: MakeLoad) -> None:
 
 
 def _install_master(environment: Environment, make_master: MakeMaster) -> None:
+    be_patient()
     session = MasterSession(environment, make_master)
     vars(environment)[SESSION] = session
 
@@ -352,7 +405,11 @@ def _install_master(environment: Environment, make_master: MakeMaster) -> None:
     environment.events.quit.add_listener(quit_)
     _catch_signals(session, environment)
     if environment.web_ui is not None:
-        WebUi(session, environment.web_ui).install()
+        try:
+            WebUi(session, environment.web_ui).install()
+        except Mm2gateError as error:
+            say(error)
+            sys.exit(error.exit_code)
     if _headless(environment):
         try:
             session.check()
@@ -389,9 +446,3 @@ def _on_hang_up(action: Callable[..., object], *arguments: Any) -> None:
 
 def _headless(environment: Environment) -> bool:
     return bool(getattr(environment.parsed_options, "headless", False))
-
-
-def say(error: Mm2gateError) -> None:
-    """A guard's sentences, on stderr, without a traceback."""
-    for line in str(error).splitlines():
-        write(sys.stderr, f"mm2gate: {line}\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from locust_session.load import Second
 from run_record.histogram import LatencyHistogram
@@ -28,19 +30,39 @@ class NodeStates:
     _stretch: dict[str, LatencyHistogram] = field(default_factory=dict)
     _rows: int = 0
     _since_mark: Counter[str] = field(default_factory=Counter)
+    reports: Counter[str] = field(default_factory=Counter)
+    """How often each has been heard."""
+    _notes: list[dict[str, Any]] = field(default_factory=list)
+    _noted: set[str] = field(default_factory=set)
 
     def take(self, node: str, second: Second) -> None:
         """A node has reported."""
         self.latest[node] = second
         self._since_mark[node] += 1
+        self.reports[node] += 1
+        self.note(second.notes)
         for kind, content in (("e2e", second.e2e), ("send_delay", second.send_delay)):
             if content and content["count"]:
                 histogram = LatencyHistogram.from_json(content)
                 self._fresh.setdefault(kind, LatencyHistogram()).merge(histogram)
                 self._stretch.setdefault(kind, LatencyHistogram()).merge(histogram)
 
+    def note(self, notes: Iterable[dict[str, Any]]) -> None:
+        """What nodes say has happened; what several have seen has happened once."""
+        for note in notes:
+            seen = json.dumps(note, sort_keys=True)
+            if seen not in self._noted:
+                self._noted.add(seen)
+                self._notes.append(note)
+
+    def take_notes(self) -> list[dict[str, Any]]:
+        """What has happened since this was last asked."""
+        notes, self._notes = self._notes, []
+        return notes
+
     @property
-    def _here(self) -> list[str]:
+    def here(self) -> list[str]:
+        """Nodes that have been heard, and were not lost."""
         return [node for node in self.latest if node not in self.gone]
 
     def total(self, name: str) -> int:
@@ -53,7 +75,7 @@ class NodeStates:
 
     def smallest(self, name: str) -> int:
         """The smallest of a number over the nodes that are there; 0 while there is none."""
-        return min((getattr(self.latest[node], name) for node in self._here), default=0)
+        return min((getattr(self.latest[node], name) for node in self.here), default=0)
 
     @property
     def progress(self) -> tuple[int, ...]:
@@ -62,7 +84,7 @@ class NodeStates:
 
     def all(self, name: str) -> bool:
         """Whether a flag is set on every node."""
-        return bool(self.latest) and all(getattr(self.latest[node], name) for node in self._here)
+        return bool(self.latest) and all(getattr(self.latest[node], name) for node in self.here)
 
     def mark(self) -> None:
         """From here on, `heard_twice` and `settled` believe only what is reported later."""
@@ -72,13 +94,13 @@ class NodeStates:
     def heard_twice(self) -> bool:
         """Whether every node has reported since the mark. The first report after it may have been under way when it was
         set, so it takes the second."""
-        return all(self._since_mark[node] >= 2 for node in self._here)
+        return all(self._since_mark[node] >= 2 for node in self.here)
 
     @property
     def settled(self) -> bool:
         """Whether every node has sent all it will, and all of it is answered and arrived, as heard since the mark."""
         heard = self.heard_twice
-        open_ = any(self.latest[node].pending or self.latest[node].missing for node in self._here)
+        open_ = any(self.latest[node].pending or self.latest[node].missing for node in self.here)
         return heard and self.all("quiet") and not open_
 
     def summaries(self) -> dict[str, LatencySummary]:

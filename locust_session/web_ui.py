@@ -5,7 +5,8 @@
     /              dropdowns of what was known at start; a line at the foot says what the run is doing
     /mm2gate/      the runs of this process: verdicts, fiches, records. Read only, from the runs' own directories
 
-Nothing here decides anything: verdicts are read from the files that the judge's processes write.
+Nothing here decides anything: verdicts are read from the files that the judge's processes write. Who may ask at all is
+for `locust_session.web_guard` to say.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, jsonify, make_response, redirect, render_template_string, request
 from locust.web import WebUI
 
 from locust_session import options, web_pages
 from locust_session.web_form import OURS, Known, wanted
+from locust_session.web_guard import guard
 from scenarios.errors import Mm2gateError, Refused
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ TAB = "verdict"
 PANEL = '<script src="./mm2gate/panel.js" defer></script></body>'
 REFRESH_S = 3
 #: A page of ours loads nothing from elsewhere, and runs nothing.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 NOTHING_YET = "No run was started from here yet."
 
 
@@ -73,10 +77,8 @@ class WebUi:
         )
         for rule, view in routes:
             app.add_url_rule(f"{self._base}{rule}", endpoint=f"mm2gate {rule}", view_func=self._guarded(view))
-        app.before_request(self._refuse_strangers)
         app.after_request(self._extend)
-        # The first in the list runs last, after Flask-CORS has let every site of the web read our answers.
-        app.after_request_funcs[None].insert(0, _without_cors)
+        guard(self._web_ui, getattr(self._parsed_options, "web_hosts", ""))
         app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the form's fields in our order
         self._extend_form()
         self._web_ui.template_args |= {
@@ -144,14 +146,6 @@ class WebUi:
     @staticmethod
     def _update_user() -> tuple[Response, int]:
         return jsonify({"success": False, "message": "users are the scenario's, and cannot be edited"}), 403
-
-    @staticmethod
-    def _refuse_strangers() -> tuple[str, int] | None:
-        """A page of another site, open in the same browser, must not start a load, or read what we know."""
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            return "refused: this request comes from a page of another site\n", 403
-        return None
 
     # --- Locust's page -----------------------------------------------------------------------------------------------
 
@@ -315,12 +309,4 @@ def _rendered_as_of(path: Path, _mtime_ns: int) -> str:
 
 def _sealed_off(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def _without_cors(response: Response) -> Response:
-    for name in [name for name, _ in response.headers if name.startswith("Access-Control-")]:
-        del response.headers[name]
     return response

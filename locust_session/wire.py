@@ -14,22 +14,29 @@ from typing import Any
 class ToNodes(StrEnum):
     """From the master."""
 
-    #: index, senders, scenario_sha256; by the master's wall clock: heard_unix_ns (the node's READY), now_unix_ns
-    PREPARE = "mm2gate.prepare"
+    #: master (its WorkerIdentity), senders; as instants are told (MasterClock.told_ns): heard_unix_ns (the node's
+    #: READY), now_unix_ns. The first word of a run: nothing else is asked of a node that has not answered it.
+    IDENTIFY = "mm2gate.identify"
+    PREPARE = "mm2gate.prepare"  # index, senders
     CANARIES = "mm2gate.canaries"
-    START = "mm2gate.start"  # start_unix_ns: second 0 of the load
+    START = "mm2gate.start"  # start_unix_ns: second 0 of the load; now_unix_ns
     PLAY = "mm2gate.play"  # phase, start_s: a load that the run has decided on, and when it starts on the load's clock
-    STOP_SENDING = "mm2gate.stop_sending"
-    PULSE = "mm2gate.pulse"  # the master lives; a node that misses it for five seconds sends nothing more
+    STOP_SENDING = "mm2gate.stop_sending"  # perhaps hurried: someone waits for the run's end
+    PULSE = "mm2gate.pulse"  # the master lives; a node that misses it for five seconds sends nothing until it hears it
     FINISH = "mm2gate.finish"  # committed
 
 
 class ToMaster(StrEnum):
     """From a node."""
 
-    READY = "mm2gate.ready"  # host, pid; of no run yet
+    READY = "mm2gate.ready"  # host, pid, mm2gate (its version); of no run yet
+    #: identity (None where it cannot be told), ahead_ns (NodeClock), trouble (why its clusters are not what they should
+    #: be; empty when they are)
+    IDENTITY = "mm2gate.identity"
     PREPARED = "mm2gate.prepared"  # owns: names of what only this node can account for
     SECOND = "mm2gate.second"  # Second.to_wire()
+    #: event (stood_still, load_held), from_unix_ns (by the master's clock, as instants are told), lasted_s
+    INTERRUPTED = "mm2gate.interrupted"
     ACCOUNT = "mm2gate.account"  # run_record.account
     TROUBLE = "mm2gate.trouble"  # message, exit_code; of no run when there was none yet
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from locust_session.load import Assignment
 from mm2_users.ledger import StreamLedger
+from mm2_users.reckoning import Reckoning
 from mm2_users.streams import StreamPlace
 from run_record.counts import Counts, total
 from run_record.histogram import LatencyHistogram
 from scenarios.plan import RunPlan
+from scenarios.secrets import hidden_of_others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +33,18 @@ def account(
     canaries: Sequence[tuple[StreamPlace, bool, bool]],
     histograms: Mapping[str, Mapping[int, LatencyHistogram]],
     unattributed: Counts,
-    committed: Mapping[str, int],
+    reckoning: Reckoning,
     trouble: Trouble,
 ) -> dict[str, Any]:
-    """The account. `canaries`: place, acknowledged, arrived. `committed`: "topic:partition" → last committed source
-    offset, where MM2 tells and the mirror was read to its end. `unattributed`: arrivals that no phase counts."""
+    """The account. `canaries`: place, acknowledged, arrived. `unattributed`: arrivals that no phase counts."""
     names = [load.name for load in plan.loads]
     by_phase: dict[str, list[Counts]] = {name: [] for name in names}
     rows = []
     for place, ledger in streams:
         topic = plan.topics[place.topic].source
-        offset = committed.get(f"{topic}:{place.partition}")
-        counts = ledger.counts(offset)
+        name = f"{topic}:{place.partition}"
+        offset, read_to_end = reckoning.committed.get(name), name in reckoning.ended
+        counts = ledger.counts(offset, read_to_end=read_to_end)
         for phase, some in counts.items():
             by_phase[names[phase]].append(some)
         rows.append(
@@ -51,7 +53,7 @@ def account(
                 "partition": place.partition,
                 "sender": assignment.index,
                 "counts": total(counts.values()).to_json(),
-                "examples": ledger.examples(offset),
+                "examples": ledger.examples(offset, read_to_end=read_to_end),
             }
         )
     return {
@@ -72,7 +74,19 @@ def account(
             name: {kind: phases[number].to_json() for kind, phases in histograms.items() if number in phases}
             for number, name in enumerate(names)
         },
-        "last_error": trouble.last_error,
+        "last_error": None if trouble.last_error is None else hidden_of_others(trouble.last_error),
         "read_refused": list(trouble.read_refused),
         "lost_places": list(trouble.lost_places),
+        "closing": reckoning.closing.to_json(),
+        **_to_merge(reckoning),
+    }
+
+
+def _to_merge(reckoning: Reckoning) -> dict[str, Any]:
+    """What is told to the master alone: it knows of a shared partition what is missing there by all its nodes."""
+    return {
+        "garbage": [
+            {"topic": topic, "partition": partition, "arrived": arrived, "at_source": at_source}
+            for (topic, partition), (arrived, at_source) in reckoning.garbage.items()
+        ]
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import cast
+from zlib import crc32
 
 import numpy as np
 from confluent_kafka import KafkaError, Message
@@ -17,7 +19,11 @@ from mm2_users.payload import BodyPool
 from mm2_users.streams import Stream
 from run_record.counts import Counts
 from scenarios.plan import RunPlan
+from scenarios.secrets import hidden_of_others
 
+#: So much garbage of a mirror is kept by its checksum, to be looked for at the source; the rest is only counted.
+MOST_TOLD_APART = 10_000
+NOT_TOLD_APART = -1
 StartAgain = Callable[[str, int], None]
 """Reads a partition of the target from its beginning."""
 
@@ -36,7 +42,9 @@ class Arrivals:
         self._run = run
         self._no_pool = streams[0].content.pool  # of errors, which have no place and no value
         self._sender = assignment.index
-        self._foreign = self._unreadable = self._misplaced = 0
+        self._foreign = self._misplaced = 0
+        self.unreadable: dict[tuple[str, int], Counter[int]] = {}
+        """Mirror → CRC-32 of what began like a record of ours and does not say which → how often."""
         self._by_number = {stream.place.number: stream for stream in streams}
         self._mirrors: dict[tuple[str | None, int | None], int] = {
             (plan.topics[stream.place.topic].remote, stream.place.partition): stream.place.number for stream in streams
@@ -49,7 +57,15 @@ class Arrivals:
     @property
     def unattributed(self) -> Counts:
         """Arrivals that belong to no stream."""
-        return Counts(foreign=self._foreign, corrupted=self._unreadable, misplaced=self._misplaced)
+        unreadable = sum(some.total() for some in self.unreadable.values())
+        return Counts(foreign=self._foreign, corrupted=unreadable, misplaced=self._misplaced)
+
+    def lose_place(self, place: tuple[str, int]) -> None:
+        """The mirror is not the one that was read, or a stretch of it was never read."""
+        number = self._mirrors.get(place)
+        if number is not None:
+            self._by_number[number].ledger.lose_place()
+            self.lost_places.add(f"{place[0]}:{place[1]}")
 
     def take(self, messages: list[Message], now_ns: int, start_again: StartAgain) -> None:
         """Counts what was read by `now_ns` on the load's clock."""
@@ -81,7 +97,8 @@ class Arrivals:
         values = [record.value() for record in records]
         headers = cast("list[Headers]", [record.headers() for record in records]) if pool.in_headers else ()
         decoded = decode(values, self._run, pool, headers)
-        foreign, unreadable, start = decoded.foreign, decoded.unreadable, 0
+        foreign, start = decoded.foreign, 0
+        unreadable = {place for place, stranger in decoded.nameless if not stranger}
         for place, stranger in decoded.nameless:
             value = records[place].value()
             if not self._alone or value is None or not pool.fits(value):
@@ -90,11 +107,15 @@ class Arrivals:
             self._named(records, decoded.between(start, place), now_ns)
             start = place
             if self._recognised(records[place], value):
-                foreign, unreadable = foreign - stranger, unreadable - (not stranger)
+                foreign -= stranger
+                unreadable.discard(place)
         self._named(records, decoded.between(start, len(records)) if start else decoded, now_ns)
         if self._counts_strangers:
             self._foreign += foreign
-            self._unreadable += unreadable
+            if unreadable:
+                some = self.unreadable.setdefault(_place(records[0]), Counter())
+                for value in (values[place] or b"" for place in sorted(unreadable)):
+                    some[crc32(value) if len(some) < MOST_TOLD_APART else NOT_TOLD_APART] += 1
         if len(records) != len(messages):
             self._errors(messages, start_again)
 
@@ -169,12 +190,10 @@ class Arrivals:
             if error is None:
                 continue
             if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                self.read_refused[place[0] or "a mirror"] = error.str()
+                self.read_refused[place[0] or "a mirror"] = hidden_of_others(error.str())
             elif error.code() == KafkaError._AUTO_OFFSET_RESET and place in self._mirrors:
-                topic, partition = place
-                self._by_number[self._mirrors[place]].ledger.lose_place()
-                self.lost_places.add(f"{topic}:{partition}")
-                start_again(topic, partition)
+                self.lose_place(place)
+                start_again(*place)
 
 
 def _runs(messages: list[Message]) -> list[tuple[tuple[str | None, int | None], int, int]]:

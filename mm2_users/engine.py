@@ -27,21 +27,30 @@ from clients.kafka import (
     RecordProducer,
     off_hub,
 )
+from clients.kafka_reread import Rereader
+from clients.kafka_topics import TopicLooks
 from locust_session.load import Assignment, Second
 from mm2_users.account import Trouble, account
 from mm2_users.arrivals import Arrivals
 from mm2_users.content import CANARY_SEQ, Content
 from mm2_users.envelope import CANARY, Envelopes, enclose, encode, headers_of, run_number, seq_of
 from mm2_users.expected import Expected, SentBatch
+from mm2_users.identity import clusters_seen, versions
 from mm2_users.keys import keys_by_partition
 from mm2_users.latencies import Latencies
+from mm2_users.lookout import Rereads, lookout_of
 from mm2_users.pacing import DueRecords, Pacer
 from mm2_users.payload import pool_of
+from mm2_users.reckoning import Reckoner
 from mm2_users.streams import Stream, streams_of, turns_of
 from mm2_users.turns import Turns
+from mm2_users.watch import Looks
 from run_record.histogram import LatencyHistogram
+from run_record.manifest import ClusterSeen
+from scenarios.environment import Cluster
 from scenarios.errors import Mm2gateError, Refused
 from scenarios.plan import NS_PER_S, RunPlan
+from scenarios.secrets import hidden_of_others
 
 MOST_PER_BATCH = 500
 MOST_BATCHES_PER_STEP = 8
@@ -53,10 +62,17 @@ STEP_EVERY_S = 0.002
 LEAST_FETCHED_RECORDS = 8
 #: Waiting for the last acknowledgements when a run is closed; librdkafka gives up by itself after delivery.timeout.ms.
 FLUSH_S = 10.0
+#: The end of a run takes no longer than this, whatever there is to be asked; when someone waits for it, so long behind
+#: the last acknowledgement.
+FINISH_WITHIN_S = 25.0
+HURRIED_FINISH_S = 5.0
+#: What has been fetched by then is read before the reckoning.
+READ_ON_TIMES = 200
 #: Values that were sent and have not arrived yet, to compare those with that arrive.
 MOST_KEPT_BYTES = 64 * 1024**2
 #: Runs differ in the keys and bodies that their streams begin with.
 MOST_SHIFT = 1 << 20
+NS_PER_MS = 1_000_000
 
 Clock = Callable[[], int]
 #: (what, latencies in ns, bytes of one record) of a second, for Locust's screen.
@@ -110,6 +126,8 @@ class Engine:
         clock_ns: Clock = time.monotonic_ns,
         producer: Callable[[], RecordProducer] | None = None,
         consumer: Callable[[str], RecordConsumer] | None = None,
+        looks: Callable[[Cluster], Looks] | None = None,
+        reread: Callable[[Cluster], Rereads] | None = None,
     ) -> None:
         self._plan = plan
         self._screen = screen
@@ -123,11 +141,19 @@ class Engine:
                 plan.environment.target, environment, name=name, fetch_bytes=self._bytes_per_step()
             )
         )
+        self._make_looks = looks or (lambda cluster: TopicLooks(cluster, environment))
+        self._make_reread = reread or (lambda cluster: Rereader(cluster, environment))
         self._producer: RecordProducer | None = None
         self._consumer: RecordConsumer | None = None
-        self._sending = self._started = False
+        self._sending = self._started = self._held = False
 
     # --- NodeLoad --------------------------------------------------------------------------------------------------
+
+    def versions(self) -> dict[str, str]:
+        return versions()
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        return clusters_seen(self._plan)
 
     def prepare(self, assignment: Assignment) -> list[str]:
         """Takes up its partitions: mirrors read from their end, source metadata known. Waits, off the hub.
@@ -166,6 +192,7 @@ class Engine:
         self._pacer = Pacer(plan, index=assignment.index, senders=assignment.senders)
         self._start_ns = self._clock_ns()
         self._outstanding = self._sent = self._acked = self._failed = self._unknown = self._last_sent_ns = 0
+        self._longest_e2e_ns = 0
         self._last_error: str | None = None
         self._too_large: tuple[str, str] | None = None
         self._latest = {
@@ -184,6 +211,10 @@ class Engine:
         producer, consumer = self._make_producer(), self._make_consumer(assignment.run_id)
         off_hub(consumer.start_at_end, [(plan.topics[p.topic].remote, p.partition) for p in places])
         off_hub(producer.know, sorted({plan.topics[p.topic].source for p in places}))
+        self._lookout = lookout_of(
+            plan, self._streams, self._arrivals, looks=self._make_looks, reread=self._make_reread
+        )
+        self._lookout.begin(self._clock_ns())
         self._producer, self._consumer = producer, consumer
         return [f"{plan.topics[place.topic].source}:{place.partition}" for place in places]
 
@@ -211,6 +242,12 @@ class Engine:
     def play(self, phase: int, start_s: float) -> None:
         self._pacer.play(phase, start_s)
 
+    def hold_sending(self) -> None:
+        self._held = True
+
+    def resume_sending(self) -> None:
+        self._held = False
+
     def stop_sending(self) -> None:
         self._sending = False
 
@@ -222,7 +259,7 @@ class Engine:
             topic, why = next(iter(self._arrivals.read_refused.items()))
             raise Refused(
                 f"{self._plan.environment.target.alias} cluster: {topic} may not be read ({why}); "
-                f"{self._plan.environment.target.security.username or 'the load'} needs READ on it"
+                "the user of target.security needs READ on it"
             )
         if self._too_large is not None and not self._started:
             raise Refused(self._too_large_sentence(*self._too_large))
@@ -230,6 +267,8 @@ class Engine:
         for kind, latencies in self._latest.items():
             recent[kind], durations_ns = latencies.flush_into(self._histograms[kind])
             self._screen(kind, durations_ns, self._plan.scenario.payload.bytes)
+        if recent["e2e"].count:
+            self._longest_e2e_ns = max(self._longest_e2e_ns, round(recent["e2e"].max_ms * NS_PER_MS))
         missing = sum(stream.ledger.missing_count for stream in self._streams)
         return Second(
             sent=self._sent,
@@ -248,7 +287,18 @@ class Engine:
             canaries_arrived=sum(stream.canary_arrived for stream in self._streams),
             e2e=recent["e2e"].to_json(),
             send_delay=recent["send_delay"].to_json(),
+            notes=tuple(self._lookout.take_notes()),
         )
+
+    def look(self) -> None:
+        """Looks whether both clusters' topics, and its own reader, are what its account will rest on. Waits."""
+        consumer = self._consumer
+        if consumer is None:
+            return
+        at_ns = self._clock_ns()
+        read = self._lookout.look(consumer, at_ns, longest_e2e_ns=self._longest_e2e_ns)
+        if self._consumer is consumer:  # the run goes on
+            self._lookout.look_after(consumer, read, at_ns)
 
     def _too_large_sentence(self, topic: str, why: str) -> str:
         alias, largest = self._plan.environment.source.alias, self._plan.scenario.payload.largest_bytes
@@ -257,47 +307,65 @@ class Engine:
             "max.message.bytes on it and its mirror and MM2's producer.override.max.request.size, or lower payload"
         )
 
-    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
-        """Closes both ends, and the account of every stream."""
+    def finish(self, committed: dict[str, int], *, hurried: bool = False) -> dict[str, Any]:
+        """Closes both ends, and the account of every stream, once both clusters have been asked who is to blame."""
         self._sending = False
         producer, consumer = self._producer, self._consumer
+        if producer is None or consumer is None:
+            raise Mm2gateError("the load was asked for its account before it was prepared")
+        began_s = time.monotonic()
         self._producer = self._consumer = None  # step() is over before callbacks run in the native thread
-        if producer is not None:
-            off_hub(producer.close, FLUSH_S)
-        if consumer is not None:
-            committed = self._proving(committed, consumer)
-            off_hub(consumer.close)
+        off_hub(producer.close, FLUSH_S)
+        self._read_on(consumer)
+        left_s = max(FINISH_WITHIN_S - (time.monotonic() - began_s), HURRIED_FINISH_S)
+        reckoning = self._reckoner().reckon(
+            consumer,
+            committed,
+            at_ns=self._clock_ns(),
+            zero_ns=self._start_ns,
+            longest_e2e_ns=self._longest_e2e_ns,
+            within_s=HURRIED_FINISH_S if hurried else left_s,
+            hurried=hurried,
+        )
+        off_hub(consumer.close)
+        off_hub(self._lookout.close)
         for kind, latencies in self._latest.items():
             latencies.flush_into(self._histograms[kind])
-        return account(
+        told = account(
             self._plan,
             self._assignment,
             streams=[(stream.place, stream.ledger) for stream in self._streams],
             canaries=[(stream.place, stream.canary_acked, stream.canary_arrived) for stream in self._streams],
             histograms=self._histograms,
             unattributed=self._arrivals.unattributed,
-            committed=committed,
+            reckoning=reckoning,
             trouble=Trouble(
                 last_error=self._last_error,
                 read_refused=sorted(self._arrivals.read_refused),
                 lost_places=sorted(self._arrivals.lost_places),
             ),
         )
+        return told | {"notes": self._lookout.take_notes()}
 
-    def _proving(self, committed: dict[str, int], consumer: RecordConsumer) -> dict[str, int]:
-        """Of MM2's committed offsets those that prove something: their mirrors have been read to the end since.
+    def _reckoner(self) -> Reckoner:
+        environment = self._plan.environment
+        return Reckoner(
+            self._lookout,
+            self._arrivals,
+            run=self._run,
+            sender=self._assignment.index,
+            record_bytes=self._plan.scenario.payload.bytes,
+            source=self._make_reread(environment.source),
+            target=self._make_reread(environment.target),
+        )
 
-        Elsewhere what MM2 has passed may still lie on the mirror, and has not been read yet: late, not lost.
-        """
-        if not committed or not any(stream.ledger.missing_count for stream in self._streams):
-            return {}
-        at_end = off_hub(consumer.read_to_end)
-        return {
-            source: committed[source]
-            for topic in self._plan.topics
-            for partition in range(topic.partitions)
-            if (source := f"{topic.source}:{partition}") in committed and (topic.remote, partition) in at_end
-        }
+    def _read_on(self, consumer: RecordConsumer) -> None:
+        """What was fetched while the last acknowledgements were awaited has arrived, too."""
+        for _ in range(READ_ON_TIMES):
+            messages = consumer.read(MOST_READ_PER_STEP)
+            if not messages:
+                return
+            self._arrivals.take(messages, self._now_ns(), consumer.start_again)
 
     def _bytes_per_step(self) -> int:
         """What arrives from one step to the next while the plan's slowest load is on; 1 when that is a few records.
@@ -315,7 +383,7 @@ class Engine:
         producer, consumer = self._producer, self._consumer
         if producer is None or consumer is None:
             return
-        if self._sending:
+        if self._sending and not self._held:
             self._send_due()
         producer.serve()
         messages = consumer.read(MOST_READ_PER_STEP)
@@ -396,7 +464,7 @@ class Engine:
             del message, seq
             stream.canary_acked = error is None
             if error is not None and error.code() in TOO_LARGE:
-                self._too_large = (self._plan.topics[stream.place.topic].source, error.str())
+                self._too_large = (self._plan.topics[stream.place.topic].source, hidden_of_others(error.str()))
 
         return answered
 

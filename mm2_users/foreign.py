@@ -26,11 +26,19 @@ from gevent import subprocess
 
 from clients.kafka import RecordProducer, off_hub
 from clients.kafka_offsets import Ends, Place
+from clients.kafka_topics import TopicLooks
 from locust_session.load import Assignment, Second
+from mm2_users.identity import clusters_seen, versions
 from mm2_users.perf_test import arguments_of, config_option, properties_of, shares_of, write_properties
+from mm2_users.reckoning import HURRIED_LOOK_WITHIN_S
+from mm2_users.watch import LOOK_WITHIN_S, Looks, Watch
+from run_record.closing import Closing
 from run_record.counts import Counts, total
+from run_record.manifest import ClusterSeen
+from scenarios.environment import Cluster
 from scenarios.errors import Mm2gateError, Refused, Unreachable
 from scenarios.plan import NS_PER_S, RunPlan
+from scenarios.secrets import hidden_of_others
 
 LOG = logging.getLogger("mm2gate.foreign")
 Kind = Literal["perf-test", "none"]
@@ -91,9 +99,11 @@ class ForeignLoad:
         source: EndsOf | None = None,
         target: EndsOf | None = None,
         canaries: Canaries | None = None,
+        looks: Callable[[Cluster], Looks] | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         environment = plan.loaded_environment
+        self._make_looks = looks or (lambda cluster: TopicLooks(cluster, environment))
         self._plan, self._kind, self._now_ns = plan, kind, clock_ns
         self._source = source or Ends(plan.environment.source, environment)
         self._target = target or Ends(plan.environment.target, environment)
@@ -110,11 +120,19 @@ class ForeignLoad:
         self._stopped = False
         self._over = False
         self._done = False
+        self._ended_alone = False
         self._option = ""
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._tools: list[subprocess.Popen[bytes]] = []
+        self._notes: list[dict[str, Any]] = []
 
     # --- what the session asks ---------------------------------------------------------------------------------------
+
+    def versions(self) -> dict[str, str]:
+        return versions()
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        return clusters_seen(self._plan)
 
     def prepare(self, assignment: Assignment) -> list[str]:
         """Looks whether the tool can be started, and where the partitions end. Raises Refused and Unreachable."""
@@ -125,6 +143,9 @@ class ForeignLoad:
             self._option = config_option(self._command)
         off_hub(self._source.require_visible, list(self._remote))
         off_hub(self._target.require_visible, list(self._remote.values()))
+        self._watches = self._new_watches()
+        for watch in self._watches:
+            watch.begin(self._now_ns())
         self._read()
         return [f"{topic}:{partition}" for topic, partition in self._places]
 
@@ -159,6 +180,19 @@ class ForeignLoad:
         """Never asked: a plan with more than one load is refused."""
         raise Mm2gateError(f"load {phase} at {start_s:g} s: a staircase's steps are played by our own load only")
 
+    def hold_sending(self) -> None:
+        """Ends a tool that is at it, for good: it cannot be told to wait. `none` has nothing to hold."""
+        if self._tools and not (self._stopped or self._done):
+            self._ended_alone = True
+            self.stop_sending()
+
+    def resume_sending(self) -> None:
+        """Raises Mm2gateError where the tool was ended."""
+        if self._ended_alone:
+            raise Mm2gateError(
+                "Kafka's producer tool was ended while the master was not heard, and cannot go on; start the run again"
+            )
+
     def stop_sending(self) -> None:
         """Ends the tool; what others append from now on is not counted."""
         if self._stopped:
@@ -185,16 +219,34 @@ class ForeignLoad:
             sends_canaries=self._kind != "none",
             canaries_sent=self._canaries_sent,
             canaries_arrived=self._canaries_arrived(),
+            notes=tuple(self._take_notes()),
         )
 
-    def finish(self, committed: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002 - offsets prove no single loss
-        """Counts alone: lost, duplicated, reordered and damaged records cannot be told from offsets."""
+    def look(self) -> None:
+        """Looks whether the topics are still those that are counted."""
+        self._look_at_topics(LOOK_WITHIN_S)
+
+    def finish(self, committed: Mapping[str, int], *, hurried: bool = False) -> dict[str, Any]:
+        """Counts alone: lost, duplicated, reordered and damaged records cannot be told from offsets, which `committed`
+        does not change."""
+        del committed
         self.stop_sending()
         last_error = None
         try:
             self._read_patiently()
         except Unreachable as error:
             last_error = str(error)  # what was read last stands
+        self._look_at_topics(HURRIED_LOOK_WITHIN_S if hurried else LOOK_WITHIN_S)
+        zero_ns = self._start_ns or 0
+        source, target = self._watches
+        closing = Closing(
+            source=source.facts(zero_ns),
+            target=target.facts(zero_ns),
+            changes=(*source.changes(zero_ns), *target.changes(zero_ns)),
+            restarts=(),
+        )
+        for watch in self._watches:
+            off_hub(watch.close)
         streams = [(place, self._counts(place)) for place in self._places]
         (load,) = self._plan.loads
         return {
@@ -224,6 +276,9 @@ class ForeignLoad:
             "last_error": last_error,
             "read_refused": [],
             "lost_places": [],
+            "garbage": [],
+            "closing": closing.to_json(),
+            "notes": self._take_notes(),
         }
 
     @property
@@ -231,6 +286,27 @@ class ForeignLoad:
         """The tool's command; a path in it starts at the environment file's directory."""
         program, *words = self._plan.environment.perf_test
         return [str(self._plan.loaded_environment.path(program)) if "/" in program else program, *words]
+
+    # --- topics ------------------------------------------------------------------------------------------------------
+
+    def _new_watches(self) -> tuple[Watch, Watch]:
+        """Over the source's topics and their mirrors."""
+        environment, topics = self._plan.environment, self._plan.topics
+        source, target = self._make_looks(environment.source), self._make_looks(environment.target)
+        remotes = [(self._remote[topic], partition) for topic, partition in self._places]
+        return (
+            Watch("source", source, {topic.source: topic.partitions for topic in topics}, self._places),
+            Watch("target", target, {topic.remote: topic.partitions for topic in topics}, remotes),
+        )
+
+    def _look_at_topics(self, within_s: float) -> None:
+        for watch in self._watches:
+            for one in watch.look(self._now_ns(), read={}, longest_e2e_ns=0, within_s=within_s):
+                self._notes.append(watch.note(one))
+
+    def _take_notes(self) -> list[dict[str, Any]]:
+        notes, self._notes = self._notes, []
+        return notes
 
     # --- offsets -----------------------------------------------------------------------------------------------------
 
@@ -322,7 +398,7 @@ class ForeignLoad:
         failed = [log for log, tool in zip(logs, self._tools, strict=False) if tool.poll() not in (None, 0)]
         lines = failed[0].read_text(encoding="utf-8", errors="replace").splitlines() if failed else []
         told = [line.strip() for line in lines if "Exception" in line or "rror" in line] or [*map(str.strip, lines)]
-        return next((line for line in reversed(told) if line), "no output")
+        return hidden_of_others(next((line for line in reversed(told) if line), "no output"))
 
 
 def _signal(tool: subprocess.Popen[bytes], number: signal.Signals) -> None:

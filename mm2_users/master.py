@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from importlib.metadata import version
-
-import confluent_kafka
 
 from clients.connect import Connect
-from clients.kafka import identify, off_hub
+from clients.kafka import off_hub
 from clients.kafka_admin import Admin
 from clients.prometheus import Prometheus
+from mm2_users.identity import clusters_seen, versions
 from run_record.manifest import ClusterSeen
-from scenarios.environment import Cluster
 from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused, Unreachable
 from scenarios.plan import RunPlan
+from scenarios.topic_names import clashing
 
 #: Before a run one quick retry is enough; afterwards the judge is more patient.
 PROMETHEUS_BUDGET_S = 5.0
@@ -30,7 +27,7 @@ class KafkaMaster:
     def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
         """Both clusters answer and are the ones meant, Connect and Prometheus answer, and topics that exist fit."""
         plan, environment = self._plan, self._plan.loaded_environment
-        seen = tuple(self._identify(cluster) for cluster in (plan.environment.source, plan.environment.target))
+        seen = clusters_seen(plan)
         try:
             if plan.environment.connect.urls:
                 Connect.of(environment).root()
@@ -47,7 +44,13 @@ class KafkaMaster:
                     f"source cluster: topic {topic.source} has {found} partitions, the scenario wants "
                     f"{topic.partitions}; delete it, or change topics.partitions in a copy of the scenario"
                 )
-        return seen[0], seen[1]
+            clash = None if topic.source in existing else clashing(topic.source, existing)
+            if clash is not None:
+                raise Refused(
+                    f"source cluster: Kafka makes no topic {topic.source} beside {clash}, since '.' and '_' are one in "
+                    "the names of its metrics; delete that one, or change topics.name in a copy of the scenario"
+                )
+        return seen
 
     def _require_tasks_max(self) -> None:
         """What the scenario wants of the connector; to change it is no business of the load's."""
@@ -87,14 +90,4 @@ class KafkaMaster:
 
     def versions(self) -> dict[str, str]:
         """Of what generates the load; what is under test is in the evidence."""
-        return {
-            "mm2gate": version("mm2gate"),
-            "locust": version("locust"),
-            "confluent-kafka": version("confluent-kafka"),
-            "librdkafka": str(confluent_kafka.libversion()[0]),
-            "python": platform.python_version(),
-        }
-
-    def _identify(self, cluster: Cluster) -> ClusterSeen:
-        cluster_id = off_hub(lambda: identify(cluster, self._plan.loaded_environment))
-        return ClusterSeen(alias=cluster.alias, cluster_id=cluster_id, bootstrap_servers=cluster.bootstrap_servers)
+        return versions()

@@ -94,7 +94,7 @@ def properties_of(cluster: Cluster, environment: LoadedEnvironment, settings: Pr
     if security.ca_file is not None:
         properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(environment.path(security.ca_file))}
     if security.mechanism is not None:
-        password = environment.password(security, of=f"{security.username} on {cluster.alias}")
+        password = environment.password(security, of=f"{environment.key_of(cluster)}.security")
         properties["sasl.mechanism"] = security.mechanism
         properties["sasl.jaas.config"] = (
             f"{_LOGIN[security.mechanism]} required "

@@ -89,9 +89,17 @@ class RangeSet:
             result.add(kept_from, end)
         return result
 
+    def plus(self, other: RangeSet) -> RangeSet:
+        """The numbers that are in either."""
+        return RangeSet(*sorted([*self, *other]))
+
     def common(self, other: RangeSet) -> RangeSet:
         """The numbers that are in both."""
         return self.minus(self.minus(other))
+
+    def from_on(self, start: int) -> RangeSet:
+        """The numbers from `start` on."""
+        return self.minus(RangeSet((0, start)))
 
     def below(self, limit: int) -> RangeSet:
         """The numbers under `limit`."""

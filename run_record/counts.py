@@ -8,6 +8,15 @@ is never lost, and its arrival (`unknown_arrived`) is no phantom. A *phantom* is
 `duplicated`, `reordered` and `corrupted` are counted on arrivals; `misplaced` are arrivals on another partition or
 mirror than their own, which have not arrived; `foreign` are records of other runs or other writers that were read and
 left alone.
+
+Who is to blame for some of them is told apart (docs/measuring.md), each a part of another count:
+
+    purged               of lost: gone from the source before MM2 read them
+    unread               of late: on the target, where our own reader did not read them
+    gone                 of arrived: no longer on the target when the run ended, though its retention keeps them
+    duplicated_at_source of duplicated: the source holds them as often, so it was our producer
+    duplicated_untold    of duplicated: not told whether the source, our own reading or MM2 made them
+    corrupted_at_source  of corrupted: the source holds them altered
 """
 
 from __future__ import annotations
@@ -58,6 +67,12 @@ class Counts:
     unknown_arrived: int = 0
     misplaced: int = 0
     foreign: int = 0
+    purged: int = 0
+    unread: int = 0
+    gone: int = 0
+    duplicated_at_source: int = 0
+    duplicated_untold: int = 0
+    corrupted_at_source: int = 0
 
     @property
     def backlog(self) -> int:
@@ -66,10 +81,22 @@ class Counts:
 
     @property
     def balanced(self) -> bool:
-        """Whether both equations hold; `late` and `lost` are only told apart once the drain has ended."""
+        """Whether both equations hold, and no part is larger than its whole; `late` and `lost` are only told apart once
+        the drain has ended."""
         return (
-            self.sent == self.acked + self.failed + self.unknown and self.acked == self.arrived + self.late + self.lost
+            self.sent == self.acked + self.failed + self.unknown
+            and self.acked == self.arrived + self.late + self.lost
+            and self.purged <= self.lost
+            and self.unread <= self.late
+            and self.gone <= self.arrived
+            and self.duplicated_at_source + self.duplicated_untold <= self.duplicated
+            and self.corrupted_at_source <= self.corrupted
         )
+
+    @property
+    def on_target(self) -> int:
+        """Acknowledged records that arrived, and were still on the target when the run ended."""
+        return self.arrived - self.gone
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})

@@ -75,13 +75,37 @@ class PhasePlayed(StrictModel):
         return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
 
 
+class WorkerIdentity(StrictModel):
+    """What a worker would play, where, and by which versions; told by itself before anything was prepared."""
+
+    versions: dict[str, str]
+    load: str
+    scenario_sha256: str
+    environment: str = Field(description="its name")
+    environment_file: str = Field(description="where it lies on the worker")
+    environment_sha256: str = Field(description="of the file's text")
+    source_cluster_id: str = Field(description="as the cluster told the worker's own client")
+    target_cluster_id: str
+    plan_sha256: str = Field(description="of loads, topics, partitions, payload with its files, and senders")
+
+
+class WorkerClock(StrictModel):
+    """A worker's wall clock: how far it was proven to be ahead of the master's (below 0: behind), which its share of
+    the load was corrected by; and how far it ever was from where it should have been, since then."""
+
+    ahead_of_master_ns: int
+    largest_step_ns: int
+
+
 class Worker(StrictModel):
-    """A Locust worker, or the only process of a local run."""
+    """A Locust worker, or the only process of a local run. Schema 1 tells neither its identity nor its clock."""
 
     index: Count
     id: str
     host: str
     pid: Count
+    identity: WorkerIdentity | None = None
+    clock: WorkerClock | None = None
 
 
 class ClockCheck(StrictModel):

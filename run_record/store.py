@@ -24,11 +24,13 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from run_record.closing import Closing
 from run_record.counts import Counts
 from run_record.events import read_events
 from run_record.histogram import LatencyHistogram
 from run_record.ledger_file import not_told_of, problems_of_ledger
 from run_record.manifest import SCHEMA, Manifest, PhasePlayed, read_manifest
+from run_record.plain import require_plain
 from run_record.reading import (
     MOST_NAMED,
     Fault,
@@ -43,6 +45,27 @@ from run_record.timeline import TimelineRow
 from scenarios.errors import RunRecordError
 
 SEAL = "SHA256SUMS"
+
+
+#: Runs hold topics, addresses and what brokers said: only the user who starts them may read them, until that user says
+#: otherwise.
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+
+
+def private_directory(path: Path, *, exist_ok: bool = False) -> None:
+    """Makes a directory that only this user may enter, and the one above it, if that is missing. Raises OSError."""
+    for one in (path.parent, path):
+        try:
+            one.mkdir(mode=DIRECTORY_MODE, parents=True)
+        except FileExistsError:
+            if one == path and not exist_ok:
+                raise
+
+
+def open_private(path: str | Path, flags: int) -> int:
+    """Opens a file that, if it is made, only this user may read; never through a link. Raises OSError."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
 
 
 def new_run_id(scenario: str, now: datetime) -> str:
@@ -75,7 +98,8 @@ def _json(content: Any) -> str:
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
+        temporary.unlink(missing_ok=True)  # of a process of this number that was killed
+        with os.fdopen(open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -101,7 +125,8 @@ class RunWriter:
         for attempt in range(1000):
             directory = runs_directory / (run_id if attempt == 0 else f"{run_id}-{attempt + 1}")
             try:
-                (directory / "record").mkdir(parents=True)
+                private_directory(directory)
+                private_directory(directory / "record")
             except FileExistsError:
                 continue
             except OSError as error:
@@ -171,7 +196,7 @@ class RunWriter:
         with self._writing(name):
             stream = self._streams.get(name)
             if stream is None:
-                stream = self._streams[name] = FileIO(self._record / name, "a")
+                stream = self._streams[name] = FileIO(self._record / name, "a", opener=open_private)
                 # Held until the writer closes it or dies: a reader tells a run that goes on from one that was killed.
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             whole_bytes = os.fstat(stream.fileno()).st_size
@@ -237,9 +262,11 @@ class RunRecord:
 
     @classmethod
     def open(cls, directory: Path) -> RunRecord:
-        """Reads a run directory. Raises RunRecordError when it is none, when its seal is broken, or when its manifest
-        cannot be read; what else cannot be read is in `faults`."""
+        """Reads a run directory. Raises RunRecordError when it is none, when it leads out of itself, when its seal is
+        broken, or when its manifest cannot be read; what else cannot be read is in `faults`."""
         record = directory / "record"
+        if directory.is_dir():
+            require_plain(directory, below=("record", "evidence"))
         if not (record / "manifest.json").is_file():
             raise RunRecordError(f"{directory}: not a run directory (no record/manifest.json)")
         sealed = is_sealed(record)
@@ -307,6 +334,11 @@ class RunRecord:
     def ledger(self) -> dict[str, Any] | None:
         """The content of ledger.json; None when the run was killed before it was written, or it cannot be read."""
         return self._ledger[0]
+
+    @cached_property
+    def closing(self) -> Closing | None:
+        """What lay on both clusters when the run ended; None where that is not told. Raises ClosingUnreadable."""
+        return None if self.ledger is None else Closing.of(self.ledger)
 
     @cached_property
     def latency(self) -> dict[str, dict[str, LatencyHistogram]]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from checks.criterion_text import against
 from checks.markdown import one_line
+from scenarios.visible import visible
 
 #: GitHub shows ten annotations of a level in a step, and drops the rest without a word.
 MOST_ANNOTATIONS = 10
@@ -101,6 +102,7 @@ def _command(level: str, title: str, message: str) -> str:
 
 def _escaped(text: str, also: str = "") -> str:
     """As the runner undoes it: first the per cent sign, then what would end the command or its property."""
+    text = visible(text)
     for character in "%\r\n" + also:
         text = text.replace(character, f"%{ord(character):02X}")
     return text

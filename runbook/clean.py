@@ -1,7 +1,8 @@
 """`mm2gate clean`: takes away the topics that runs left behind, on source and target, after showing them.
 
 Source first: MM2 mirrors what it finds there, so a mirror whose source still exists would come back, full. A mirror is
-only touched once its source is gone.
+only touched once its source is gone. Where the prefix reaches beyond the topics of our runs, that is said, and "yes" is
+not enough: the environment must be named.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from clients.kafka import identify
 from clients.kafka_admin import Admin, is_internal
 from run_record.store import RunRecord, is_being_written
 from runbook import output
+from runbook.reach import Ours, Reach
 from scenarios import environment as environments
 from scenarios.environment import Cluster, Environment, LoadedEnvironment, Topics
 from scenarios.errors import Refused
@@ -71,13 +73,14 @@ def leftovers(rules: Topics, source: Mapping[str, int], target: Mapping[str, int
 def clean(
     environment: LoadedEnvironment,
     *,
+    ours: Ours,
     yes: bool,
     confirm: str,
     say: Callable[[str], None] = output.say,
     admin: Callable[[Cluster], TopicAdmin] | None = None,
     look_again_after_s: float = LOOKS_AGAIN_AFTER_S,
 ) -> None:
-    """Shows what there is, asks, deletes it and says what became of each topic.
+    """Shows what there is, asks, deletes it and says what became of each topic. `ours`: which of them runs have made.
 
     Raises Refused (no confirmation, no right, or a topic that came back) and Unreachable.
     """
@@ -92,7 +95,10 @@ def clean(
     for side, topics in _by_side(found).items():
         for name, count in topics.items():
             say(f"{side}  {name}  {count} {'partition' if count == 1 else 'partitions'}")
-    _require_consent(where, found, yes=yes, confirm=confirm)
+    reach = Reach.of(where.topics, found.source, found.target, found.spared, ours)
+    for warning in reach.warnings():
+        say(warning)
+    _require_consent(where, found, reach, yes=yes, confirm=confirm)
     _Deletion(where, admins, found, say, look_again_after_s).run()
 
 
@@ -148,25 +154,30 @@ class _Deletion:
     def _why_kept(self, kept: Mapping[str, str]) -> str:
         name, why = next(iter(kept.items()))
         more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
-        users = {cluster.security.username or "the load" for cluster in _sides(self.where).values()}
         rules = self.where.topics
         return (
-            f"{name}{more} could not be deleted ({why}); {' and '.join(sorted(users))} may need DELETE on topics "
-            f"{rules.prefix}* of the source and {rules.remote(rules.prefix)}* of the target"
+            f"{name}{more} could not be deleted ({why}); the users of source.security and target.security may need "
+            f"DELETE on topics {rules.prefix}* of the source and {rules.remote(rules.prefix)}* of the target"
         )
 
 
-def _require_consent(where: Environment, found: Leftovers, *, yes: bool, confirm: str) -> None:
-    """The person agrees: by --yes, by the environment's name. Production wants the name, as for a run."""
+def _require_consent(where: Environment, found: Leftovers, reach: Reach, *, yes: bool, confirm: str) -> None:
+    """The person agrees: by --yes, by the environment's name. Production wants the name, as for a run; so does a prefix
+    that reaches beyond the topics of our runs."""
     count = len(found.source) + len(found.target)
-    if (yes and not where.production) or confirm == where.name:
+    named = where.production or reach.beyond_ours
+    if (yes and not named) or confirm == where.name:
         return
-    option = f"--confirm {where.name}" if where.production else "--yes"
+    option = f"--confirm {where.name}" if named else "--yes"
     if confirm:
         raise Refused(f"{confirm} is not the environment's name; it is {where.name}, and nothing was deleted")
     if not sys.stdin.isatty():
         kind = " a production environment," if where.production else ""
-        raise Refused(f"{where.name} is{kind} not confirmed: to delete these {count} topics, give {option}")
+        why = f"its prefix {reach.prefix} reaches more than the topics of runs known here, so --yes is not enough; "
+        raise Refused(
+            f"{where.name} is{kind} not confirmed: {why if reach.beyond_ours else ''}to delete these {count} topics, "
+            f"give {option}"
+        )
     word = "PRODUCTION environment" if where.production else "environment"
     answer = click.prompt(f"Delete these {count} topics, with all that is in them? Name of the {word}, to go on")
     if answer != where.name:
@@ -193,7 +204,7 @@ def load_and_clean(env: str, *, runs_dir: Path, yes: bool, confirm: str) -> None
     """The command. Raises SpecError for an environment that cannot be read, Refused during a run, and as `clean`."""
     environment = environments.load(env)
     require_idle(environment.environment, runs_dir)
-    clean(environment, yes=yes, confirm=confirm)
+    clean(environment, ours=Ours.of(environment.environment, runs_dir), yes=yes, confirm=confirm)
 
 
 def require_idle(where: Environment, runs_dir: Path) -> None:

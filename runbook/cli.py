@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from typing import Any, NoReturn
 import click
 
 from lab.cli import lab
-from runbook.output import say, unread
+from runbook.output import say, say_as_it_is, unread
 from runbook.report import report
 from scenarios.errors import EXIT_CODE_MEANINGS, ExitCode, Mm2gateError
+from scenarios.secrets import hidden
 
 EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>2}  {text}" for code, text in EXIT_CODE_MEANINGS.items())
 
@@ -127,8 +129,43 @@ def plan(scenario: str, env: str, rehearsal: str, settings: tuple[str, ...]) -> 
     say(plan_text(load_plan(scenario, env, rehearsal=rehearsal, settings=",".join(settings))))
 
 
+@cli.command(hidden=True, epilog=EXIT_CODES)
+@scenario_argument
+@env_option
+@rehearsal_option
+@click.option("--load", type=click.Choice(["own", "perf-test", "none"]), default="own", show_default=True)
+@set_option
+@click.option(
+    "--moment",
+    type=click.Choice(["before_load", "canary_crossed", "canary_lost"]),
+    default="before_load",
+    show_default=True,
+    help="what has happened by now, and so what must be there",
+)
+def names(scenario: str, env: str, rehearsal: str, load: str, settings: tuple[str, ...], moment: str) -> NoReturn:
+    """Ask whether the names in SCENARIO and ENV are those of Connect and Prometheus; print the answers as JSON.
+
+    What a run asks of itself before its load, started by it as a program; it ends when that does.
+    """
+    from runbook.preflight import program
+    from runbook.preflight.answers import Moment
+    from scenarios.plan import load_plan
+
+    program.end_with_parent()
+    plan = load_plan(scenario, env, rehearsal=rehearsal, settings=",".join(settings))
+    answers = program.ask(plan, load=load, moment=Moment(moment))
+    say(program.to_json(answers, Moment(moment)))
+    sys.exit(ExitCode.REFUSED if any(answer.refused for answer in answers) else ExitCode.GO)
+
+
 @cli.command(epilog=EXIT_CODES)
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--env",
+    default="",
+    help="the environment that was played, a path or a name in environments/: where to ask, and as whom. Without it "
+    "nothing is asked",
+)
 @click.option("--refresh", is_flag=True, help="collect new evidence from Prometheus and Connect, beside the old")
 @click.option(
     "--follow",
@@ -144,39 +181,53 @@ def plan(scenario: str, env: str, rehearsal: str, settings: tuple[str, ...]) -> 
     help="a judged run whose figures criteria may be compared with; its values are kept beside this run",
 )
 @language_option
-def judge(run_directory: Path, refresh: bool, follow: bool, baseline: Path | None, lang: str) -> NoReturn:
-    """Judge a run from its record: writes verdict.json and fiche.md. Once evidence is there, opens no socket.
+def judge(run_directory: Path, env: str, refresh: bool, follow: bool, baseline: Path | None, lang: str) -> NoReturn:
+    """Judge a run from its record: writes verdict.json and fiche.md.
+
+    Evidence is collected once, from the Prometheus and the Connect of --env; from then on nobody is asked. What a
+    record names is never opened or asked: without --env, a run without evidence is INCONCLUSIVE.
 
     Writes junit.xml and summary.md too, and says more where GITHUB_ACTIONS or GITLAB_CI is set: docs/ci.md.
     """
+    from scenarios import environment as environments
+
+    given = environments.load(env) if env else None
     if follow:
         from checks.follow import follow_run
 
         if refresh:
             raise click.UsageError("--follow looks at a run that goes on, --refresh at one that is over: give one")
-        follow_run(run_directory, language=lang)
+        follow_run(run_directory, language=lang, given=given)
         # What it wrote was provisional: the verdict is that of the judge, on the sealed record.
         sys.exit(ExitCode.INCONCLUSIVE)
     from checks.judge import judge_run
     from runbook.ci import for_ci
     from runbook.verdict_text import verdict_text
 
-    judgement = judge_run(run_directory, refresh=refresh, baseline=baseline, language=lang)
-    say(verdict_text(judgement.verdict_file, judgement.fiche_file))
-    for_ci(judgement.verdict_file, say=say)
+    judgement = judge_run(run_directory, given=given, refresh=refresh, baseline=baseline, language=lang)
+    if judgement.offline:
+        say("judged offline: no environment was given (--env), so neither Prometheus nor Connect was asked", err=True)
+    say(verdict_text(judgement, language=lang))
+    for_ci(judgement.verdict_file, say=say_as_it_is)
     sys.exit(judgement.exit_code)
 
 
 @cli.command(epilog=EXIT_CODES)
 @env_option
-@click.option("--yes", is_flag=True, help="do not ask; a production environment wants --confirm all the same")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="do not ask; a production environment, and a prefix with topics that no run known here has made, want "
+    "--confirm all the same",
+)
 @click.option("--confirm", default="", help="the environment's name, typed out (asked for on a terminal)")
 @click.option(
     "--runs-dir",
     type=click.Path(path_type=Path),
     default="runs",
     show_default=True,
-    help="where run records are: one that is being written refuses the cleaning of its environment",
+    help="where run records are: they say which topics are ours, and one that is being written refuses the cleaning of "
+    "its environment",
 )
 def clean(env: str, yes: bool, confirm: str, runs_dir: Path) -> None:
     """Delete the topics inside the environment's prefix, and their mirrors on the target. Lists them first."""
@@ -193,7 +244,7 @@ def scenarios(context: click.Context) -> None:
         from scenarios import scenario
 
         for name in scenario.library_names():
-            say(f"{name:<20} {scenario.load(name).scenario.question}")
+            say(f"{name:<20} {' '.join(str(scenario.load(name).scenario.question).split())}")
 
 
 @scenarios.command()
@@ -236,18 +287,17 @@ def main() -> NoReturn:
     except click.exceptions.Exit as exit_request:
         sys.exit(exit_request.exit_code)
     except click.ClickException as error:
-        try:
-            error.show()
-        except BrokenPipeError:
-            unread(err=True)
+        shown = io.StringIO()
+        error.show(file=shown)
+        say(shown.getvalue(), err=True, nl=False)
         sys.exit(ExitCode.BAD_SPEC)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(ExitCode.ABORTED)
     except Mm2gateError as error:
-        for line in str(error).splitlines():
+        for line in str(error).split("\n"):
             say(f"mm2gate: {line}", err=True)
         sys.exit(error.exit_code)
     except Exception:  # noqa: BLE001 - the last line of defence
-        traceback.print_exc()
-        print("mm2gate: this is a bug in mm2gate; the lines above are what its authors need", file=sys.stderr)
+        say(hidden(traceback.format_exc()), err=True, nl=False)
+        say("mm2gate: this is a bug in mm2gate; the lines above are what its authors need", err=True)
         sys.exit(ExitCode.INTERNAL)

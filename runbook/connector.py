@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from clients.connect import Connect
-from run_record.store import write_json
+from run_record.store import private_directory, write_json
 from runbook.output import say
 from runbook.signals import finishing
 from scenarios.environment import LoadedEnvironment
@@ -42,7 +42,7 @@ def tasks_max(environment: LoadedEnvironment, wanted: int, runs_directory: Path)
     if before == str(wanted):
         yield
         return
-    runs_directory.mkdir(parents=True, exist_ok=True)
+    private_directory(runs_directory, exist_ok=True)
     try:
         write_json(undo, {"connector": connector, KEY: before})
         _set(connect, connector, str(wanted))

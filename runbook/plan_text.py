@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from run_record.space import room_for
 from scenarios.phases import LoadPhase, Steps
 from scenarios.plan import RunPlan
+from scenarios.visible import one_line
 
 MIB = 1024**2
 
@@ -19,15 +21,18 @@ def _lines(plan: RunPlan) -> Iterator[str]:
     scenario, environment = plan.scenario, plan.environment
     copies = environment.topics.replication_factor
     partitions = sum(topic.partitions for topic in plan.topics)
-    yield f"{scenario.name}: {scenario.question}"
+    yield f"{scenario.name}: {' '.join(str(scenario.question).split())}"
     if plan.is_rehearsal:
         yield f"REHEARSAL: the load's durations are scaled by {plan.rehearsal}; it proves nothing about production"
-    yield f"where        {environment.name}: {environment.source.alias} -> {environment.target.alias}"
+    source, target = one_line(environment.source.alias), one_line(environment.target.alias)
+    yield f"where        {environment.name}: {source} -> {target}"
     yield f"records      {plan.record_count:,} of {scenario.payload.bytes:,} bytes, and {partitions} canaries"
     yield (
         f"disk         {plan.most_records * scenario.payload.bytes * copies / MIB:,.1f} MiB at most on each cluster "
         f"({copies} {'copy' if copies == 1 else 'copies'}, before {scenario.producer.compression})"
     )
+    room = room_for(plan)
+    yield f"runs         {room.total_bytes / MIB:,.1f} MiB at most where run records go ({room})"
     least_s = scenario.silence_s + plan.load_duration_s + scenario.watch_s
     yield f"time         {least_s / 60:.1f} min if MM2 keeps up, {plan.longest_s / 60:.1f} min at most"
     yield f"topics       {_some([topic.source for topic in plan.topics])}, {plan.topics[0].partitions} partitions each"
@@ -41,10 +46,11 @@ def _lines(plan: RunPlan) -> Iterator[str]:
     if edges_s:
         instants = ", ".join(f"{edge_s * float(plan.rehearsal):g} s" for edge_s in edges_s)
         yield f"checkpoints  at {instants} of the load"
-    yield f"rights of {environment.source.security.username or 'the load'}"
-    yield f"  source     CREATE, WRITE, DESCRIBE on topics {environment.topics.prefix}*"
-    yield f"  target     READ, DESCRIBE on topics {environment.topics.remote(environment.topics.prefix)}*"
-    yield "             DESCRIBE on groups mm2gate-* (librdkafka asks; nothing is committed)"
+    yield f"rights of {one_line(environment.source.security.username or 'the load')}"
+    yield f"  source     CREATE, WRITE, READ, DESCRIBE on topics {environment.topics.prefix}*"
+    remote = environment.topics.remote(environment.topics.prefix)
+    yield f"  target     READ, DESCRIBE, DESCRIBE_CONFIGS on topics {remote}*"
+    yield "  both       DESCRIBE on groups mm2gate-* (librdkafka asks; nothing is committed)"
 
 
 def _phase(plan: RunPlan, phase: object) -> str:

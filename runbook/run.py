@@ -105,9 +105,11 @@ def _play_variants(wanted: Wanted, loaded: LoadedScenario) -> int:
 def _play_with_tasks(wanted: Wanted, tasks: int) -> int:
     from runbook.child import run_child
     from runbook.connector import tasks_max
+    from runbook.preflight.program import ask, refuse
 
     plan = load_plan(wanted.scenario, wanted.env, rehearsal=wanted.rehearsal, settings=wanted.settings)
     plan.environment.require_confirmed(wanted.confirm)
+    refuse(ask(plan, load=wanted.load))  # before anything is changed on a connector that may not be the one meant
     interruptible("tasks.max is put back first")
     with tasks_max(plan.loaded_environment, tasks, Path(wanted.runs_dir)):
         return run_child(locust_command(wanted))

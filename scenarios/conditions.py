@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from scenarios.units import UNITS
+from scenarios.units import LONGEST_TEXT, UNITS, shown
 
 _COMPARISON = re.compile(r"\s*(?P<op><=|>=|==|<|>)\s*(?P<number>plan|[0-9][0-9_.]*)\s*(?P<unit>[^\s0-9]*)\s*")
 _RANGE = re.compile(r"\s*(?P<low>[0-9][0-9_.]*)\s*\.\.\s*(?P<high>[0-9][0-9_.]*)\s*(?P<unit>[^\s0-9]*)\s*")
@@ -19,6 +19,8 @@ _BASELINE = re.compile(
     r"\s*(?P<least>[0-9][0-9_.]*)\s*(?P<unit>[^\s0-9)]*)\s*\)\s*"
 )
 NEVER = "never"
+#: What is above it is beyond what any measure can be, whatever its unit.
+LARGEST = 1e18
 #: The dimension of a condition that no value meets.
 NO_DIMENSION = ""
 _EXAMPLE = '"< 100 ms", ">= 99 %", "== 0 records", "== plan records", "950..1050 records/s", '
@@ -122,6 +124,8 @@ def parse_condition(text: object) -> Condition:
     """The condition; ValueError says how to write one."""
     if not isinstance(text, str):
         raise ValueError(f"not a condition: {text!r}; write {_EXAMPLE}")  # noqa: TRY004 - pydantic wants ValueError
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"not a condition: {shown(text)}; write {_EXAMPLE}")
     if text.strip() == NEVER:
         return Condition(text=NEVER, op=NEVER, unit="", number=math.nan)
     if match := _BASELINE.fullmatch(text):
@@ -147,6 +151,9 @@ def parse_condition(text: object) -> Condition:
 
 def _number(digits: str, text: str) -> float:
     try:
-        return float(digits.replace("_", ""))
+        number = float(digits.replace("_", ""))
     except ValueError:
         raise ValueError(f"not a number: {digits!r} in {text!r}") from None
+    if number > LARGEST:
+        raise ValueError(f"{text!r} compares with more than any measure can be")
+    return number

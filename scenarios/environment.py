@@ -6,38 +6,76 @@ when it connects. Clusters are recognised by their cluster id, not by their addr
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from scenarios.errors import Problem, Refused, SpecError
-from scenarios.units import DurationS, RatePerS, SizeBytes, ThroughputBytesPerS
+from scenarios.plain_file import is_plain_file
+from scenarios.secret_shapes import looks_secret, without_secrets
+from scenarios.secrets import keep_hidden
+from scenarios.topic_names import ALLOWED, LONGEST, only_allowed
+from scenarios.units import DurationS, RatePerS, SizeBytes, ThroughputBytesPerS, shown
 from scenarios.yaml_file import StrictModel, parse, read_text
 
 NAMED_ENVIRONMENTS = Path("environments")
 
 
 def _http_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"not an http(s) URL: {url!r}")
-    if parts.username or parts.password:
+    """An address alone. What may hold a secret is refused, and not repeated."""
+    before, _, after = url.partition("://")
+    if "@" in before or "@" in re.split(r"[/?#\\]", after)[0]:
         raise ValueError("holds credentials; name them by username and password_file (or password_env) instead")
+    if sign := re.search("[?#]", url):
+        raise ValueError(
+            f"holds more than an address: what follows {sign[0]} may be a token; leave it out, and name a login by "
+            "username and password_file (or password_env)"
+        )
+    if looks_secret(url):
+        raise ValueError("holds what looks like a key or a token; give the address alone")
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"not an http(s) URL: {url!r}")
     return url.rstrip("/")
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
+def _servers(servers: str) -> str:
+    if "@" in servers or looks_secret(servers):
+        raise ValueError("holds credentials; name them by security.username and security.password_file instead")
+    return servers
+
+
+def _variable_name(name: str | None) -> str | None:
+    if name is not None and not _VARIABLE.fullmatch(name):
+        # Not repeated: it may be the password itself.
+        raise ValueError("is no name of an environment variable (letters, digits, _); name the one that holds it")
+    return name
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: As such names are usually written; any other is not repeated in a sentence, since it may be the password itself.
+_USUAL_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
 class Secret(StrictModel):
     """Mixin: a password by reference. Exactly one of the two keys, or none."""
 
     password_file: str | None = Field(None, description="path, relative to the environment file")
-    password_env: str | None = Field(None, description="name of an environment variable")
+    password_env: Annotated[str | None, AfterValidator(_variable_name)] = Field(
+        None, description="name of an environment variable"
+    )
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
@@ -69,7 +107,7 @@ class Cluster(StrictModel):
     """One Kafka cluster. `cluster_id` is what it must answer; `alias` is MM2's word for it."""
 
     alias: str = Field(min_length=1)
-    bootstrap_servers: str = Field(min_length=1)
+    bootstrap_servers: Annotated[str, AfterValidator(_servers)] = Field(min_length=1)
     cluster_id: str = Field(min_length=1)
     security: Security = Security(protocol="PLAINTEXT")
 
@@ -130,16 +168,34 @@ class Prometheus(StrictModel):
 
 
 class Topics(StrictModel):
-    """Topics that may be touched: those whose name starts with `prefix`, and their mirrors, and nothing else."""
+    """Topics that may be touched: those whose name starts with `prefix`, and their mirrors, and nothing else.
 
-    prefix: str = Field(min_length=1)
-    remote_name: str = Field("source.{topic}", description="MM2's replication policy: {topic} is the source's name")
+    In `remote_name` {topic} is the source topic's name, and {alias} the source cluster's alias, which the environment
+    fills in.
+    """
+
+    prefix: str = Field(min_length=1, max_length=LONGEST)
+    remote_name: str = Field(
+        "{alias}.{topic}",
+        max_length=LONGEST + len("{alias}{topic}"),
+        description="MM2's replication policy: what it calls a topic's mirror",
+    )
     replication_factor: int = Field(3, ge=1)
 
     @model_validator(mode="after")
     def _remote_has_topic(self) -> Self:
         if "{topic}" not in self.remote_name:
             raise ValueError("remote_name must contain {topic}, as in 'source.{topic}'")
+        return self
+
+    @model_validator(mode="after")
+    def _kafka_takes_them(self) -> Self:
+        for key, text in (
+            ("prefix", self.prefix),
+            ("remote_name", self.remote_name.replace("{topic}", "").replace("{alias}", "")),
+        ):
+            if not only_allowed(text):
+                raise ValueError(f"{key}: Kafka takes no topic of the name {shown(text)}: it may hold only {ALLOWED}")
         return self
 
     def remote(self, topic: str) -> str:
@@ -177,6 +233,8 @@ class Ceilings(StrictModel):
 class Environment(StrictModel):
     """One deployment of MM2 that runs are played against."""
 
+    unshown = frozenset({"security", "login", "url", "urls", "bootstrap_servers"})
+
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     production: bool = False
     source: Cluster
@@ -191,6 +249,18 @@ class Environment(StrictModel):
         ("kafka-producer-perf-test.sh",), min_length=1, description="Kafka's producer tool, for --load perf-test"
     )
 
+    @field_validator("topics")
+    @classmethod
+    def _named_after_the_source(cls, topics: Topics, info: ValidationInfo) -> Topics:
+        """Mirrors are called after the alias that this environment gives its source, as MM2's default policy does."""
+        source = info.data.get("source")  # not there when its own keys are wrong, which is said
+        if source is None:
+            return topics
+        remote_name = topics.remote_name.replace("{alias}", source.alias)
+        if not only_allowed(remote_name.replace("{topic}", "")):
+            raise ValueError(f"remote_name: the alias {shown(source.alias)} makes names of it that Kafka does not take")
+        return topics.model_copy(update={"remote_name": remote_name})
+
     @model_validator(mode="after")
     def _two_clusters(self) -> Self:
         if self.source.cluster_id == self.target.cluster_id:
@@ -204,18 +274,36 @@ class Environment(StrictModel):
 
 
 class LoadedEnvironment(StrictModel):
-    """An environment and the file it came from, which its relative paths start at."""
+    """An environment and the file it came from, which its relative paths start at; `text` as it may be recorded."""
 
     file: Path
     text: str
     environment: Environment
 
+    @property
+    def sha256(self) -> str:
+        """Of its text: names the file, wherever it lies."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def key_of(self, cluster: Cluster) -> str:
+        """Under which key a cluster stands in the file: what a sentence names in the place of its login."""
+        return next((key for key in ("source", "target") if getattr(self.environment, key) == cluster), cluster.alias)
+
     def password(self, secret: Secret, *, of: str) -> str:
-        """The secret itself, read now; `of` names it in the message. Raises Refused when it cannot be had."""
-        if secret.password_env is not None:
-            value = os.environ.get(secret.password_env)
+        """The secret itself, read now, and hidden from here on; `of`, its place in the file, names it in the message.
+
+        Raises Refused when it cannot be had.
+        """
+        value = self._password(secret, of)
+        keep_hidden(value, login=getattr(secret, "username", None))
+        return value
+
+    def _password(self, secret: Secret, of: str) -> str:
+        if (name := secret.password_env) is not None:
+            value = os.environ.get(name)
             if not value:
-                raise Refused(f"password of {of}: environment variable {secret.password_env} is not set; export it")
+                called = name if _USUAL_VARIABLE.fullmatch(name) else f"that {self.file} names there"
+                raise Refused(f"password of {of}: environment variable {called} is not set; export it")
             return value
         if secret.password_file is None:
             raise Refused(f"password of {of}: {self.file} names neither password_file nor password_env")
@@ -231,8 +319,11 @@ class LoadedEnvironment(StrictModel):
         return value
 
     def path(self, name: str) -> Path:
-        """A path of the file, made absolute."""
-        return (self.file.parent / Path(name).expanduser()).resolve()
+        """A path of the file, made absolute. Refused when it can be none."""
+        try:
+            return (self.file.parent / Path(name).expanduser()).resolve()
+        except (OSError, RuntimeError) as error:  # a home of nobody, links in a circle, too long
+            raise Refused(f"{self.file}: {name} is no path on this machine ({error})") from None
 
 
 def named() -> tuple[str, ...]:
@@ -243,10 +334,10 @@ def named() -> tuple[str, ...]:
 def find(name_or_path: str) -> Path:
     """The file that `--env` means: a path, or a name in `environments/`."""
     path = Path(name_or_path)
-    if path.is_file():
+    if is_plain_file(path):
         return path
     file = NAMED_ENVIRONMENTS / f"{name_or_path}.yaml"
-    if file.is_file():
+    if is_plain_file(file):
         return file
     hint = f"known names: {', '.join(known)}" if (known := named()) else f"there is no {NAMED_ENVIRONMENTS}/ here"
     raise SpecError([Problem(file=name_or_path, key="", message=f"no such environment file, and {hint}")])
@@ -257,4 +348,15 @@ def load(name_or_path: str) -> LoadedEnvironment:
     path = find(name_or_path)
     text = read_text(path)
     environment = parse(text, Environment, file=str(path))
-    return LoadedEnvironment.model_construct(file=path.resolve(), text=text, environment=environment)
+    recorded = _recordable(text, environment)
+    return LoadedEnvironment.model_construct(file=path.resolve(), text=recorded, environment=environment)
+
+
+def _recordable(text: str, environment: Environment) -> str:
+    """The text as it goes into each record: a password that was left in a comment is hidden."""
+    shown = without_secrets(text)
+    try:
+        same = shown == text or parse(shown, Environment, file="") == environment
+    except SpecError:
+        same = False
+    return shown if same else text

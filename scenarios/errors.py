@@ -10,7 +10,8 @@
     └── LabError                  70  the lab on this machine could not be brought up or down
 
 Raise for broken machinery; a bad *measurement* is never an exception, it is a verdict. Messages are one sentence for
-the person at the keyboard: what happened, where, what to do. The command line prints them without a traceback.
+the person at the keyboard: what happened, where, what to do. The command line prints them without a traceback. None
+holds a secret that this process has read, nor the name of a login: they name the key that refers to it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
+
+from scenarios.secrets import hidden
+from scenarios.visible import one_line
 
 
 class ExitCode(IntEnum):
@@ -51,6 +55,9 @@ class Mm2gateError(Exception):
 
     exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(hidden(message))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -62,7 +69,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{where}: {self.message}"
+        return one_line(f"{where}: {self.message}")
 
 
 class SpecError(Mm2gateError):

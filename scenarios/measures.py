@@ -30,7 +30,8 @@ class Group(StrEnum):
 class MeasureSpec:
     """`looks_back`: MM2's own gauges of it span the last 30 to 60 s (two Kafka metric windows of 30 s), so the phase
     must be fenced by silence and watched afterwards. `min_samples`: fewer make it INCONCLUSIVE. `stretch`: it can also
-    be measured over a part of the load only (a criterion's `between`). `phase`: and of one load phase."""
+    be measured over a part of the load only (a criterion's `between`). `phase`: and of one load phase. `needs_drain`: a
+    drain that was cut short makes it look worse. `needs_reader`: so does a reader of ours that stood still."""
 
     name: str
     unit: str
@@ -40,6 +41,8 @@ class MeasureSpec:
     min_samples: int = 1
     stretch: bool = False
     phase: bool = True
+    needs_drain: bool = False
+    needs_reader: bool = False
 
     @property
     def asked(self) -> bool:
@@ -51,13 +54,20 @@ def _measures(*specs: MeasureSpec) -> dict[str, MeasureSpec]:
     return {spec.name: spec for spec in specs}
 
 
-def _ledger(name: str, meaning: str, group: Group = Group.INTEGRITY) -> MeasureSpec:
-    return MeasureSpec(name=f"ledger.{name}", unit="records", group=group, meaning=meaning)
+def _ledger(name: str, meaning: str, group: Group = Group.INTEGRITY, *, needs_drain: bool = False) -> MeasureSpec:
+    return MeasureSpec(name=f"ledger.{name}", unit="records", group=group, meaning=meaning, needs_drain=needs_drain)
 
 
 def _e2e(name: str, meaning: str, min_samples: int = 1) -> MeasureSpec:
     return MeasureSpec(
-        name=f"e2e.{name}", unit="ms", group=Group.PERFORMANCE, meaning=meaning, min_samples=min_samples, stretch=True
+        name=f"e2e.{name}",
+        unit="ms",
+        group=Group.PERFORMANCE,
+        meaning=meaning,
+        min_samples=min_samples,
+        stretch=True,
+        needs_drain=name.startswith("p"),  # mean and maximum are lower bounds, and true as such
+        needs_reader=True,
     )
 
 
@@ -68,34 +78,45 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         group=Group.LOAD,
         meaning="records handed to the producer ÷ records planned",
     ),
-    MeasureSpec(name="load.send_delay_max", unit="ms", group=Group.LOAD, meaning="largest sent − due"),
-    MeasureSpec(name="load.send_delay_mean", unit="ms", group=Group.LOAD, meaning="mean of sent − due"),
+    MeasureSpec(
+        name="load.send_delay_max",
+        unit="ms",
+        group=Group.LOAD,
+        meaning="largest sent − due; a lower bound where planned records were never sent",
+    ),
+    MeasureSpec(
+        name="load.send_delay_mean",
+        unit="ms",
+        group=Group.LOAD,
+        meaning="mean of sent − due; a lower bound where planned records were never sent",
+    ),
     MeasureSpec(
         name="load.send_delay_p99",
         unit="ms",
         group=Group.LOAD,
-        meaning="99th percentile of sent − due",
+        meaning="99th percentile of sent − due; a planned record that was never sent counts as infinite",
         min_samples=1000,
     ),
     _ledger("acked", "records acknowledged by the source"),
     _ledger("send_errors", "records that the source refused, or left without an answer"),
-    _ledger("arrived", "acknowledged records that came out at the target, each counted once"),
+    _ledger("arrived", "acknowledged records that came out at the target, each counted once", needs_drain=True),
     _ledger(
         "lost",
         "acknowledged, not arrived, though later records of the stream did, or MM2 committed past them",
     ),
-    _ledger("late", "acknowledged, not arrived when the drain ended, and not proven lost"),
+    _ledger("late", "acknowledged, not arrived when the drain ended, and not proven lost", needs_drain=True),
     _ledger("duplicated", "arrivals of records that had already arrived"),
     _ledger("reordered", "first arrivals behind a later record of their stream"),
     _ledger("corrupted", "arrivals whose bytes are not those sent"),
     _ledger("phantom", "arrivals of records that the source had refused"),
-    _ledger("backlog_end", "acknowledged − arrived when the drain ended", Group.PERFORMANCE),
+    _ledger("backlog_end", "acknowledged − arrived when the drain ended", Group.PERFORMANCE, needs_drain=True),
     MeasureSpec(
         name="ledger.backlog_max",
         unit="records",
         group=Group.PERFORMANCE,
         meaning="largest acknowledged − arrived, sampled each second",
         stretch=True,
+        needs_reader=True,
     ),
     MeasureSpec(
         name="backlog.last",
@@ -103,6 +124,7 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         group=Group.PERFORMANCE,
         meaning="acknowledged − arrived in the load's last second",
         stretch=True,
+        needs_reader=True,
     ),
     MeasureSpec(
         name="arrivals.rate",
@@ -110,6 +132,7 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         group=Group.PERFORMANCE,
         meaning="records that came out at the target while the load went on ÷ its duration",
         stretch=True,
+        needs_reader=True,
     ),
     MeasureSpec(
         name="backlog.growth",
@@ -117,12 +140,14 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         group=Group.PERFORMANCE,
         meaning="slope of acknowledged − arrived over the load, with its 90 % confidence interval; all of it decides",
         min_samples=30,
+        needs_reader=True,
     ),
     MeasureSpec(
         name="backlog.recovery",
         unit="s",
         group=Group.PERFORMANCE,
         meaning="from the load's end until acknowledged − arrived was below 1000, and stayed there",
+        needs_reader=True,
     ),
     MeasureSpec(
         name="source.ack_mean",
@@ -139,12 +164,14 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         unit="records",
         group=Group.PERFORMANCE,
         meaning="growth of the source tasks' source-record-poll-total",
+        needs_drain=True,
     ),
     MeasureSpec(
         name="connect.write_total",
         unit="records",
         group=Group.PERFORMANCE,
         meaning="growth of the source tasks' source-record-write-total",
+        needs_drain=True,
     ),
     MeasureSpec(
         name="connect.replication_ratio",
@@ -152,6 +179,7 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         group=Group.PERFORMANCE,
         meaning="growth of write-total ÷ growth of poll-total",
         stretch=True,
+        needs_drain=True,
     ),
     MeasureSpec(
         name="connect.poll_rate",
@@ -252,6 +280,7 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         unit="topics",
         group=Group.PERFORMANCE,
         meaning="topics inside the prefix for which MM2 exports mirror metrics",
+        needs_drain=True,
     ),
     MeasureSpec(
         name="mm2.latency_avg",
@@ -312,6 +341,7 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         unit="records",
         group=Group.PERFORMANCE,
         meaning="|growth of MM2's record-count on our topics − (records acknowledged + duplicated)|",
+        needs_drain=True,
     ),
     MeasureSpec(
         name="target.topics_arrived",
@@ -319,6 +349,7 @@ MEASURES: dict[str, MeasureSpec] = _measures(
         group=Group.PERFORMANCE,
         phase=False,
         meaning="topics of the plan of which at least one record came out at the target",
+        needs_drain=True,
     ),
     MeasureSpec(
         name="workers.cpu",

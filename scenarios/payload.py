@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, RootModel, ValidationInfo, model_validator
 
+from scenarios.file_patterns import TooManyNames, is_pattern, matching
 from scenarios.units import SizeBytes
 from scenarios.yaml_file import Problems, StrictModel
 
@@ -43,13 +44,19 @@ def _found(names: Any, info: ValidationInfo) -> tuple[PayloadFile, ...]:
     problems: list[str] = []
     files: list[PayloadFile] = []
     for name in names:
-        paths = _paths(directory, name)
+        try:
+            paths = _paths(directory, name)
+        except TooManyNames as error:
+            problems.append(f"{name}: {error}")
+            continue
         if not paths:
             problems.append(f"{name}: no such file in {directory}")
         for path in paths:
             file = PayloadFile(name=name, path=path, size_bytes=path.stat().st_size if path.is_file() else 0)
             problems += _problems(file, path)
             files.append(file)
+        if len(files) > MOST_FILES:
+            break
     total_bytes = sum(file.size_bytes for file in files)
     if len(files) > MOST_FILES:
         problems.append(f"{len(files):,} files; at most {MOST_FILES:,} make a payload")
@@ -63,12 +70,13 @@ def _found(names: Any, info: ValidationInfo) -> tuple[PayloadFile, ...]:
 
 
 def _paths(directory: Path, name: str) -> list[Path]:
-    if any(sign in name for sign in "*?["):
-        pattern = Path(name)
-        base = Path(pattern.anchor) if pattern.is_absolute() else directory
-        return sorted(path for path in base.glob(str(pattern.relative_to(pattern.anchor))) if path.is_file())
-    path = directory / Path(name).expanduser()
-    return [path] if path.exists() else []
+    try:
+        if is_pattern(name):
+            return matching(directory, name)
+        path = directory / Path(name).expanduser()
+        return [path] if path.exists() else []
+    except (OSError, RuntimeError):  # a name too long to be one, a home of nobody
+        return []
 
 
 def _problems(file: PayloadFile, path: Path) -> Iterator[str]:

@@ -17,6 +17,8 @@ from scenarios.yaml_file import Problems, StrictModel
 RESERVED_NAMES = frozenset({"prepare", "canary"})
 #: The envelope numbers load phases in one byte.
 MOST_LOADS = 256
+#: Loads, silence, drain and watch.
+MOST_PHASES = MOST_LOADS + 3
 #: Halving a gap more often gives steps that no measurement can tell apart.
 MOST_FINER = 3
 
@@ -171,7 +173,7 @@ class Steps(PhaseBase):
     """
 
     profile: Literal["steps"]
-    rates: tuple[RatePerS, ...] = Field(min_length=1)
+    rates: tuple[RatePerS, ...] = Field(min_length=1, max_length=MOST_LOADS)
     duration: DurationS = Field(gt=0)
     rest: DurationS = Field(gt=0)
     warm: DurationS = Field(0.0, ge=0)
@@ -250,6 +252,8 @@ def in_order(phases: tuple[Any, ...]) -> tuple[Any, ...]:
         for name, rank in ranks.items()
         if order.count(rank) > 1
     ]
+    if order.count(1) > MOST_LOADS:
+        problems.append(f"{order.count(1)} of them send something; at most {MOST_LOADS} may")
     if 1 not in order:
         problems.append("none of them sends anything; add one of profile nominal, ramp, burst, spike, soak or steps")
     if ranks["drain"] not in order:

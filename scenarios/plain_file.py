@@ -54,7 +54,7 @@ def read_text(path: Path, *, most_bytes: int) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Unreadable(
-            f"is not UTF-8 text (byte 0x{content[error.start]:02x} in line {line}); save it as UTF-8"
+            f"cannot be read: not UTF-8 text (byte 0x{content[error.start]:02x} in line {line}); save it as UTF-8"
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 

@@ -20,6 +20,7 @@ from scenarios.errors import Problem, Refused, SpecError
 from scenarios.phases import LoadPhase, Step
 from scenarios.profile import Profile
 from scenarios.scenario import LoadedScenario, Scenario
+from scenarios.units import LONGEST_TEXT, shown
 from scenarios.variables import OPTION, parse_settings, resolved
 
 NS_PER_S = 1_000_000_000
@@ -166,11 +167,11 @@ def parse_rehearsal(text: str) -> Fraction:
     """The text "1/30" → the factor on the load's durations. SpecError unless 0 < factor ≤ 1."""
     try:
         # Not "1e-999999999", which Fraction would write out.
-        factor = Fraction(text) if set(text) <= _REHEARSAL_CHARACTERS else Fraction(0)
+        factor = Fraction(text) if len(text) <= LONGEST_TEXT and set(text) <= _REHEARSAL_CHARACTERS else Fraction(0)
     except (ValueError, ZeroDivisionError):
         factor = Fraction(0)
     if not 0 < factor <= 1:
-        message = f"{text!r} is not a share of the load's durations; write it as in 1/30"
+        message = f"{shown(text)} is not a share of the load's durations; write it as in 1/30"
         raise SpecError([Problem(file="--rehearsal", key="", message=message)])
     return factor
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
@@ -16,13 +17,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, model_validator
 
+from scenarios import topic_names
 from scenarios.criterion import Criterion
 from scenarios.environment import Environment
 from scenarios.errors import Problem, SpecError
 from scenarios.payload import DIRECTORY, Payload, Payloads
-from scenarios.phases import Drain, LoadPhase, Phase, Silence, Steps, Watch, in_order
+from scenarios.phases import MOST_PHASES, Drain, LoadPhase, Phase, Silence, Steps, Watch, in_order
+from scenarios.plain_file import is_plain_file
 from scenarios.text import Text
-from scenarios.units import DurationS, SizeBytes
+from scenarios.units import DurationS, SizeBytes, shown
 from scenarios.variables import OPTION, Variable, filled, left_open
 from scenarios.yaml_file import Problems, StrictModel, parse, read_text
 
@@ -30,6 +33,11 @@ LIBRARY = resources.files("scenarios") / "library"
 #: MM2's -avg and -max gauges look back over two Kafka metric windows of 30 s; one scrape more makes 65.
 LOOK_BACK_SILENCE_S = 65.0
 LOOK_BACK_WATCH_S = 60.0
+
+
+#: What a topic's name may leave to be filled in.
+_PLACE_IN_NAME = re.compile(r"\{(?:prefix|n(?::0?[1-9][0-9]?d?)?)\}")
+MOST_CRITERIA = 1000
 
 
 class HotPartition(StrictModel):
@@ -56,10 +64,13 @@ class TopicPlan(StrictModel):
 
     @model_validator(mode="after")
     def _name_can_be_filled(self) -> Self:
-        try:
-            names = set(self.names("p."))
-        except (KeyError, ValueError, IndexError, AttributeError):
-            raise ValueError(f"name: {self.name!r} may use only {{prefix}} and {{n}} (or {{n:02d}})") from None
+        # Not tried out: `{n:999999999d}` is a format too.
+        if set("{}") & set(_PLACE_IN_NAME.sub("", self.name)):
+            raise ValueError(f"name: {shown(self.name)} may use only {{prefix}} and {{n}} (or {{n:02d}})")
+        names = set(self.names("p."))
+        for name in sorted(names):
+            if why := topic_names.why_refused(name):
+                raise ValueError(f"name: Kafka refuses the topic {shown(name)}: {why}")
         if len(names) != self.count:
             raise ValueError(f"name: {self.name!r} gives {len(names)} names for {self.count} topics; use {{n}}")
         return self
@@ -76,6 +87,10 @@ class TopicPlan(StrictModel):
                 f"name: topic {outside[0]!r} is outside the prefix {prefix!r} of environment {environment.name}; "
                 "only topics inside it may be written"
             )
+        for name in self.names(prefix):
+            for what, one in (("topic", name), ("mirror", environment.topics.remote(name))):
+                if why := topic_names.why_refused(one):
+                    raise ValueError(f"name: in environment {environment.name} Kafka refuses the {what} {one!r}: {why}")
         return self
 
     def names(self, prefix: str) -> tuple[str, ...]:
@@ -133,8 +148,10 @@ class Scenario(StrictModel):
     connector: ConnectorWanted = ConnectorWanted()
     variables: dict[str, Variable] = {}  # noqa: RUF012 - pydantic copies it
     variants: tuple[dict[str, str], ...] = ()
-    phases: Annotated[tuple[Phase, ...], AfterValidator(in_order)] = Field(min_length=1)
-    criteria: Annotated[tuple[Criterion, ...], AfterValidator(_ids_differ)] = Field(min_length=1)
+    phases: Annotated[tuple[Phase, ...], AfterValidator(in_order)] = Field(min_length=1, max_length=MOST_PHASES)
+    criteria: Annotated[tuple[Criterion, ...], AfterValidator(_ids_differ)] = Field(
+        min_length=1, max_length=MOST_CRITERIA
+    )
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
@@ -152,7 +169,7 @@ class Scenario(StrictModel):
         """What does not fit together in a file of which other parts are wrong, as far as it can be told."""
         written, criteria = _valid(Phases, content.get("phases")), content.get("criteria")
         if written is not None and isinstance(criteria, list):
-            known = (_valid(TypeAdapter(Criterion), one) for one in criteria)
+            known = (_valid(OneCriterion, one) for one in criteria[:MOST_CRITERIA])
             yield from _misfits(written, tuple(one for one in known if one is not None))
 
     def _variant_problems(self) -> Iterator[str]:
@@ -195,7 +212,8 @@ class Scenario(StrictModel):
         return next((phase for phase in self.phases if isinstance(phase, Steps)), None)
 
 
-Phases = TypeAdapter(Annotated[tuple[Phase, ...], AfterValidator(in_order)])
+Phases = TypeAdapter(Annotated[tuple[Phase, ...], AfterValidator(in_order), Field(max_length=MOST_PHASES)])
+OneCriterion = TypeAdapter(Criterion)
 
 
 def _valid(adapter: TypeAdapter[Any], content: Any) -> Any:
@@ -274,7 +292,7 @@ def load(
         text = (LIBRARY / f"{name_or_path}.yaml").read_text(encoding="utf-8")
         return parse_scenario(text, file=f"{name_or_path}.yaml", environment=environment, settings=settings)
     path = Path(name_or_path)
-    if path.is_file():
+    if is_plain_file(path):
         directory = path.parent.resolve()
         return parse_scenario(
             read_text(path), file=str(path), environment=environment, settings=settings, directory=directory

@@ -32,6 +32,17 @@ UNITS: dict[str, tuple[str, float]] = (
 )
 
 
+#: The most of each kind, in its base unit: far above what any cluster is asked for, and small enough that whatever is
+#: reckoned with it (nanoseconds, records of all phases) stays a number of 64 bits.
+MOST_TIME_S = 366 * 86400.0
+MOST_RATE_PER_S = 1e9
+MOST_BYTES = 2.0**60
+#: What lies below is no time or rate that is meant.
+LEAST = 1e-9
+#: A text that is longer is no quantity.
+LONGEST_TEXT = 100
+
+
 def parse_quantity(text: object, units: dict[str, float] | dict[str, int], *, example: str) -> float:
     """The number in base units.
 
@@ -39,16 +50,30 @@ def parse_quantity(text: object, units: dict[str, float] | dict[str, int], *, ex
     """
     if isinstance(text, bool) or not isinstance(text, str):
         raise ValueError(f"write the unit, as in {example!r} (got {text!r})")  # noqa: TRY004 - pydantic wants ValueError
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(text) if len(text) <= LONGEST_TEXT else None
     if match is None:
-        raise ValueError(f"not a quantity: {text!r}; write it as in {example!r}")
+        raise ValueError(f"not a quantity: {shown(text)}; write it as in {example!r}")
     unit = match["unit"]
     if unit not in units:
         known = ", ".join(units)
         raise ValueError(
             f"{text!r} has {f'unit {unit!r}' if unit else 'no unit'}; use one of {known}, as in {example!r}"
         )
-    return float(match["number"].replace("_", "")) * units[unit]
+    return _countable(float(match["number"].replace("_", "")) * units[unit], text, units)
+
+
+def _countable(number: float, text: str, units: dict[str, float] | dict[str, int]) -> float:
+    most = MOST_TIME_S if units is TIME_S else MOST_RATE_PER_S if units is RATE_PER_S else MOST_BYTES
+    if number > most:
+        raise ValueError(f"{text!r} is more than mm2gate can play or count")
+    if 0 < number < LEAST:
+        raise ValueError(f"{text!r} is too little to be told from nothing; write 0 where nothing is meant")
+    return number
+
+
+def shown(text: str) -> str:
+    """A text in quotes, the end of a long one left out."""
+    return repr(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…")
 
 
 def _parser(units: dict[str, float] | dict[str, int], example: str) -> BeforeValidator:
@@ -70,10 +95,11 @@ _SHARE_OF = re.compile(r"\s*(?P<percent>[0-9]+(?:\.[0-9]+)?)\s*%\s+of\s+(?P<whol
 
 def _rate(value: Any) -> float:
     """A rate, or a share of one: "10/s", "70 % of 7150/s"."""
-    match = _SHARE_OF.fullmatch(value) if isinstance(value, str) else None
+    match = _SHARE_OF.fullmatch(value) if isinstance(value, str) and len(value) <= LONGEST_TEXT else None
     if match is None:
         return parse_quantity(value, RATE_PER_S, example="10/s")
-    return float(match["percent"]) * parse_quantity(match["whole"], RATE_PER_S, example="10/s") / 100
+    whole = parse_quantity(match["whole"], RATE_PER_S, example="10/s")
+    return _countable(float(match["percent"]) * whole / 100, value, RATE_PER_S)
 
 
 DurationS = Annotated[float, _parser(TIME_S, "30s"), PlainSerializer(lambda s: f"{s:g}s")]

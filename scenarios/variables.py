@@ -7,21 +7,24 @@ variable is set, its example stands in its place, so that the file can be read a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field
 
+from scenarios import strict_json
 from scenarios.errors import Problem, SpecError
 from scenarios.text import Text
+from scenarios.units import shown
 from scenarios.yaml_file import StrictModel
 
-_PLACE = re.compile(r"\$\{([^}]*)\}")
+#: No sign of a place within a place: a text full of them is still read in one go.
+_PLACE = re.compile(r"\$\{([^${}]*)\}")
 #: What a value may hold: a quantity or a name, nothing that could mean something else in YAML.
 _VALUE = re.compile(r"[A-Za-z0-9_.%/µ -]+|@.+")
 OPTION = "--set"
+LONGEST_SETTINGS = 10_000
 
 
 class Variable(StrictModel):
@@ -33,17 +36,20 @@ class Variable(StrictModel):
 
 def parse_settings(text: str) -> dict[str, str]:
     """The text "capacity=7000/s,size=1KB" → name → value. SpecError lists what is wrong with it."""
+    if len(text) > LONGEST_SETTINGS:
+        message = f"{len(text):,} characters; at most {LONGEST_SETTINGS:,} are read"
+        raise SpecError([Problem(file=OPTION, key="", message=message)])
     settings: dict[str, str] = {}
     problems: list[Problem] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not (name and equals and value):
-            problems.append(Problem(file=OPTION, key="", message=f"{part!r}: write it as in capacity=7000/s"))
+            problems.append(Problem(file=OPTION, key="", message=f"{shown(part)}: write it as in capacity=7000/s"))
         elif name in settings:
             problems.append(Problem(file=OPTION, key=name, message="given twice; give it once"))
         elif not _VALUE.fullmatch(value):
             problems.append(
-                Problem(file=OPTION, key=name, message=f"{value!r} is no plain value, such as 7000/s or 1KB")
+                Problem(file=OPTION, key=name, message=f"{shown(value)} is no plain value, such as 7000/s or 1KB")
             )
         else:
             settings[name] = value
@@ -69,11 +75,10 @@ def resolved(settings: Mapping[str, str], *, rehearsed: bool) -> dict[str, str]:
 
 
 def _capacity_of(path: Path, *, rehearsed: bool) -> str:
-    file = path / "verdict.json" if path.is_dir() else path
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = strict_json.read(path / "verdict.json" if path.is_dir() else path)
         criteria = [one for one in content["criteria"] if one["measure"] == "capacity.confirmed"]
-        found = next(((one["verdict"], one["value"]) for one in criteria), None)
+        found = next(((one["verdict"], _number(one["value"])) for one in criteria), None)
         aborted, rehearsal = bool(content["aborted"]), bool(content["rehearsal"])
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError("is no judged run; give the directory of a run of phase 4") from None
@@ -85,6 +90,14 @@ def _capacity_of(path: Path, *, rehearsed: bool) -> str:
     if rehearsal and not rehearsed:
         raise ValueError("was a rehearsal, and this run is none; play phase 4 in full, or give a number")
     return f"{value:g}/s"
+
+
+def _number(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"no number: {value!r}")
+    return float(value)
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

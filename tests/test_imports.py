@@ -43,7 +43,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "requests": ("clients", "lab"),
     "prometheus_api_client": ("clients",),
     "jinja2": ("checks",),
-    "flask": ("locust_session/web_ui",),
+    "flask": ("locust_session/web_ui", "locust_session/web_guard"),
     "markdown_it": ("locust_session/web_pages", "checks/report/html"),
     "ruamel": ("scenarios/yaml_file",),
     "locust": (

@@ -22,8 +22,10 @@ from locust.runners import WorkerRunner
 from locust_session import driver, node
 from locust_session.load import Assignment, Second
 from locust_session.node import NodeSession
+from mm2_users.identity import versions
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
+from run_record.manifest import ClusterSeen
 from scenarios.plan import RunPlan, load_plan
 
 LATENCIES_PER_S = 5000
@@ -56,6 +58,18 @@ class ReportingLoad:
         self._stopped = False
         self._canaries = 0
 
+    def versions(self) -> dict[str, str]:
+        """Those of a real worker."""
+        return versions()
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        """The clusters of the environment; nobody is asked."""
+        source, target = (
+            ClusterSeen(alias=one.alias, cluster_id=one.cluster_id, bootstrap_servers=one.bootstrap_servers)
+            for one in (self._plan.environment.source, self._plan.environment.target)
+        )
+        return source, target
+
     def prepare(self, assignment: Assignment) -> list[str]:
         """Owns its share of the partitions."""
         self._assignment = assignment
@@ -75,6 +89,12 @@ class ReportingLoad:
     def play(self, phase: int, start_s: float) -> None:
         """No staircase is played here."""
 
+    def hold_sending(self) -> None:
+        """Nothing is sent anyway."""
+
+    def resume_sending(self) -> None:
+        """Nothing is sent anyway."""
+
     def stop_sending(self) -> None:
         self._stopped = True
 
@@ -93,9 +113,12 @@ class ReportingLoad:
             canaries_arrived=self._canaries,
         )
 
-    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
+    def look(self) -> None:
+        """There is nothing to look at."""
+
+    def finish(self, committed: dict[str, int], *, hurried: bool = False) -> dict[str, Any]:
         """An account of nothing."""
-        del committed
+        del committed, hurried
         counts = Counts().to_json()
         return {
             "phases": {load.name: counts for load in self._plan.loads},

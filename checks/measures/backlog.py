@@ -9,6 +9,7 @@ import numpy as np
 from checks.measurement import Measurement, Window
 from checks.measures.ledger import partial, refused
 from checks.measures.registry import Run, measures
+from checks.measures.timeline_guards import timeline_objection
 from checks.reasons import Code, Reason
 from checks.trend import WARM_UP_LEAST_S, WARM_UP_SHARE, trend_of
 from run_record.timeline import TimelineRow
@@ -34,13 +35,18 @@ def rate_between(rows: Sequence[TimelineRow], count: Callable[[TimelineRow], int
     return (count(rows[-1]) - count(rows[0])) / elapsed_s if elapsed_s > 0 else None
 
 
-def _missing(run: Run, spec: MeasureSpec, rows: list[TimelineRow], source: str) -> Measurement | None:
+def _missing(
+    run: Run, spec: MeasureSpec, rows: list[TimelineRow], source: str, window: Window | None = None
+) -> Measurement | None:
     if run.windows is None:
         return Measurement.missing(Code.LOAD_NOT_STARTED, unit=spec.unit, source=source)
     if reason := refused(run):
         return Measurement(value=None, unit=spec.unit, source=source, why_not=reason)
     if not rows:
         return Measurement.missing(Code.RECORD_UNFINISHED, unit=spec.unit, source=source)
+    window = window or run.load_window
+    if window is not None and (reason := timeline_objection(run, window)):
+        return Measurement(value=None, unit=spec.unit, source=source, window=window, why_not=reason)
     return None
 
 
@@ -72,7 +78,7 @@ def recovery(run: Run, spec: MeasureSpec) -> Measurement:
         return Measurement.missing(Code.LOAD_NOT_STARTED, unit=spec.unit, source=source)
     window = Window(start_s=windows.load_end_s, end_s=windows.watched_s)
     rows = [row for row in run.record.timeline if window.start_s <= row.at_ns / NS_PER_S <= window.end_s]
-    if missing := _missing(run, spec, rows, source):
+    if missing := _missing(run, spec, rows, source, window):
         return missing
     behind = [place for place, row in enumerate(rows) if row.backlog >= RECOVERED_BELOW]
     back = rows[behind[-1] + 1 :] if behind else rows

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from checks.measurement import Measurement, Window
 from checks.measures.ledger import partial
 from checks.measures.registry import MeasureFunction, Run, measures
+from checks.measures.timeline_guards import timeline_objection
 from checks.reasons import Code, Reason
 from run_record.histogram import LatencyHistogram
 from scenarios.measures import MeasureSpec
@@ -40,6 +41,8 @@ def merged_latencies(run: Run, spec: MeasureSpec, kind: str, *, missing: int = 0
     if unknown := partial(run, of_arrivals=kind == "e2e"):
         return Measurement(value=None, unit=spec.unit, source=source, why_not=unknown)
     together = LatencyHistogram()
+    if run.stretch is not None and (hole := timeline_objection(run, run.stretch)):
+        return Measurement(value=None, unit=spec.unit, source=source, window=run.stretch, why_not=hole)
     if run.stretch is not None:
         source = f"record/timeline.jsonl: histograms.{kind} of the stretch, by arrival"
         together = _of_stretch(run, run.stretch, kind)

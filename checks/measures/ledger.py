@@ -3,14 +3,26 @@
 A record that is *late* may still turn out to be lost, duplicated or damaged. So while any is late, `lost` is a lower
 bound: some lost is NOGO, none lost proves nothing. When a load worker vanished, all that it owned is unknown, and
 every count is a lower bound. When the target did not let us read a mirror, nothing can be said of what did not arrive.
+Only what is MM2's or a cluster's is counted against them: not what our reader did not read, nor what the source holds
+twice (docs/measuring.md, "Who is to blame").
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 
 from checks.measurement import Measurement
+from checks.measures.closing import (
+    absent_reason,
+    held_told,
+    mirror_reason,
+    purged_reason,
+    unknown_arrivals,
+)
 from checks.measures.registry import MeasureFunction, Run, measures
+from checks.measures.timeline_guards import timeline_objection
 from checks.reasons import Code, Reason
 from run_record.counts import Counts
 from scenarios.measures import MeasureSpec
@@ -20,7 +32,7 @@ SOURCE_OF_PHASE = "record/ledger.json: phases.{phase}.{field}"
 #: What is counted on arrivals: lower bounds where some could not be read.
 SEEN_ON_ARRIVAL = frozenset({"arrived", "duplicated", "reordered", "corrupted", "phantom"})
 #: What is counted on missing arrivals: unknown where some could not be read.
-SEEN_MISSING = frozenset({"lost", "late", "acked − arrived"})
+SEEN_MISSING = frozenset({"lost", "late", "acked − totals.arrived"})
 
 
 def partial(run: Run, *, of_arrivals: bool) -> Reason | None:
@@ -33,6 +45,8 @@ def partial(run: Run, *, of_arrivals: bool) -> Reason | None:
 def refused(run: Run) -> Reason | None:
     """Why arrivals are not all known, if they are not."""
     counts = run.counts
+    if (unknown := unknown_arrivals(run)) is not None:
+        return unknown
     if run.lost_places and counts is not None and counts.backlog:
         return Reason.of(Code.LOST_PLACE, place=run.lost_places[0], count=len(run.lost_places))
     if not run.read_refused:
@@ -62,13 +76,17 @@ def _counted(run: Run, spec: MeasureSpec, field: str) -> Counts | Measurement:
             acked=counts.acked,
             placed=counts.arrived + counts.late + counts.lost,
         )
-    if field in SEEN_MISSING and (reason := refused(run)):
+    if field in SEEN_MISSING and (reason := refused(run)) and reason.code is not Code.NOT_READ:
         return Measurement(value=None, unit=spec.unit, source=source, samples=counts.acked, why_not=reason)
     return counts
 
 
-def _ledger(run: Run, spec: MeasureSpec, field: str, value: int, samples: int) -> Measurement:
+def _ledger(
+    run: Run, spec: MeasureSpec, field: str, value: int, samples: int, *, without: tuple[str, ...] = ()
+) -> Measurement:
+    """`without`: what was taken off the field."""
     note = partial(run, of_arrivals=field in SEEN_ON_ARRIVAL)
+    field = "".join([field, *(f" − totals.{name}" for name in without)])
     return Measurement(
         value=value, unit=spec.unit, source=source_of(run, field), samples=samples, at_least=note is not None, note=note
     )
@@ -87,12 +105,78 @@ def _count(name: str, *, of: str) -> MeasureFunction:
 
 
 measures("ledger.acked")(_count("acked", of="sent"))
-measures("ledger.arrived")(_count("arrived", of="acked"))
-measures("ledger.late")(_count("late", of="acked"))
-measures("ledger.duplicated")(_count("duplicated", of="arrived"))
 measures("ledger.reordered")(_count("reordered", of="arrived"))
-measures("ledger.corrupted")(_count("corrupted", of="arrived"))
 measures("ledger.phantom")(_count("phantom", of="sent"))
+
+
+@measures("ledger.arrived")
+def arrived(run: Run, spec: MeasureSpec) -> Measurement:
+    """On the target when the run ended: of what arrived on a mirror that is not what it was, what was found there."""
+    counts = _counted(run, spec, "arrived")
+    if isinstance(counts, Measurement):
+        return counts
+    changed = mirror_reason(run)
+    if changed is None:
+        found = _ledger(run, spec, "arrived", counts.on_target, counts.acked)
+        exact = found.note is None and counts.arrived < counts.acked
+        return replace(found, note=absent_reason(run)) if exact else found
+    source = source_of(run, "arrived − totals.gone + totals.unread")
+    if not held_told(run):
+        return Measurement(value=None, unit=spec.unit, source=source, samples=counts.acked, why_not=changed)
+    note = run.worker_lost_reason if run.worker_lost else None
+    return Measurement(
+        value=counts.on_target + counts.unread,
+        unit=spec.unit,
+        source=source,
+        samples=counts.acked,
+        at_least=note is not None,
+        note=note or changed,
+    )
+
+
+@measures("ledger.late")
+def late(run: Run, spec: MeasureSpec) -> Measurement:
+    """Late, and not because our own reader did not read it."""
+    return _without_unread(run, spec, "late", lambda counts: counts.late)
+
+
+@measures("ledger.duplicated")
+def duplicated(run: Run, spec: MeasureSpec) -> Measurement:
+    """Arrived again, and not because the source holds it twice; a lower bound where that is not told."""
+    counts = _counted(run, spec, "duplicated")
+    if isinstance(counts, Measurement):
+        return counts
+    ours, untold = counts.duplicated_at_source, counts.duplicated_untold
+    without = ("duplicated_at_source", "duplicated_untold") if ours or untold else ()
+    value = counts.duplicated - ours - untold
+    found = _ledger(run, spec, "duplicated", value, counts.arrived, without=without)
+    if not untold or found.at_least:
+        return found
+    return replace(found, at_least=True, note=Reason.of(Code.DUPLICATES_UNTOLD, count=untold))
+
+
+@measures("ledger.corrupted")
+def corrupted(run: Run, spec: MeasureSpec) -> Measurement:
+    """Altered, and not at the source already."""
+    counts = _counted(run, spec, "corrupted")
+    if isinstance(counts, Measurement):
+        return counts
+    ours = counts.corrupted_at_source
+    without = ("corrupted_at_source",) if ours else ()
+    return _ledger(run, spec, "corrupted", counts.corrupted - ours, counts.arrived, without=without)
+
+
+def _without_unread(run: Run, spec: MeasureSpec, field: str, read: Callable[[Counts], int]) -> Measurement:
+    """A count of missing records without those that lie on the target, where our own reader did not read them: these
+    may have come in time, so it is a lower bound while there are any."""
+    counts = _counted(run, spec, field)
+    if isinstance(counts, Measurement):
+        return counts
+    if not counts.unread:
+        found = _ledger(run, spec, field, read(counts), counts.acked)
+        return replace(found, note=absent_reason(run)) if found.note is None and read(counts) else found
+    found = _ledger(run, spec, field, read(counts) - counts.unread, counts.acked, without=("unread",))
+    return found if found.at_least else replace(found, at_least=True, note=unknown_arrivals(run))
 
 
 @measures("ledger.send_errors")
@@ -111,7 +195,9 @@ def lost(run: Run, spec: MeasureSpec) -> Measurement:
     if isinstance(counts, Measurement):
         return counts
     measurement = _ledger(run, spec, "lost", counts.lost, counts.acked)
-    if counts.late == 0 or measurement.at_least:
+    if counts.late == 0 and not measurement.at_least:
+        return replace(measurement, note=purged_reason(run))
+    if measurement.at_least:
         return measurement
     return Measurement(
         value=counts.lost,
@@ -126,10 +212,7 @@ def lost(run: Run, spec: MeasureSpec) -> Measurement:
 @measures("ledger.backlog_end")
 def backlog_end(run: Run, spec: MeasureSpec) -> Measurement:
     """Acknowledged − arrived when the drain ended: what is late, and what is lost."""
-    counts = _counted(run, spec, "acked − arrived")
-    if isinstance(counts, Measurement):
-        return counts
-    return _ledger(run, spec, "acked − totals.arrived", counts.backlog, counts.acked)
+    return _without_unread(run, spec, "acked − totals.arrived", lambda counts: counts.backlog)
 
 
 @measures("ledger.backlog_max")
@@ -144,7 +227,7 @@ def backlog_max(run: Run, spec: MeasureSpec) -> Measurement:
     rows = [row for row in run.record.timeline if start_s <= row.at_ns / 1e9 <= end_s]
     if not rows:
         return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
-    if reason := refused(run):
+    if reason := refused(run) or timeline_objection(run, run.stretch or run.windows.gauges):
         return Measurement(value=None, unit=spec.unit, source=source, why_not=reason)
     return Measurement(
         value=max(row.backlog for row in rows),
@@ -164,7 +247,8 @@ def topics_arrived(run: Run, spec: MeasureSpec) -> Measurement:
     ledger = run.record.ledger
     if ledger is None:
         return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
-    topics = {stream["topic"] for stream in ledger["streams"] if stream["counts"]["arrived"] > 0}
+    streams = ((stream["topic"], Counts(**stream["counts"])) for stream in ledger["streams"])
+    topics = {topic for topic, counts in streams if counts.on_target + counts.unread > 0}
     note = partial(run, of_arrivals=True)
     return Measurement(
         value=len(topics),

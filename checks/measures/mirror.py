@@ -9,63 +9,23 @@ of them, the watch after it leaves time to read them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from checks.measurement import Measurement, Window
+from checks.measurement import Measurement
 from checks.measures.connect import largest_value
+from checks.measures.counters import Counted, counted
 from checks.measures.ledger import SOURCE as LEDGER_SOURCE
 from checks.measures.ledger import partial
 from checks.measures.registry import Run, measures
-from checks.measures.scraped import Counted, Scraped, counted, gauge, parts_by, scraped
+from checks.measures.scraped import Scraped, gauge, scraped
 from checks.metric_profiles import Role
 from checks.reasons import Code
 from checks.series import Series
 from scenarios.measures import MeasureSpec
 
 KAFKA_METRIC_WINDOW_S = 30.0
-
-
-def ours(run: Run) -> Callable[[Series], bool]:
-    """Whether a mirror metric's series is of a topic of the plan."""
-    label = run.evidence.profile.topic_label
-    remotes = {topic.remote for topic in run.record.manifest.topics}
-    return lambda series: series.label(label) in remotes
-
-
-def mirrored(
-    run: Run, spec: MeasureSpec, role: Role, *, counter: bool = False, window: Window | None = None
-) -> Scraped | Measurement:
-    """A role's series on the topics of the plan, one per partition, none of them missing from the window and each
-    scraped for all of it: MM2 has a partition's sensors from the moment it takes it up, so a worker whose exporter is
-    silent shows here."""
-    profile = run.evidence.profile
-    identity = (profile.topic_label, profile.partition_label)
-    found = scraped(
-        run, spec, role, counter=counter, identity=identity, only=ours(run), window=window, parts=parts_by(*identity)
-    )
-    if isinstance(found, Measurement):
-        return found
-    seen = {(one.label(identity[0]), one.label(identity[1])) for one in found.within() if len(one.times_s)}
-    missing = [
-        f"{topic.remote}-{partition}"
-        for topic in run.record.manifest.topics
-        for partition in range(topic.partitions)
-        if (topic.remote, str(partition)) not in seen
-    ]
-    if not missing:
-        return found
-    return Measurement.missing(
-        Code.PARTITIONS_MISSING,
-        unit=spec.unit,
-        source=found.metric.query,
-        window=found.window,
-        missing=len(missing),
-        planned=len(missing) + len(seen),
-        example=missing[0],
-    )
 
 
 #: MM2's clock stops at the target's acknowledgement, ours when the record is read: later, on one clock. By more than
@@ -77,11 +37,6 @@ CLOCKS_APART_SHARE = 0.2
 def latency_gauge(run: Run, spec: MeasureSpec, found: Scraped, value: float | None) -> Measurement:
     """The measurement of a latency that MM2 took on its worker's clock, from timestamps of the producer's."""
     source, window = found.metric.query, found.window
-    negative = sum(int((one.values < 0).sum()) for one in found.within())
-    if negative:
-        return Measurement.missing(
-            Code.NEGATIVE_LATENCIES, unit=spec.unit, source=source, window=window, count=negative
-        )
     ours_ms = largest_of_ours_ms(run)
     if value is None or ours_ms is None or value <= ours_ms + max(CLOCKS_APART_MS, CLOCKS_APART_SHARE * ours_ms):
         return gauge(found, spec, value)
@@ -102,7 +57,7 @@ def largest_of_ours_ms(run: Run) -> float | None:
 
 
 def _record_counts(run: Run, spec: MeasureSpec) -> Counted | Measurement:
-    found = mirrored(run, spec, Role.RECORD_COUNT, counter=True)
+    found = scraped(run, spec, Role.RECORD_COUNT, counter=True)
     return found if isinstance(found, Measurement) else counted(run, spec, found)
 
 
@@ -110,7 +65,7 @@ def _record_counts(run: Run, spec: MeasureSpec) -> Counted | Measurement:
 def topics_replicated(run: Run, spec: MeasureSpec) -> Measurement:
     """Distinct topics inside the prefix with mirror metrics. The metrics exist from the moment MM2 takes a partition
     up, before anything is replicated: `target.topics_arrived` says whether something came out."""
-    found = scraped(run, spec, Role.RECORD_COUNT, counter=False)
+    found = scraped(run, spec, Role.RECORD_COUNT, counter=False, any_topic=True)
     if isinstance(found, Measurement):
         return found
     label = run.evidence.profile.topic_label
@@ -121,7 +76,7 @@ def topics_replicated(run: Run, spec: MeasureSpec) -> Measurement:
 @measures("mm2.latency_max")
 def latency_max(run: Run, spec: MeasureSpec) -> Measurement:
     """Largest replication-latency-ms-max of any partition, from the load's start to the watch's end."""
-    found = mirrored(run, spec, Role.LATENCY_MAX)
+    found = scraped(run, spec, Role.LATENCY_MAX, counter=False)
     if isinstance(found, Measurement):
         return found
     return latency_gauge(run, spec, found, largest_value(found.within()))
@@ -162,18 +117,18 @@ def means_by_partition(
 ) -> tuple[Scraped, tuple[PartitionMean, ...]] | Measurement:
     """The means of a gauge (as `latency_avg` reads it) of the partitions that carried records; none if one of those
     shows no number."""
-    found = mirrored(run, spec, role)
+    found = scraped(run, spec, role, counter=False)
     if isinstance(found, Measurement):
         return found
     counts = _record_counts(run, spec)
     if isinstance(counts, Measurement):
         return counts
-    busy = {_key(series): (series, growth.growth) for series, growth in counts.growths if growth.growth > 0}
+    busy = {_key(run, series): (series, growth.growth) for series, growth in counts.growths if growth.growth > 0}
     if not busy:
         return Measurement.missing(
             Code.NO_GROWTH, unit=spec.unit, source=counts.found.metric.query, window=found.window
         )
-    gauges = {_key(series): series for series in found.within()}
+    gauges = {_key(run, series): series for series in found.within()}
     windows, parts = found.windows, []
     short = run.stretch is None and windows.drained_s - windows.start_s <= KAFKA_METRIC_WINDOW_S
     for key, (counter, growth) in sorted(busy.items()):
@@ -189,11 +144,10 @@ def means_by_partition(
     return found, tuple(parts)
 
 
-Key = tuple[tuple[str, str], ...]
-
-
-def _key(series: Series) -> Key:
-    return tuple(sorted((name, value) for name, value in series.labels.items() if name != "__name__"))
+def _key(run: Run, series: Series) -> tuple[str, ...]:
+    """A partition on a worker: what two of its metrics have in common, whatever other labels they carry."""
+    names = (run.evidence.profile.topic_label, run.evidence.profile.partition_label, "instance")
+    return tuple(series.label(name) for name in names)
 
 
 def _partition_name(run: Run, series: Series) -> str:

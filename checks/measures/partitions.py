@@ -12,9 +12,9 @@ import numpy as np
 
 from checks.measurement import Measurement
 from checks.measures.connect import largest_value
-from checks.measures.mirror import latency_gauge, means_by_partition, mirrored
+from checks.measures.mirror import latency_gauge, means_by_partition
 from checks.measures.registry import Run, measures
-from checks.measures.scraped import Scraped
+from checks.measures.scraped import Scraped, scraped
 from checks.metric_profiles import Role
 from checks.reasons import Code
 from scenarios.measures import MeasureSpec
@@ -34,7 +34,7 @@ def record_age_avg(run: Run, spec: MeasureSpec) -> Measurement:
 @measures("mm2.record_age_max")
 def record_age_max(run: Run, spec: MeasureSpec) -> Measurement:
     """Largest record-age-ms-max of any partition."""
-    found = mirrored(run, spec, Role.RECORD_AGE_MAX)
+    found = scraped(run, spec, Role.RECORD_AGE_MAX, counter=False)
     if isinstance(found, Measurement):
         return found
     return latency_gauge(run, spec, found, largest_value(found.within()))

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from checks.measurement import Measurement
-from checks.measures.mirror import mirrored
+from checks.measures.counters import known_absent, name_of
 from checks.measures.registry import MeasureFunction, Run, measures
-from checks.measures.scraped import PATIENCE_SCRAPES, Scraped, name_of, parts_by, scraped, scraped_before
+from checks.measures.scraped import Scraped, scraped
+from checks.measures.tolerances import PATIENCE_SCRAPES
 from checks.metric_profiles import Role
 from checks.reasons import Code, Reason
 from checks.series import Series
@@ -76,7 +77,7 @@ def _rate(run: Run, spec: MeasureSpec, found: Scraped | Measurement, *, per: flo
         rate = rate_of(one, window.start_s, window.end_s, patience_s=patience_s, at_rest=at_rest)
         if rate is None:
             continue
-        if rate.born and not scraped_before(run, one, window.start_s):
+        if rate.born and not known_absent(run, found.role, one, window.start_s):
             return Measurement.missing(
                 Code.NO_BASE, unit=spec.unit, source=found.metric.query, window=window, series=name_of(one)
             )
@@ -100,37 +101,28 @@ def _rate(run: Run, spec: MeasureSpec, found: Scraped | Measurement, *, per: flo
     )
 
 
-def _mirror_rate(role: Role) -> MeasureFunction:
+def _in_the_load(run: Run, spec: MeasureSpec, role: Role) -> Scraped | Measurement:
+    return scraped(run, spec, role, counter=False, window=run.load_window)
+
+
+def _rate_over_the_load(role: Role) -> MeasureFunction:
     def measured(run: Run, spec: MeasureSpec) -> Measurement:
-        return _rate(run, spec, mirrored(run, spec, role, window=run.load_window), per=UNITS[spec.unit][1])
-
-    return measured
-
-
-def _task_counter(run: Run, spec: MeasureSpec, role: Role) -> Scraped | Measurement:
-    profile = run.evidence.profile
-    identity = (profile.connector_label, profile.task_label)
-    return scraped(run, spec, role, counter=False, identity=identity, window=run.load_window, parts=parts_by(*identity))
-
-
-def _task_rate(role: Role) -> MeasureFunction:
-    def measured(run: Run, spec: MeasureSpec) -> Measurement:
-        return _rate(run, spec, _task_counter(run, spec, role))
+        return _rate(run, spec, _in_the_load(run, spec, role), per=UNITS[spec.unit][1])
 
     return measured
 
 
 # record-count counts what the target acknowledged; byte-count the bytes of values (no keys, no headers) at the poll.
-measures("mm2.record_rate")(_mirror_rate(Role.RECORD_COUNT))
-measures("mm2.byte_rate")(_mirror_rate(Role.BYTE_COUNT))
-measures("connect.poll_rate")(_task_rate(Role.POLL_TOTAL))
-measures("connect.write_rate")(_task_rate(Role.WRITE_TOTAL))
+measures("mm2.record_rate")(_rate_over_the_load(Role.RECORD_COUNT))
+measures("mm2.byte_rate")(_rate_over_the_load(Role.BYTE_COUNT))
+measures("connect.poll_rate")(_rate_over_the_load(Role.POLL_TOTAL))
+measures("connect.write_rate")(_rate_over_the_load(Role.WRITE_TOTAL))
 
 
 @measures("connect.poll_idle")
 def poll_idle(run: Run, spec: MeasureSpec) -> Measurement:
     """The longest time in which the sum of the poll totals did not move, seen at the scrapes."""
-    found = _task_counter(run, spec, Role.POLL_TOTAL)
+    found = _in_the_load(run, spec, Role.POLL_TOTAL)
     if isinstance(found, Measurement):
         return found
     window = found.window

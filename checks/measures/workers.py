@@ -14,8 +14,10 @@ import numpy as np
 
 from checks.measurement import Measurement, Window
 from checks.measures.connect import largest_value
+from checks.measures.counters import counted, grown
 from checks.measures.registry import Run, measures
-from checks.measures.scraped import Parts, Scraped, counted, every_worker, gauge, scraped, without_partner
+from checks.measures.scraped import Scraped, Shares, gauge, impossible_share, scraped, without_partner
+from checks.measures.who import host_of, workers_of
 from checks.metric_profiles import Role
 from checks.reasons import Code, Reason
 from checks.series import Floats, Series
@@ -23,13 +25,8 @@ from scenarios.measures import MeasureSpec
 
 #: CPU is averaged over this long, and the largest such average counts; a shorter stretch is averaged whole.
 CPU_WINDOW_S = 30.0
-
-
-def _host(series: Series) -> str:
-    """The host of a scraped instance: "kafka1:9404" and "kafka1" are one, "[::1]:9404" is "[::1]"."""
-    instance = series.label("instance")
-    host, colon, port = instance.rpartition(":")
-    return host if colon and port.isdigit() else instance
+#: A scrape reads its counters a little later than its stamp says: so far a share of CPU may lie beside 0 and 1.
+CPU_SLACK = 0.05
 
 
 def _on_workers_nodes(
@@ -37,15 +34,10 @@ def _on_workers_nodes(
 ) -> Scraped | Measurement:
     """A node_exporter metric on the workers' nodes. Every worker must have one that is scraped all the time, or a full
     node would go unseen."""
-    up, metric = run.evidence.metric(Role.UP), run.evidence.metric(role)
-    if up.trouble is None and not up.series:
-        return Measurement.missing(Code.NO_SCRAPES, unit=spec.unit, source=metric.query, query=up.query)
-    hosts = {_host(one) for one in up.series}
+    metric, workers = run.evidence.metric(role), workers_of(run)
     window = window or (run.stretch if run.stretch or counter else run.load_window)
-    nodes = Parts(of=_host, expected=frozenset(hosts))
-    found = scraped(run, spec, role, counter=counter, only=lambda one: _host(one) in hosts, window=window, parts=nodes)
     seen = {_host(one) for one in metric.series}
-    if metric.trouble is None and seen and (unseen := hosts - seen):
+    if workers.objection is None and metric.trouble is None and seen and (unseen := workers.hosts - seen):
         return Measurement(
             value=None,
             unit=spec.unit,
@@ -53,12 +45,11 @@ def _on_workers_nodes(
             window=window,
             why_not=Reason.of(Code.UNKNOWN_NODE, host=min(unseen), nodes=", ".join(sorted(seen))),
         )
-    return found
+    return scraped(run, spec, role, counter=counter, window=window)
 
 
-def _of_every_worker(run: Run, spec: MeasureSpec, role: Role, *, window: Window | None) -> Scraped | Measurement:
-    """A metric of the workers' processes, which each of them has for as long as it runs."""
-    return scraped(run, spec, role, counter=False, identity=("instance",), window=window, parts=every_worker(run))
+def _host(series: Series) -> str:
+    return host_of(series.label("instance"))
 
 
 @measures("workers.cpu")
@@ -71,9 +62,6 @@ def cpu(run: Run, spec: MeasureSpec) -> Measurement:
     return gauge(source, spec, _largest_percent(share for _, share in shares))
 
 
-Shares = list[tuple[Floats, Floats]]
-
-
 def cpu_shares(run: Run, spec: MeasureSpec, *, window: Window | None = None) -> tuple[Scraped, Shares] | Measurement:
     """For each node or worker process, (instants, share of all cores over the CPU window that ends there)."""
     idle = _on_workers_nodes(run, spec, Role.NODE_CPU_IDLE, window=window)
@@ -81,16 +69,18 @@ def cpu_shares(run: Run, spec: MeasureSpec, *, window: Window | None = None) -> 
         return idle
     nodes = _by_host(idle.series)
     if run.environment.cpu.workers == "node":
-        grown = [(len(cores), average_growth(cores, idle.window)) for cores in nodes.values()]
-        return idle, [(ends_s, 1.0 - growth / cores) for cores, (ends_s, growth) in grown]
+        grew = [(len(cores), average_growth(cores, idle.window)) for cores in nodes.values()]
+        shares = [(ends_s, 1.0 - growth / cores) for cores, (ends_s, growth) in grew]
+        return impossible_share(spec, idle, shares, slack=CPU_SLACK) or (idle, shares)
     window = window or run.load_window
-    processes = _of_every_worker(run, spec, Role.PROCESS_CPU, window=window)
+    processes = scraped(run, spec, Role.PROCESS_CPU, counter=False, window=window)
     if isinstance(processes, Measurement):
         return processes
     own = [
         (len(nodes[host]), average_growth(one, processes.window)) for host, one in _by_host(processes.series).items()
     ]
-    return processes, [(ends_s, growth / cores) for cores, (ends_s, growth) in own]
+    shares = [(ends_s, growth / cores) for cores, (ends_s, growth) in own]
+    return impossible_share(spec, processes, shares, slack=CPU_SLACK) or (processes, shares)
 
 
 def _by_host(series: Iterable[Series]) -> Mapping[str, list[Series]]:
@@ -153,8 +143,8 @@ def heap(run: Run, spec: MeasureSpec) -> Measurement:
 
 def heap_in_use(run: Run, spec: MeasureSpec) -> tuple[Scraped, Shares] | Measurement:
     """For each worker, (instants, share of its heap in use)."""
-    used = _of_every_worker(run, spec, Role.HEAP_USED, window=run.load_window)
-    allowed = _of_every_worker(run, spec, Role.HEAP_MAX, window=run.load_window)
+    used = scraped(run, spec, Role.HEAP_USED, counter=False, window=run.load_window)
+    allowed = scraped(run, spec, Role.HEAP_MAX, counter=False, window=run.load_window)
     return _shares(spec, used, allowed, rest=False)
 
 
@@ -180,7 +170,7 @@ def _shares(
         of = wholes[one.label("instance")]
         share = one.values / (of if of is not None and of > 0 else np.nan)
         shares.append((one.times_s, 1.0 - share if rest else share))
-    return part, shares
+    return impossible_share(spec, part, shares) or (part, shares)
 
 
 @measures("workers.network_drops")
@@ -188,16 +178,4 @@ def network_drops(run: Run, spec: MeasureSpec) -> Measurement:
     """Growth over the run, all interfaces but loopback together: what a host says to itself crosses no network."""
     found = _on_workers_nodes(run, spec, Role.NODE_NETWORK_TROUBLE, counter=True)
     counter = found if isinstance(found, Measurement) else counted(run, spec, found)
-    if isinstance(counter, Measurement):
-        return counter
-    return Measurement(
-        value=counter.growth,
-        unit=spec.unit,
-        source=counter.found.metric.query,
-        samples=counter.points,
-        window=counter.found.window,
-        series=len(counter.growths),
-        coverage=counter.found.coverage,
-        at_least=counter.reset is not None,
-        note=counter.reset,
-    )
+    return counter if isinstance(counter, Measurement) else grown(counter, spec)

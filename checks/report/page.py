@@ -25,6 +25,7 @@ from checks.stairs_views import COLUMNS as STEP_COLUMNS
 from checks.verdict import Verdict
 from checks.views import Views
 from checks.words import Words
+from scenarios.secret_shapes import without_secrets
 
 #: Beside its word and its colour, each verdict has a sign.
 SIGNS = {
@@ -82,7 +83,6 @@ def report(case: Case, *, language: str) -> str:
     side = Side.of(run, evaluation)
     rows = criterion_rows(side, views)
     named = deciding(rows)
-    bottleneck = context["optimisation"] or (views.optimisation() if run.windows is not None else {})
     return render(
         "report.html.j2",
         words,
@@ -99,14 +99,14 @@ def report(case: Case, *, language: str) -> str:
             "rows": rows,
             "named": named[:NAMED_MOST],
             "unnamed": max(len(named) - NAMED_MOST, 0),
-            "bottleneck": [row for row in bottleneck.get("fitting", ()) if evaluation.verdict is not Verdict.GO],
+            "bottleneck": views.bottleneck(),
             "figures": figures_of(side, texts, words),
             "events": events_of(side, texts, words),
             "phase_rows": phase_rows(side, context["phases"], words),
             "anomalies": list(anomalies(run, words)),
             "anomaly_titles": {kind: say(f"anomaly_{kind}") for kind in EXAMPLES},
             "scenario_text": run.record.manifest.scenario.text,
-            "environment_text": run.record.manifest.environment.text,
+            "environment_text": without_secrets(run.record.manifest.environment.text),
             "connectors": [
                 (name, json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True))
                 for name, config in connector_configs(run)
@@ -192,9 +192,12 @@ def _records(examples: Iterator[Any]) -> int:
 
 
 def connector_configs(run: Run) -> Iterator[tuple[str, dict[str, str]]]:
-    """Name and configuration of MM2's connectors as Connect gave them, secrets hidden when they were collected."""
-    content = run.evidence.connect("connectors").content
+    """Name and configuration of MM2's connectors, as far as they may be kept. Evidence of an older version has those of
+    others too."""
+    content, ours = run.evidence.connect("connectors").content, run.environment.connect.connectors
     for name, parts in sorted(content.items()) if isinstance(content, dict) else ():
+        if name not in (ours.source, ours.checkpoint, ours.heartbeat):
+            continue
         info = parts.get("info") if isinstance(parts, dict) else None
         if isinstance(info, dict) and isinstance(info.get("config"), dict):
             yield name, {str(key): str(value) for key, value in sorted(info["config"].items())}

@@ -18,6 +18,7 @@ from checks.judge import judge_run
 from checks.metric_profiles import CONFLUENT_MIRROR, Job, Role
 from checks.reasons import Code
 from run_record.store import RunRecord
+from tests.support.given import as_played
 from tests.support.records import (
     DRAINED_S,
     LOAD_START_S,
@@ -121,7 +122,7 @@ def judged(tmp_path):
         with serving(prometheus) as metrics, serving(connect(connectors)) as rest:
             environment = environment_text(prometheus=metrics.url, connect=rest.url)
             run = write_run(tmp_path, environment=environment, **settings)
-            collect(RunRecord.open(run), clock=Clock(now_s=lambda: COLLECTED_S, sleep=lambda _: None))
+            collect(RunRecord.open(run), as_played(run), clock=Clock(now_s=lambda: COLLECTED_S, sleep=lambda _: None))
         evaluation = judge_run(run).evaluation
         build.requests = metrics.requests
         return evaluation, {result.criterion.id: (str(result.verdict), result.reason) for result in evaluation.results}
@@ -227,7 +228,7 @@ class TestTime:
             environment = text.replace("http://127.0.0.1:9", metrics.url)
             run = write_run(tmp_path, environment=environment, phases=phases)
             late = Clock(now_s=lambda: T0_S + long_s + 5000.0, sleep=lambda _: None)
-            collect(RunRecord.open(run), clock=late)
+            collect(RunRecord.open(run), as_played(run), clock=late)
         assert max(spans) / 15 < 1000
         assert sum(spans) / (len(CONFLUENT_MIRROR.metrics) + 1) == pytest.approx(long_s, rel=0.02)
 
@@ -247,7 +248,7 @@ class TestNumbers:
         assert found[name][0] == "INCONCLUSIVE"
 
     def test_a_nan_among_numbers_is_left_out(self, judged):
-        spoilt = spoil(healthy_metrics(), Role.ACTIVE_COUNT, lambda at_s: NAN if at_s < 90 else 7.0)
+        spoilt = spoil(healthy_metrics(), Role.ACTIVE_COUNT, lambda at_s: NAN if 85 < at_s <= 90 else 7.0)
         evaluation, _ = judged(FakePrometheus(metrics=spoilt))
         assert evaluation.result("in_flight").measurement.value == 14
 

@@ -18,6 +18,7 @@ from checks.reasons import Code
 from checks.record_inputs import environment_of
 from run_record.manifest import Ending
 from run_record.store import RunRecord, broken_seal, is_sealed
+from tests.support.given import as_played
 from tests.support.records import (
     HEALTHY,
     SOURCE_CONNECTOR,
@@ -101,7 +102,7 @@ def collected(tmp_path):
         with serving(prometheus_answer or prometheus()) as metrics, serving(connect_answer or connect()) as rest:
             environment = environment_text(prometheus=metrics.url, connect=rest.url)
             run = write_run(tmp_path, environment=environment, **settings)
-            directory = collect(RunRecord.open(run), clock=clock)
+            directory = collect(RunRecord.open(run), as_played(run), clock=clock)
         return Evidence.open(directory), metrics.requests, rest.requests
 
     return build
@@ -121,7 +122,7 @@ def test_answers_are_kept_byte_for_byte_and_sealed(collected):
 def test_judging_what_was_collected_is_go(tmp_path):
     with serving(prometheus()) as metrics, serving(connect()) as rest:
         run = write_run(tmp_path, environment=environment_text(prometheus=metrics.url, connect=rest.url))
-        collect(RunRecord.open(run), clock=LATER)
+        collect(RunRecord.open(run), as_played(run), clock=LATER)
     assert judge_run(run).verdict == "GO"
 
 
@@ -130,11 +131,12 @@ def test_judge_collects_once_and_again_only_on_refresh(tmp_path):
         ending = Ending(how="sigint", aborted=True, at_ns=(T0_S + 143) * 10**9)  # nothing to wait for
         environment = environment_text(prometheus=metrics.url, connect=rest.url)
         run = write_run(tmp_path, environment=environment, ending=ending)
-        judge_run(run)
+        judge_run(run, given=as_played(run))
         asked = len(metrics.requests)
         judge_run(run)
+        judge_run(run, given=as_played(run))
         assert len(metrics.requests) == asked
-        judge_run(run, refresh=True)
+        judge_run(run, given=as_played(run), refresh=True)
         assert len(metrics.requests) > asked
     assert sorted(path.name for path in (run / "evidence").iterdir()) == ["001", "002"]
 
@@ -150,10 +152,10 @@ def judged_then_refreshed(tmp_path, monkeypatch, first_connect):
     with serving(prometheus()) as metrics, serving(answer) as rest:
         monkeypatch.setattr("checks.collect.Clock", lambda: Clock(now_s=lambda: T0_S + 200.0))
         run = write_run(tmp_path, environment=environment_text(prometheus=metrics.url, connect=rest.url))
-        first = judge_run(run)
+        first = judge_run(run, given=as_played(run))
         answers.append(connect())
         asked = len(rest.requests)
-        second = judge_run(run, refresh=True)
+        second = judge_run(run, given=as_played(run), refresh=True)
         asked = len(rest.requests) - asked
     return first.evaluation.result("not_running"), second.evaluation.result("not_running"), asked
 
@@ -222,7 +224,7 @@ def test_secrets_of_the_connector_are_not_kept(collected):
         assert "sentinel" not in path.read_text()
     config = evidence.connect("connectors").content[SOURCE_CONNECTOR]["info"]["config"]
     assert config["sasl.jaas.config"] == "(hidden)"
-    assert config["schema.registry.url"] == "http://h/"
+    assert config["schema.registry.url"] == "(hidden)"
     assert config["topics"] == "t[.].*"
 
 
@@ -233,7 +235,7 @@ def test_silent_prometheus_is_evidence_and_asked_only_once(tmp_path, monkeypatch
     monkeypatch.setattr("clients.prometheus.FIRST_PAUSE_S", math.inf)  # not asked again
     with serving(connect()) as rest:
         run = write_run(tmp_path, environment=environment_text(prometheus=closed_port(), connect=rest.url))
-        evidence = Evidence.open(collect(RunRecord.open(run), clock=LATER))
+        evidence = Evidence.open(collect(RunRecord.open(run), as_played(run), clock=LATER))
     metric = evidence.metric(Role.POLL_TOTAL)
     assert metric.trouble.code is Code.PROMETHEUS_FAILED
     assert "connection refused" in metric.trouble.params["error"]
@@ -257,7 +259,7 @@ def test_one_query_that_fails_leaves_the_others(collected, reply):
 def test_silent_connect_is_evidence(tmp_path):
     with serving(prometheus()) as metrics:
         run = write_run(tmp_path, environment=environment_text(prometheus=metrics.url, connect=closed_port()))
-        evidence = Evidence.open(collect(RunRecord.open(run), clock=LATER))
+        evidence = Evidence.open(collect(RunRecord.open(run), as_played(run), clock=LATER))
     assert "connection refused" in evidence.connect("connectors").error
     assert "error" in evidence.connect("workers").content[0]
     assert evidence.metric(Role.POLL_TOTAL).trouble is None
@@ -268,7 +270,7 @@ def test_password_that_cannot_be_read_any_more_is_evidence(tmp_path):
         "scrape_interval: 5s", "scrape_interval: 5s, login: {username: u, password_env: MM2GATE_NO_SUCH_VARIABLE}"
     )
     run = write_run(tmp_path, environment=text)
-    evidence = Evidence.open(collect(RunRecord.open(run), clock=LATER))
+    evidence = Evidence.open(collect(RunRecord.open(run), as_played(run), clock=LATER))
     assert "MM2GATE_NO_SUCH_VARIABLE is not set" in evidence.metric(Role.UP).trouble.params["error"]
 
 

@@ -10,6 +10,7 @@ from checks.judge import judge_run
 from checks.metric_profiles import Role
 from checks.reasons import Code
 from run_record.store import RunRecord
+from tests.support.given import as_played
 from tests.support.records import (
     SOURCE_CONNECTOR,
     T0_S,
@@ -75,7 +76,8 @@ def test_workers_that_do_not_export_it_are_inconclusive(judged):
 
 def test_connect_is_not_asked_and_that_is_evidence(tmp_path):
     run = write_run(tmp_path, environment=DEDICATED)
-    evidence = Evidence.open(collect(RunRecord.open(run), clock=Clock(now_s=lambda: T0_S + 1e3, sleep=lambda _: None)))
+    clock = Clock(now_s=lambda: T0_S + 1e3, sleep=lambda _: None)
+    evidence = Evidence.open(collect(RunRecord.open(run), as_played(run), clock=clock))
     assert "names no REST API" in evidence.connect("connectors").error
 
 

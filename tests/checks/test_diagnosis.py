@@ -136,8 +136,10 @@ def test_every_state_has_its_row(judge, arguments, row):
 
 
 def test_connector_that_is_not_there(judge):
-    rows = judge(evidence={"connectors": {"mm2-heartbeat": connector("mm2-heartbeat")}}).rows()
-    assert set(rows) == {"connector_absent"}
+    run = judge(evidence={"connectors": {"mm2-heartbeat": connector("mm2-heartbeat")}})
+    assert set(run.rows()) == {"connector_absent"}
+    assert "PUT" not in run.rows()["connector_absent"].params["call"], "its name may be our own mistake"
+    assert "-X PUT" not in run.fiche
 
 
 def test_running_task_of_a_silent_worker(judge):

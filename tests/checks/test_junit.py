@@ -119,3 +119,10 @@ def test_records_that_were_lost_are_a_failure_of_their_criterion(judge):
         tag = next((child.tag for child in case if child.tag != "system-out"), None)
         assert tag == expected[one["verdict"]] or tag == "skipped", one["id"]
     assert any(one["verdict"] == "NOGO" for one in judged.content["criteria"])
+
+
+def test_what_a_page_would_obey_is_written_out():
+    told = content(criterion("NOGO", "go_missed", id="x\x1b[2J\x9b\u202ey\u2028"), verdict="NOGO")
+    text = junit(told | {"scenario": "s\u2066"}, started_at="2026-03-01T10:00:00.000Z")
+    assert 'name="x\\x1b[2J\\x9b\\u202ey\\u2028"' in text
+    assert not set("\x1b\x9b\u202e\u2028\u2066") & set(text)

@@ -15,6 +15,7 @@ from checks.measures.connect import STATE_FRESH_S
 from checks.metric_profiles import Role
 from checks.reasons import Code
 from checks.record_inputs import environment_of
+from checks.role_facts import FACTS, Owner
 from checks.windows import Windows
 from run_record.counts import Counts
 from run_record.manifest import Ending
@@ -204,6 +205,8 @@ def _until(end_s, one):
     return {**one, "values": [pair for pair in one["values"] if pair[0] <= 1_800_000_000 + end_s]}
 
 
+#: Roles whose series are of one task each.
+OF_A_TASK = [role for role, facts in FACTS.items() if facts.owner is Owner.TASK and role in healthy_metrics()]
 RATES = ("connect.poll_rate", "connect.poll_idle")
 COUNTERS = ("connect.poll_total", "connect.write_total")
 GAUGES = ("connect.in_flight_max", "connect.offset_commit_max", "connect.failed_tasks", "mm2.latency_max")
@@ -221,10 +224,17 @@ def test_infinity_is_no_value(judged, name):
     assert judged(spoil(healthy_metrics(), READS[name], always(math.inf)))(name).why_not.code is Code.NOT_FINITE
 
 
-@pytest.mark.parametrize("name", ["connect.in_flight_max", "connect.offset_commit_max", "mm2.latency_max"])
-def test_gauge_is_its_largest_number_nan_left_out(judged, name):
-    peak = spoil(healthy_metrics(), READS[name], lambda at_s: 700.0 if 90 <= at_s < 95 else NAN, which=0)
-    assert judged(peak)(name).value == 700
+@pytest.mark.parametrize("name", ["connect.offset_commit_max", "mm2.latency_max"])
+def test_gauge_that_looks_back_is_its_largest_number_nan_left_out(judged, name):
+    """Records come from second 71 to 81; half a minute later nothing has to be known of them any more."""
+    shown = spoil(healthy_metrics(), READS[name], lambda at_s: 700.0 if 75 <= at_s < 111 else NAN, which=0)
+    assert judged(shown)(name).value == 700
+
+
+def test_gauge_that_does_not_look_back_is_not_read_past_its_nan(judged):
+    """Kafka's active count is 0 when nothing is in flight, never NaN."""
+    peak = spoil(healthy_metrics(), Role.ACTIVE_COUNT, lambda at_s: 70.0 if 90 <= at_s < 95 else NAN, which=0)
+    assert judged(peak)("connect.in_flight_max").why_not.code is Code.LOW_COVERAGE
 
 
 @pytest.mark.parametrize("name", COUNTERS)
@@ -271,8 +281,15 @@ class TestCounters:
     def test_counter_that_appears_on_a_scraped_worker_started_at_zero(self, judged, name):
         metrics, role = healthy_metrics(), READS[name]
         born = item(lambda at_s: growing(0.0, 50.0)(at_s) if at_s > LOAD_START_S else None, **_labels(metrics[role][0]))
-        found = judged({**metrics, role: [born, metrics[role][1]]})(name)
+        begun = {other: [_from(LOAD_START_S, metrics[other][0]), *metrics[other][1:]] for other in OF_A_TASK}
+        found = judged({**metrics, **begun, role: [born, metrics[role][1]]})(name)
         assert (found.value, found.at_least) == (100, False)
+
+    def test_counter_that_appears_beside_what_was_there_before_has_no_base(self, judged, name):
+        """The task's other metrics were scraped all along: its counter was there too, and only its points are gone."""
+        metrics = healthy_metrics()
+        cut = {READS[name]: [_from(LOAD_START_S + 1, metrics[READS[name]][0]), metrics[READS[name]][1]]}
+        assert judged({**metrics, **cut})(name).why_not.code is Code.NO_BASE
 
     def test_window_must_be_closed_by_a_scrape(self, judged, name):
         metrics = healthy_metrics()

@@ -16,6 +16,7 @@ from checks.measures import Run, measure
 from checks.metric_profiles import Role
 from checks.reasons import Code
 from checks.record_inputs import environment_of
+from checks.role_facts import FACTS, Owner
 from checks.windows import Windows
 from run_record.store import SEAL, RunRecord, sums
 from tests.support.phase2 import (
@@ -173,10 +174,10 @@ def test_rate_of_a_counter_that_nobody_scraped_before_is_unknown(run_of, name):
 @pytest.mark.parametrize("name", RATES)
 def test_rate_of_a_task_that_began_within_counts_from_zero(run_of, name):
     metrics = phase2_metrics()
-    for role, records in ((Role.RECORD_COUNT, SHARE), (Role.POLL_TOTAL, HALF), (Role.WRITE_TOTAL, HALF)):
-        metrics = spoil(
-            metrics, role, lambda at_s, records=records: growing(0.0, records)(at_s) if at_s > START_S + 1 else None
-        )
+    begun = {Role.RECORD_COUNT: SHARE, Role.POLL_TOTAL: HALF, Role.WRITE_TOTAL: HALF}
+    for role in [role for role, facts in FACTS.items() if facts.owner in (Owner.TASK, Owner.PARTITION)]:
+        value = growing(0.0, begun[role]) if role in begun else during(20.0)
+        metrics = spoil(metrics, role, lambda at_s, value=value: value(at_s) if at_s > START_S + 1 else None)
     assert measure(name, run_of(metrics)).value == pytest.approx(1000, rel=1e-6)
 
 
@@ -228,6 +229,12 @@ class TestMissingRecordsOfAStretch:
         assert found.note.code is Code.NEVER_ARRIVED
 
 
+def together(one):
+    """The second worker beside the first, on its node."""
+    instance = one["metric"]["instance"]
+    return {"w2:9404": "w1:9405"}.get(instance, instance)
+
+
 class TestWorkers:
     def test_cpu_is_the_busiest_half_minute_of_the_busiest_node(self, run_of):
         def idle(at_s):  # a core that is idle, but for 30 s in which half of it is used
@@ -244,11 +251,12 @@ class TestWorkers:
         assert measure("workers.cpu", run_of(environment=environment)).value == pytest.approx(10)
 
     def test_two_processes_on_one_node_add_up(self, run_of):
-        metrics = phase2_metrics()
-        both = [item(lambda at_s: 0.2 * at_s, instance=f"w1:{port}") for port in (9404, 9405)]
-        up = [item(lambda _: 1.0, instance=f"w1:{port}") for port in (9404, 9405)]
+        moved = {
+            role: [{**one, "metric": {**one["metric"], "instance": together(one)}} for one in ones]
+            for role, ones in phase2_metrics().items()
+        }
         run = run_of(
-            {**metrics, Role.PROCESS_CPU: both, Role.UP: up},
+            spoil(moved, Role.PROCESS_CPU, lambda at_s: 0.2 * at_s),
             environment=environment_text() + "cpu: {workers: process}\n",
         )
         assert measure("workers.cpu", run).value == pytest.approx(20)

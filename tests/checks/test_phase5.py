@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from checks.judge import judge_run
+from checks.measures.parts import TASK_ROLES
 from checks.metric_profiles import Role
 from checks.pages import Page, unfilled_lines
 from checks.words import TEMPLATES
@@ -13,7 +14,7 @@ from run_record.counts import Counts
 from scenarios.scenario import load
 from scenarios.yaml_file import parse
 from tests.support.phase2 import TOPICS, phase2_metrics
-from tests.support.records import T0_NS, points, write_evidence, write_run
+from tests.support.records import T0_NS, T0_S, points, write_evidence, write_run
 
 PAGE = parse((TEMPLATES / "pages" / "phase5_soak.yaml").read_text(encoding="utf-8"), Page, file="phase5_soak.yaml")
 RATE, START_S, LOAD_S = 700, 71.0, 360.0
@@ -150,7 +151,7 @@ def test_node_that_says_too_little_is_not_left_out_of_a_trend(judge, trend, role
         for one in metrics_[role]
     ]
     result = judge(metrics_)[1].result(trend)
-    assert (result.verdict.value, result.reason.code.value) == ("INCONCLUSIVE", "too_few_samples")
+    assert (result.verdict.value, result.reason.code.value) == ("INCONCLUSIVE", "low_coverage")
 
 
 def test_rebalances_count_once_however_many_workers_saw_them(judge):
@@ -183,6 +184,13 @@ def test_task_that_failed_and_was_restarted_is_seen(judge):
 def test_failure_that_no_scrape_before_it_shows_is_seen(judge, seen):
     metrics_ = metrics()
     metrics_[Role.FAILED_TASKS][1]["values"] = points(seen, end_s=WATCHED_S + 20)
+    came_s = metrics_[Role.FAILED_TASKS][1]["values"][0][0] - T0_S
+    for role in TASK_ROLES:
+        # Until then the task was on the other worker.
+        _, task = metrics_[role]
+        before = {**task, "metric": {**task["metric"], "instance": "w1:9404"}}
+        metrics_[role] += [{**before, "values": [pair for pair in task["values"] if pair[0] - T0_S < came_s]}]
+        task["values"] = [pair for pair in task["values"] if pair[0] - T0_S >= came_s]
     result = judge(metrics_)[1].result("task_failures")
     assert (result.measurement.value, result.verdict.value) == (1, "GREY")
 

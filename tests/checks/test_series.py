@@ -10,7 +10,6 @@ import pytest
 from checks.series import (
     Series,
     UnreadableAnswer,
-    coverage,
     growth_of,
     largest_sum,
     merged,
@@ -71,26 +70,23 @@ def test_sum_takes_each_series_last_point_while_it_is_fresh():
     assert largest_sum([], stale_s=15) is None
 
 
-@pytest.mark.parametrize(
-    ("times", "expected"),
-    [
-        pytest.param(range(0, 101, 10), 1.0, id="every interval"),
-        pytest.param([-3, 8, 17, 29, 38, 47, 59, 66, 78, 87, 98], 1.0, id="jitter"),
-        pytest.param([0, 10, 20, 30, 40, 60, 70, 80, 90, 100], 0.925, id="one scrape missed"),
-        pytest.param(range(0, 51, 10), 0.625, id="nothing in the second half"),
-        pytest.param(range(50, 101, 10), 0.625, id="nothing in the first half"),
-        pytest.param([], 0.0, id="nothing"),
-        pytest.param([-500, 500], 0.0, id="nothing near"),
-    ],
-)
-def test_coverage_is_the_share_of_time_that_points_vouch_for(times, expected):
-    assert coverage(np.array(list(times), dtype=float), 0, 100, interval_s=10) == pytest.approx(expected)
-
-
 def test_pieces_of_a_series_join_and_their_common_point_counts_once():
     parts = [series([(0, 1), (10, 2)], a="x"), series([(10, 2), (20, 3)], a="x"), series([(0, 9)], a="y")]
     first, second = merged(parts)
     assert (first.values.tolist(), second.values.tolist()) == ([1, 2, 3], [9])
+
+
+def test_points_are_put_in_order_and_said_twice_count_once():
+    (one,) = merged([series([(20, 3), (0, 1), (10, 2), (10, 2), (0, 1)], a="x")])
+    assert (one.times_s.tolist(), one.values.tolist()) == ([0, 10, 20], [1, 2, 3])
+    (nan,) = merged([series([(0, math.nan), (0, math.nan)])])
+    assert len(nan.times_s) == 1
+
+
+@pytest.mark.parametrize("other", [3.0, math.nan])
+def test_two_values_at_one_instant_are_none(other):
+    with pytest.raises(UnreadableAnswer, match="two values"):
+        merged([series([(0, 1), (10, 2)], a="x"), series([(10, other), (20, 3)], a="x")])
 
 
 @pytest.mark.parametrize(
@@ -102,6 +98,8 @@ def test_pieces_of_a_series_join_and_their_common_point_counts_once():
         {"data": {"resultType": "matrix", "result": [{"metric": {}, "histograms": []}]}},
         {"data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[1, "x"]]}]}},
         {"data": {"resultType": "matrix", "result": [{"metric": [], "values": [[1, "1"]]}]}},
+        {"data": {"resultType": "matrix", "result": [{"metric": {}, "values": [["nan", "1"]]}]}},
+        {"data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[1e999, "1"]]}]}},
         [],
         None,
     ],

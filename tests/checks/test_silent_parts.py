@@ -14,9 +14,11 @@ from checks.evidence import Evidence
 from checks.judge import judge_run
 from checks.measurement import Window
 from checks.measures import Run, measure
+from checks.measures.parts import TASK_ROLES
 from checks.metric_profiles import Role
 from checks.reasons import Code
 from checks.record_inputs import environment_of
+from checks.role_facts import FACTS, Owner
 from checks.windows import Windows
 from run_record.store import RunRecord
 from tests.support.phase2 import (
@@ -158,6 +160,35 @@ class TestOneThatGoesSilent:
         assert {found[name].verdict.value for name in ("cpu", "memory", "check_cpu")} == {"INCONCLUSIVE"}
 
 
+def appearing(from_s):
+    """The metrics with one topic that MM2 takes up at an instant."""
+    metrics = phase2_metrics()
+    for role in [role for role, facts in FACTS.items() if facts.owner is Owner.PARTITION]:
+        first, *others = metrics[role]
+        metrics = {**metrics, role: [kept(first, lambda at_s: at_s >= from_s), *others]}
+    return metrics
+
+
+class TestOneThatBeginsLate:
+    """What is first scraped after the load has begun says nothing of the time before."""
+
+    @pytest.mark.parametrize("name", [*MIRRORS, "mm2.topics_replicated"])
+    @pytest.mark.parametrize("from_s", [START_S + 20, END_S + 2])
+    def test_topic_is_not_known_for_all_of_it(self, run_of, name, from_s):
+        found = measure(name, run_of(appearing(from_s)))
+        assert (found.value, found.why_not.code) in [(None, Code.LOW_COVERAGE), (None, Code.PARTITIONS_MISSING)]
+
+    @pytest.mark.parametrize(("name", "role", "settings"), flat(NODES, WORKERS, MIRRORS, TASKS))
+    @pytest.mark.parametrize("from_s", [START_S + 20, END_S + 2])
+    def test_part_is_not_known_for_all_of_it(self, run_of, name, role, settings, from_s):
+        found = measure(name, run_of(silenced(phase2_metrics(), role, lambda at_s: at_s >= from_s), **settings))
+        assert (found.value, found.why_not.code) in [
+            (None, Code.LOW_COVERAGE),
+            (None, Code.PARTITIONS_MISSING),
+            (None, Code.TASKS_MISSING),
+        ]
+
+
 def stretched(values, *, until_s):
     """The points, and the last of the load's again every 5 s until an instant; a NaN at the end is no last."""
     last = [value for at_s, value in values if value != "NaN" and at_s - T0_S < END_S][-1]
@@ -169,6 +200,7 @@ def stretched(values, *, until_s):
 class TestNoSilence:
     def test_idle_partition_is_scraped_however_often_it_says_nan(self, run_of):
         metrics = spoil(phase2_metrics(), Role.LATENCY_MAX, lambda _: math.nan, which=0)
+        metrics = spoil(metrics, Role.RECORD_COUNT, lambda _: 60.0, which=0)
         assert measure("mm2.latency_max", run_of(metrics)).value == 90
 
     @pytest.mark.parametrize(
@@ -202,13 +234,9 @@ class TestNoSilence:
     @pytest.mark.parametrize(
         "name", ["mm2.latency_max", "mm2.record_rate", "mm2.record_age_max", "mm2.topics_replicated"]
     )
-    def test_topic_that_appears_with_the_load_is_whole_from_there_on(self, run_of, name):
-        metrics = phase2_metrics()
-        for role in (Role.LATENCY_MAX, Role.RECORD_COUNT, Role.RECORD_AGE_MAX):
-            first, *others = metrics[role]
-            metrics = {**metrics, role: [kept(first, lambda at_s: at_s > START_S + 20), *others]}
-        found = measure(name, run_of(metrics))
-        assert (found.value is not None, found.coverage) == (True, 1.0)
+    def test_topic_that_appears_a_scrape_after_the_load_began_is_whole(self, run_of, name):
+        found = measure(name, run_of(appearing(START_S + 4)))
+        assert (found.value is not None, found.coverage) == (True, pytest.approx(0.99, abs=0.01))
 
     def test_partition_gone_before_the_load_is_missing_all_the_same(self, run_of):
         metrics = phase2_metrics()
@@ -225,8 +253,19 @@ class TestNoSilence:
         assert measure("connect.in_flight_max", run_of(metrics)).value == 40
 
     def test_failed_task_count_comes_and_goes_with_the_tasks(self, run_of):
+        """Task 1 leaves w2 for w1, and takes all its metrics along."""
         metrics = silenced(phase2_metrics(), Role.FAILED_TASKS, lambda at_s: at_s < START_S + 20)
+        for role in TASK_ROLES:
+            stayed, left = metrics[role]
+            moved = {**left, "metric": {**left["metric"], "instance": "w1:9404"}}
+            here = kept(left, lambda at_s: at_s < START_S + 20)
+            metrics = {**metrics, role: [stayed, here, kept(moved, lambda at_s: at_s >= START_S + 20)]}
         assert measure("connect.failed_tasks", run_of(metrics)).value == 0
+
+    def test_failed_task_count_that_goes_before_its_task_is_missed(self, run_of):
+        metrics = silenced(phase2_metrics(), Role.FAILED_TASKS, lambda at_s: at_s < START_S + 20)
+        found = measure("connect.failed_tasks", run_of(metrics))
+        assert (found.why_not.code, found.why_not.params["where"]) == (Code.LOW_COVERAGE, "w2:9404")
 
     def test_cpu_of_a_load_a_little_longer_than_its_half_minute(self, run_of):
         """No scrape closes a half minute within: the last one ends with the load."""
@@ -268,7 +307,7 @@ class TestPartners:
     def test_full_buffer_without_its_size_is_no_go(self, verdicts):
         metrics = spoil(phase2_metrics(), Role.BUFFER_AVAILABLE, lambda _: 0.5, which=1)
         found = verdicts({**metrics, Role.BUFFER_TOTAL: metrics[Role.BUFFER_TOTAL][:1]})["buffer_utilization"]
-        assert (found.verdict, found.reason.code) == ("INCONCLUSIVE", Code.NO_SERIES)
+        assert (found.verdict, found.reason.code) == ("INCONCLUSIVE", Code.TASKS_MISSING)
 
     @pytest.mark.parametrize(
         ("name", "role"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.handles import Lab
+from tests.lab.blamed import Blamed
 from tests.lab.broken import Broken
 from tests.lab.runs import ROOT, lab_down, lab_up, rewritten
 from tests.lab.truths import Truths
@@ -24,7 +25,7 @@ os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 #: Runs that play in the background from the first test on.
-BACKGROUND = ("truths", "broken")
+BACKGROUND = ("truths", "broken", "blamed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,7 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         key=lambda item: (
             0
             if item not in ours
-            else 4 * ("truths" in item.fixturenames) or last.get(item.path.name) or 1 * ("broken" in item.fixturenames)
+            else 4 * bool({"truths", "blamed"} & {*item.fixturenames})
+            or last.get(item.path.name)
+            or 1 * ("broken" in item.fixturenames)
         )
     )
     # A mark would come too late: a test's fixtures are known by now.
@@ -116,6 +119,20 @@ def truths(
     truths = Truths(labs[1], slow_phase1, light_phase2, tmp_path_factory.mktemp("truths"))
     yield truths
     truths.close()
+
+
+@pytest.fixture(scope="session")
+def blamed(
+    request: pytest.FixtureRequest, labs: tuple[Lab, Lab], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Blamed]:
+    """On the lab of the truths, after them if they are asked for."""
+    asked = any("truths" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    directory = tmp_path_factory.mktemp("blamed")
+    if asked:
+        yield Blamed(labs[1], directory, request.getfixturevalue("truths").pool)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        yield Blamed(labs[1], directory, pool)
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ def test_killed_run_can_be_judged_and_says_what_happened(lab: Lab, tmp_path: Pat
     assert not run.record.sealed
     sent = run.record.timeline[-1].sent
     assert sent > 0
-    done = mm2gate("judge", str(run.directory))
+    done = mm2gate("judge", str(run.directory), "--env", str(lab.environment_file))
     assert done.returncode == 50, done.stdout + done.stderr
     assert run.verdict["verdict"] == "INCONCLUSIVE"
     assert run.verdict["aborted"] is True

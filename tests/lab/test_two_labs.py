@@ -33,5 +33,5 @@ def test_a_topic_of_one_is_not_in_the_other(labs: tuple[Lab, Lab]) -> None:
 def test_a_user_of_one_may_not_log_in_to_the_other(labs: tuple[Lab, Lab]) -> None:
     ours, theirs = (lab.seen_by(LOAD) for lab in labs)
     address = {"bootstrap_servers": theirs.environment.source.bootstrap_servers}
-    with pytest.raises(Refused, match="login of load failed"):
+    with pytest.raises(Refused, match=r"login by source\.security failed"):
         identify(ours.environment.source.model_copy(update=address), ours)

@@ -33,7 +33,7 @@ class Truths:
     """The runs, each a future; a test waits for the one it speaks of."""
 
     def __init__(self, lab: Lab, phase1: Path, phase2: Path, directory: Path) -> None:
-        self._pool = ThreadPoolExecutor(1)  # one after the other
+        self.pool = ThreadPoolExecutor(1)  # one after the other
         self.lab = lab
         self._runs = directory / "runs"
         written = directory / "scenarios"
@@ -57,10 +57,10 @@ class Truths:
         before: Fault | None = None,
         during: tuple[str, float, Fault] | None = None,
     ) -> Future[Run]:
-        return self._pool.submit(play, scenario, self.lab, self._runs / name, *options, before=before, during=during)
+        return self.pool.submit(play, scenario, self.lab, self._runs / name, *options, before=before, during=during)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _twice(directory: Path) -> str:

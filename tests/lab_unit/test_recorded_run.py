@@ -28,6 +28,7 @@ from lab.cache import cache_dir
 from lab.ports import free_ports
 from lab.tools import load_toolbox
 from run_record.store import SEAL, RunRecord, sums
+from tests.support.given import as_played
 from tests.support.servers import Reply, serving
 
 RECORDED = Path(__file__).with_name("recorded_run.tar.xz")
@@ -194,7 +195,7 @@ def collected_then(run: Path) -> Evidence:
     """New evidence of the run, as if it had been collected when the run ended: Connect's state is told of no other
     day."""
     record = RunRecord.open(run)
-    directory = collect(record)
+    directory = collect(record, as_played(record))
     assert record.manifest.ending is not None
     index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
     index["collected_at_ns"] = index["connect_asked_at_ns"] = record.manifest.ending.at_ns
@@ -228,7 +229,7 @@ def test_a_profile_that_is_named_and_not_there_is_inconclusive(recorded, prometh
     run = tmp_path / "run"
     shutil.copytree(recorded, run)
     pointed_elsewhere(run, prometheus, connect, job_of("strimzi", "1.x"), metric_profile="confluent_mirror")
-    judge_run(run)
+    judge_run(run, given=as_played(run))
     again = json.loads((run / "verdict.json").read_text(encoding="utf-8"))
     reasons = {one["id"]: one["reason"]["code"] for one in again["criteria"]}
     assert (again["verdict"], reasons["replication_ratio"]) == ("INCONCLUSIVE", "mixed_profiles")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -9,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-from locust import events
+from locust import argument_parser, events
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from locust_session import options, session
+from locust_session import lost_workers, options, session
 from locust_session.load import Assignment, Second
 from mm2_users.pacing import Pacer
 from mm2_users.replication_user import ReplicationUser
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
+from run_record.manifest import ClusterSeen
 from scenarios.shape import PhaseShape  # noqa: F401 - Locust looks for it here
-from tests.locust_session.fakes import FakeMaster, NoJudge
+from tests.locust_session.fakes import CLUSTERS, FakeMaster, NoJudge, nothing_asked
 from tests.run_record.accounts import account
 
 
@@ -29,8 +31,13 @@ def judge(directory: Path) -> tuple[int, str]:
     return 20, f"judged {directory}\n"
 
 
+# Locust builds its whole parser anew for every option of the master's: seconds, in many processes on a busy machine.
+vars(argument_parser)["default_args_dict"] = functools.cache(argument_parser.default_args_dict)
+lost_workers.PATIENCE_BEATS = int(os.environ.get("PATIENCE_BEATS", lost_workers.PATIENCE_BEATS))
 session.judge = judge
 session.follow = lambda directory: NoJudge()
+if "ASKS_FOR_NAMES" not in os.environ:
+    session.ask = nothing_asked
 
 
 class Load:
@@ -41,9 +48,15 @@ class Load:
     def __init__(self, plan: Any) -> None:
         self._plan = plan
         self._pacer: Pacer | None = None
-        self._sending = self._canary = False
+        self._sending = self._canary = self._held = False
         self._start_ns = 0
         self._sent: dict[int, int] = {}
+
+    def versions(self) -> dict[str, str]:
+        return FakeMaster().versions()
+
+    def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
+        return CLUSTERS
 
     def prepare(self, assignment: Assignment) -> list[str]:
         self._pacer = Pacer(self._plan, index=assignment.index, senders=assignment.senders)
@@ -59,11 +72,17 @@ class Load:
         assert self._pacer is not None
         self._pacer.play(phase, start_s)
 
+    def hold_sending(self) -> None:
+        self._held = True
+
+    def resume_sending(self) -> None:
+        self._held = False
+
     def stop_sending(self) -> None:
         self._sending = False
 
     def step(self) -> None:
-        while self._sending and self._pacer:
+        while self._sending and self._pacer and not self._held:
             due = self._pacer.due(time.monotonic_ns() - self._start_ns, 100)
             if due is None:
                 return
@@ -85,7 +104,10 @@ class Load:
             send_delay=empty,
         )
 
-    def finish(self, committed: dict[str, int]) -> dict[str, Any]:
+    def look(self) -> None:
+        pass
+
+    def finish(self, committed: dict[str, int], *, hurried: bool = False) -> dict[str, Any]:
         self._sending = False
         names = [load.name for load in self._plan.loads]
         counts = {names[phase]: Counts(sent=n, acked=n, arrived=n).to_json() for phase, n in self._sent.items()}

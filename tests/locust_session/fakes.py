@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from locust_session import conductor as conductor_module
 from locust_session import drain as drain_module
+from locust_session.asking import Asked, Moment
 from locust_session.conductor import Conductor
 from locust_session.crew import Crew
 from locust_session.load import Second
@@ -30,7 +31,10 @@ from tests.run_record.accounts import account
 from tests.scenarios.examples import plan, with_phases
 
 REPORT_EVERY_S = 0.02
-CLUSTER = ClusterSeen(alias="source", cluster_id="AAAA", bootstrap_servers="127.0.0.1:1")
+CLUSTERS = (
+    ClusterSeen(alias="source", cluster_id="AAAA", bootstrap_servers="127.0.0.1:1"),
+    ClusterSeen(alias="target", cluster_id="BBBB", bootstrap_servers="127.0.0.1:2"),
+)
 
 
 def quick_plan(
@@ -80,6 +84,11 @@ def quicken(monkeypatch) -> None:
         monkeypatch.setattr(drain_module, name, value)
 
 
+def nothing_asked(_: Mapping[str, str], moment: Moment, **__: Any) -> Asked:
+    """In the place of the program that asks for names: none is wrong."""
+    return Asked(moment=moment)
+
+
 class NoJudge:
     """The process that would judge beside the run; it has ended."""
 
@@ -98,7 +107,7 @@ class FakeMaster:
         self.created = 0
 
     def identify(self) -> tuple[ClusterSeen, ClusterSeen]:
-        return CLUSTER, CLUSTER
+        return CLUSTERS
 
     def create(self) -> list[str]:
         if self._create is not None:
@@ -117,18 +126,24 @@ class FakeMaster:
 
 @dataclass
 class FakeNode:
-    """`faults`: never_ready, never_prepared, trouble_preparing, mute (no seconds), canary_lost, slow (sends half),
-    loses (one never arrives), stuck (half never arrives), arriving_for_ever, no_account, broken_account,
-    trouble_sending."""
+    """`faults`: never_ready, no_identity, never_prepared, trouble_preparing, mute (no seconds), canary_lost, slow
+    (sends half), loses (one never arrives), stuck (half never arrives), arriving_for_ever, no_account, broken_account,
+    trouble_sending. `other`: what of its identity is not the master's, by the identity's own keys."""
 
     id: str
     conductor: Conductor
     faults: frozenset[str] = frozenset()
     share: int = 10
+    other: dict[str, Any] = field(default_factory=dict)
+    ahead_ns: int = 0
+    cluster_trouble: str = ""
+    mm2gate: str = ""
     heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     _start_ns: int = 0
     _last_sent_ns: int = 0
     _alive: bool = True
+    waits: bool = False
+    """Its last record has not arrived yet."""
     _sent: int = 0
     _arrived: int = 0
     _canaries: bool = False
@@ -137,7 +152,7 @@ class FakeNode:
 
     def start(self) -> None:
         if "never_ready" not in self.faults:
-            self.conductor.node_ready(self.id, "host", 1)
+            self.conductor.node_ready(self.id, "host", 1, self.mm2gate)
 
     def kill(self) -> None:
         """SIGKILL: it says nothing more."""
@@ -147,6 +162,7 @@ class FakeNode:
     def hear(self, kind: ToNodes, data: dict[str, Any]) -> None:
         self.heard.append((str(kind), data))
         handler: Callable[[dict[str, Any]], None] = {
+            ToNodes.IDENTIFY: self._identify,
             ToNodes.PREPARE: self._prepare,
             ToNodes.CANARIES: self._cross,
             ToNodes.START: self._start,
@@ -160,6 +176,14 @@ class FakeNode:
 
     def told(self, kind: ToNodes) -> list[dict[str, Any]]:
         return [data for name, data in self.heard if name == kind]
+
+    def _identify(self, data: dict[str, Any]) -> None:
+        if "no_identity" in self.faults:
+            return
+        identity = {**data["master"], **self.other}
+        self.conductor.crew.identified(
+            self.id, {"identity": identity, "ahead_ns": self.ahead_ns, "trouble": self.cluster_trouble}
+        )
 
     def _prepare(self, _: dict[str, Any]) -> None:
         if "trouble_preparing" in self.faults:
@@ -210,7 +234,7 @@ class FakeNode:
     def _missing(self) -> int:
         if "stuck" in self.faults:
             return self._sent // 2
-        return min(self._sent, 1) if "loses" in self.faults else 0
+        return min(self._sent, 1) if "loses" in self.faults or self.waits else 0
 
     def _second(self) -> Second:
         histogram = LatencyHistogram()
@@ -254,12 +278,13 @@ class Stage:
         nodes: int = 1,
         master: FakeMaster | None = None,
         clock: MasterClock | None = None,
+        versions: dict[str, str] | None = None,
     ) -> None:
         """Faults are those of the last node; a comma joins several."""
         self.screen = io.StringIO()
         self.master = master or FakeMaster()
         self.conductor = Conductor(
-            facts=RunFacts(plan=made, clusters=(CLUSTER, CLUSTER), rehearsal="1", versions={}),
+            facts=RunFacts(plan=made, clusters=CLUSTERS, rehearsal="1", versions=versions or {}),
             load=self.master,
             crew=Crew(wanted=nodes, send=self._send),
             runs_directory=runs,

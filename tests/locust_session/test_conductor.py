@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import itertools
 import time
+from dataclasses import replace
 
 import pytest
+from gevent.monkey import get_original
 
 from locust_session import conductor as conductor_module
+from locust_session import drain as drain_module
 from locust_session.load import Second
 from locust_session.moments import MasterClock
 from locust_session.progress import Progress
 from locust_session.wire import ToNodes
 from run_record.counts import Counts
+from scenarios import secrets
 from scenarios.errors import ExitCode, Refused, RunRecordError, Unreachable
 from tests.locust_session import fakes
 from tests.locust_session.fakes import FakeMaster, Stage, quick_plan, quicken
@@ -62,6 +66,7 @@ def test_every_node_hears_the_whole_story_in_order(stage):
     for index, node in enumerate(played.nodes):
         kinds = [kind for kind, _ in node.heard if kind != ToNodes.PULSE]
         assert kinds == [
+            "mm2gate.identify",
             "mm2gate.prepare",
             "mm2gate.canaries",
             "mm2gate.start",
@@ -154,12 +159,72 @@ def test_a_bug_in_the_load_is_a_failed_run_not_a_hang(stage):
     assert record.sealed
 
 
+class TellingMaster(FakeMaster):
+    """Says in its errors what it logs in with."""
+
+    def __init__(self, where: str, kind: type[Exception]) -> None:
+        super().__init__()
+        self._where, self._kind = where, kind
+
+    def create(self) -> list[str]:
+        return self._told("create", super().create)
+
+    def committed(self) -> dict[str, int]:
+        return self._told("committed", super().committed)
+
+    def _told(self, where, answer):
+        if where == self._where:
+            raise self._kind("login with sentinel-password")
+        return answer()
+
+
+@pytest.mark.parametrize("where", ["create", "committed"])
+@pytest.mark.parametrize("kind", [KeyError, Refused, Unreachable])
+def test_a_secret_in_whatever_went_wrong_is_in_no_file_of_the_record_and_nowhere_on_the_screen(
+    stage, where, kind, monkeypatch, capsys, caplog
+):
+    monkeypatch.setattr(secrets, "_KNOWN", secrets._Known())
+    secrets.keep_hidden("sentinel-password", login="load")
+    record = stage(master=TellingMaster(where, kind)).play()
+    files = [path for path in record.directory.rglob("*") if path.is_file()]
+    assert not [path.name for path in files if b"sentinel" in path.read_bytes()]
+    assert any(b"login with (hidden)" in path.read_bytes() for path in files)
+    assert "sentinel" not in "".join((*capsys.readouterr(), *map(caplog.handler.format, caplog.records)))
+
+
 def test_committed_offsets_that_cannot_be_had_are_said_and_the_account_goes_on(stage):
     played = stage(master=FakeMaster(committed=Unreachable("Connect is down")))
     record = played.play()
     assert "committed_offsets_unknown" in played.events(record)
     assert played.nodes[0].told(ToNodes.FINISH) == [{"committed": {}}]
     assert record.counts().sent == 20
+
+
+def test_what_nodes_saw_happen_is_an_event_once(stage):
+    played = stage()
+    (node,) = played.nodes
+    second, finish = node._second, node._finish
+    node._second = lambda: replace(second(), notes=({"event": "topic_changed", "what": "gone"},))
+
+    def account(data) -> None:
+        finish(data)
+        played.conductor.crew.by_id["0"].account["notes"] = [{"event": "topic_changed", "what": "remade"}]
+
+    node._finish = account
+    record = played.play()
+    changed = [event for event in record.events if event["event"] == "topic_changed"]
+    assert [event["what"] for event in changed] == ["gone", "remade"]
+    names = [event["event"] for event in record.events]
+    assert names.index("topic_changed") < names.index("run_ended")
+
+
+def test_only_of_a_run_that_is_ended_the_nodes_hear_that_someone_waits(stage):
+    played = stage()
+    played.play()
+    assert played.nodes[0].told(ToNodes.STOP_SENDING) == [{}]
+    played = stage()
+    played.play(played.when("one", lambda: played.conductor.end_early("sigterm")))
+    assert played.nodes[0].told(ToNodes.STOP_SENDING) == [{}, {"hurried": True}]
 
 
 class SlowMaster(FakeMaster):
@@ -236,6 +301,75 @@ def test_a_drain_without_progress_ends_after_its_patience(stage, fault):
 def test_a_drain_that_moves_for_ever_ends_at_its_cap(stage):
     record = stage("arriving_for_ever", made=quick_plan(patience="10s")).play()
     assert 1.0 <= record.manifest.phase("drain").duration_s < 5
+
+
+# --- a process that stands still --------------------------------------------------------------------------------------
+
+
+def freeze(seconds: float) -> None:
+    """Nothing of this process runs meanwhile, as under SIGSTOP."""
+    get_original("time", "sleep")(seconds)
+
+
+def test_a_drain_that_stood_still_still_hears_what_arrived_meanwhile(stage):
+    played = stage(made=quick_plan(patience="500ms", cap="20s"))
+    played.nodes[0].waits = True
+
+    def stand_still() -> None:
+        freeze(2.0)
+        time.sleep(0.1)
+        played.nodes[0].waits = False
+
+    record = played.play(played.when("drain", stand_still))
+    assert (record.counts().arrived, record.counts().late) == (20, 0)
+    (stall,) = [event for event in record.events if event["event"] == "stood_still"]
+    assert stall["worker"] is None
+    assert stall["lasted_s"] == pytest.approx(2.0, abs=0.5)
+    assert record.manifest.phase("drain").start_ns <= stall["from_ns"] <= stall["at_ns"] - 1_500_000_000
+
+
+def test_canaries_that_cross_while_the_run_stands_still_have_crossed(stage):
+    played = stage("canary_lost")
+
+    def stand_still() -> None:
+        freeze(2.0)
+        time.sleep(0.05)
+        played.nodes[0]._canaries = True
+
+    record = played.play(played.when("canary", stand_still))
+    (canary,) = [event for event in record.events if event["event"] == "canary"]
+    assert (canary["sent"], canary["arrived"]) == (1, 1)
+
+
+def test_seconds_that_the_master_stood_still_are_missing_and_not_made_up(stage):
+    played = stage(made=quick_plan(load_s=4.5))
+
+    def stand_still() -> None:
+        time.sleep(1.2)
+        freeze(3.0)
+
+    record = played.play(played.when("one", stand_still))
+    assert record.manifest.ending.how == "completed"
+    assert record.counts().sent == played.conductor.plan.record_count
+    ats_ns = [row.at_ns for row in record.timeline]
+    apart_s = [(after - before) / 1e9 for before, after in itertools.pairwise(ats_ns)]
+    assert max(apart_s) > 2.5
+    assert min(apart_s) > 0.5, "rows of one instant would be a second each in a chart"
+
+
+def test_a_worker_that_is_silent_in_the_drain_is_waited_for(stage, monkeypatch):
+    monkeypatch.setattr(drain_module, "SILENT_S", 0.1)
+    played = stage(nodes=2, made=quick_plan(patience="400ms", cap="20s"))
+    played.nodes[1].waits = True
+
+    def stand_still() -> None:
+        monkeypatch.setattr(fakes, "REPORT_EVERY_S", 1.5)
+        time.sleep(2.0)
+        played.nodes[1].waits = False
+        monkeypatch.setattr(fakes, "REPORT_EVERY_S", 0.02)
+
+    record = played.play(played.when("drain", stand_still))
+    assert (record.counts().arrived, record.counts().late) == (20, 0)
 
 
 # --- ends ------------------------------------------------------------------------------------------------------------
@@ -542,9 +676,8 @@ def test_a_wall_clock_that_is_set_before_the_load_bends_neither_windows_nor_the_
     record = played.play(played.when("silence", step))
     assert record.manifest.phase("silence").duration_s == pytest.approx(0.2, abs=2)
     (start,) = played.nodes[0].told(ToNodes.START)
-    # A node goes by its own wall clock, which was set as well.
-    ahead_ns = start["start_unix_ns"] - (record.manifest.phase("one").start_ns + wall.step_ns)
-    assert abs(ahead_ns) < 20_000_000
+    # A node goes by the reading of its wall clock that it compared with the master's, before either was set.
+    assert abs(start["start_unix_ns"] - record.manifest.phase("one").start_ns) < 20_000_000
     assert record.manifest.clock.largest_step_ns == pytest.approx(step_s * 10**9, abs=20_000_000)
     assert record.manifest.clock.wall_minus_monotonic_end_ns - record.manifest.clock.wall_minus_monotonic_start_ns == (
         pytest.approx(step_s * 10**9, abs=20_000_000)

@@ -44,6 +44,12 @@ def test_an_answer_is_passed_on(judged, code):
     assert judged(f"sys.exit({int(code)})") == (code, "")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_what_it_says_comes_through_whatever_the_terminals_encoding(judged, monkeypatch, encoding):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    assert judged("print('INDÉTERMINÉ, attendu ≥ 100')") == (0, "INDÉTERMINÉ, attendu ≥ 100\n")
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -61,6 +67,15 @@ def test_what_is_no_answer_is_an_internal_error_never_go(judged, body):
 
 def test_it_is_told_which_run_and_what_it_prints_is_handed_back(judged):
     assert judged("print(sys.argv[1:])") == (0, "['judge', '/runs/some run']\n")
+
+
+def test_it_is_told_where_to_ask(stand_in, tmp_path):
+    stand_in("print(sys.argv[1:], flush=True)")
+    run, where = tmp_path / "run", tmp_path / "desk.yaml"
+    run.mkdir()
+    assert judge_process.judge(run, where) == (0, f"['judge', '{run}', '--env', '{where}']\n")
+    assert judge_process.follow(run, where).wait() == 0
+    assert (run / "live" / "follow.log").read_text() == f"['judge', '{run}', '--env', '{where}', '--follow']\n"
 
 
 def test_words_that_are_no_utf_8_do_not_lose_the_verdict(judged):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from locust_session.output import write
+from locust_session.output import make_logs_visible, write
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITER = """
@@ -54,3 +55,22 @@ def test_a_stream_that_was_closed_is_no_error():
     log = io.StringIO()
     log.close()
     write(log, "words\n")
+
+
+def test_letters_that_a_terminal_lacks_do_not_cost_the_line():
+    log = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    write(log, "fiche: /runs/\u00e9\n")
+    assert log.buffer.getvalue() == b"fiche: /runs/\\xe9\n"
+
+
+def test_what_others_say_cannot_paint_over_a_log(monkeypatch):
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logger = logging.getLogger()
+    monkeypatch.setattr(logger, "handlers", [handler])
+    for _ in range(2):  # a process may install several sessions
+        make_logs_visible()
+    error = ValueError("\x1b[2J\u202e")
+    logging.getLogger("mm2gate.kafka.source").warning("%s", "broker \x1b[1A\u2028x", exc_info=error)
+    assert written.getvalue() == "WARNING broker \\x1b[1A\\u2028x\nValueError: \\x1b[2J\\u202e\n"

@@ -52,6 +52,17 @@ def test_on_a_terminal_an_event_stands_on_a_line_of_its_own():
     assert screen.getvalue().endswith("\r\x1b[Kending early\n")
 
 
+def test_what_others_say_cannot_paint_over_the_line_or_forge_another():
+    screen, log = Terminal(), io.StringIO()
+    for stream in (screen, log):
+        Progress(stream).say("worker w\x1b[2J\u202e\r was lost")
+        Progress(stream).second(row("a\nb\x07"), 10.0, None)
+    for text, controls in ((screen.getvalue(), 2), (log.getvalue(), 0)):
+        assert text.count("\x1b") == text.count("\r") == controls
+        assert "worker w\\x1b[2J\\u202e\\r was lost\n" in text
+        assert "a\\nb\\x07" in text
+
+
 def test_a_narrow_terminal_gets_no_more_than_a_line(monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     screen = Terminal()

@@ -3,7 +3,6 @@ the master; what belongs to a run that is over changes nothing."""
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from types import SimpleNamespace
 
@@ -18,13 +17,11 @@ from locust_session import session as session_module
 from locust_session.conductor import Conductor
 from locust_session.crew import Node
 from locust_session.load import Second
-from locust_session.node import NodeSession
-from locust_session.wire import ToMaster, ToNodes, pack, unpack
-from mm2_users.replication_user import ReplicationUser
+from locust_session.wire import ToMaster, pack, unpack
 from run_record.store import RunRecord, write_json
-from scenarios.errors import ExitCode, Mm2gateError, Refused
-from tests.locust_session.fakes import FakeMaster, NoJudge
-from tests.scenarios.examples import ENVIRONMENT, SCENARIO, plan
+from scenarios.errors import ExitCode, Refused
+from tests.locust_session.fakes import FakeMaster, NoJudge, nothing_asked
+from tests.scenarios.examples import ENVIRONMENT, SCENARIO
 
 
 @pytest.fixture
@@ -50,8 +47,9 @@ def chosen(files, scenario="good", env="desk", **more) -> Namespace:
 def ui(files, monkeypatch):
     """A Locust process with a UI and no user, so that its runs fail soon, and the session in it."""
     monkeypatch.setattr(session_module, "_catch_signals", lambda *_, **__: None)
-    monkeypatch.setattr(session_module, "judge", lambda directory: (int(ExitCode.NOGO), f"judged {directory}\n"))
-    monkeypatch.setattr(session_module, "follow", lambda directory: NoJudge(), raising=False)
+    monkeypatch.setattr(session_module, "judge", lambda directory, _: (int(ExitCode.NOGO), f"judged {directory}\n"))
+    monkeypatch.setattr(session_module, "follow", lambda *_: NoJudge(), raising=False)
+    monkeypatch.setattr(session_module, "ask", nothing_asked)
     monkeypatch.setattr(conductor_module, "READY_WITHIN_S", 0.1)
     environment = Environment(parsed_options=chosen(files))
     environment.create_local_runner()
@@ -90,6 +88,29 @@ def test_a_run_ended_by_a_person_is_judged(ui):
     gevent.sleep(0.02)
     session_of(ui).end("stopped")
     assert leave(ui) == ExitCode.NOGO
+
+
+def test_the_judge_is_given_the_environment_that_was_played(ui, files, monkeypatch):
+    given = []
+    monkeypatch.setattr(session_module, "judge", lambda _, environment: given.append(environment) or (20, ""))
+    monkeypatch.setattr(session_module, "follow", lambda _, environment: given.append(environment) or NoJudge())
+    start(ui)
+    gevent.sleep(0.1)
+    session_of(ui).end("stopped")
+    leave(ui)
+    assert given == [(files / "desk.yaml").resolve()] * 2
+
+
+def test_an_environment_that_was_changed_meanwhile_is_not_asked_and_that_is_said(ui, files, monkeypatch, caplog):
+    given = []
+    monkeypatch.setattr(session_module, "judge", lambda _, environment: given.append(environment) or (30, ""))
+    start(ui)
+    gevent.sleep(0.1)
+    (files / "desk.yaml").write_text(ENVIRONMENT.replace("127.0.0.1:4", "127.0.0.1:5"))
+    session_of(ui).end("stopped")
+    leave(ui)
+    assert given == [None]
+    assert "desk.yaml has changed since the run began: judged offline" in caplog.text
 
 
 def test_a_second_run_that_is_refused_is_not_waited_for_and_gives_its_code(ui, files, capsys):
@@ -150,6 +171,15 @@ def test_production_is_played_headless_and_with_its_name_typed_out_or_not_at_all
             session_of(ui).check()
     else:
         session_of(ui).check()
+
+
+def test_a_run_whose_record_would_not_fit_is_refused_before_anything_is_asked_or_written(ui, files, monkeypatch):
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_bavail=100, f_frsize=4096))
+    with pytest.raises(Refused, match=r"0\.4 MiB free, and small may take"):
+        session_of(ui).check()
+    start(ui)
+    assert leave(ui) == ExitCode.REFUSED
+    assert not (files / "runs").exists()
 
 
 def test_run_time_ends_a_run_that_has_a_shape_too(ui, files):
@@ -228,258 +258,3 @@ def test_sums_of_latencies_beyond_64_bits_cross_the_wire_unchanged():
     account = {"latency": {"one": {"e2e": {"sum_ns": 2**64 + 1, "min_ns": -(2**63) - 1}}}, "n": 2**200}
     carried = Message.unserialize(Message(ToMaster.ACCOUNT, pack("run", account), "n").serialize())
     assert unpack(carried.data) == ("run", account)
-
-
-# --- a node ----------------------------------------------------------------------------------------------------------
-
-
-class Load:
-    """`NodeLoad` that does what it is told to do wrong."""
-
-    step_every_s = 0.002
-
-    def __init__(self, *, prepare=lambda: None, second=Second, step=lambda: None) -> None:
-        self._prepare, self._second, self._step = prepare, second, step
-        self.stopped = self.finished = False
-        self.steps = 0
-
-    def step(self) -> None:
-        self.steps += 1
-        self._step()
-
-    def prepare(self, _):
-        self._prepare()
-        return ["mine"]
-
-    def send_canaries(self) -> None: ...
-
-    def start(self, start_ns: int) -> None: ...
-
-    def play(self, phase: int, start_s: float) -> None: ...
-
-    def stop_sending(self) -> None:
-        self.stopped = True
-
-    def second(self) -> Second:
-        return self._second()
-
-    def finish(self, _):
-        self.finished = True
-        return {"account": True}
-
-
-@pytest.fixture
-def make_node(files):
-    """A node whose messages to the master are kept, and a way to speak to it."""
-
-    def make(load: Load):
-        environment = Environment(parsed_options=chosen(files))
-        runner = environment.create_local_runner()
-        sent: list[tuple[str, str, dict]] = []
-        for kind in ToMaster:
-            runner.register_message(kind, lambda msg, kind=kind, **_: sent.append((kind, *unpack(msg.data))))
-        node = NodeSession(environment, lambda *_: load)
-        node.host()
-
-        def tell(kind: ToNodes, run_id: str = "run", **data) -> None:
-            runner.send_message(kind, pack(run_id, data))
-            gevent.sleep(0.01)
-
-        return node, tell, sent
-
-    return make
-
-
-def prepare(apart_s: float = 0.0) -> dict:
-    """From a master whose clock is so much ahead."""
-    now_unix_ns = time.time_ns() + round(apart_s * 10**9)
-    clocks = {"heard_unix_ns": now_unix_ns, "now_unix_ns": now_unix_ns}
-    return {"index": 0, "senders": 1, **clocks, "scenario_sha256": plan().loaded_scenario.sha256}
-
-
-def kinds(sent) -> list[str]:
-    return [str(kind) for kind, _, _ in sent]
-
-
-def test_a_node_offers_itself_prepares_reports_and_gives_its_account(make_node):
-    load = Load()
-    node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
-    tell(ToNodes.STOP_SENDING)
-    tell(ToNodes.FINISH, committed={})
-    assert kinds(sent) == ["mm2gate.ready", "mm2gate.prepared", "mm2gate.second", "mm2gate.account"]
-    assert load.stopped
-    assert load.finished
-    node.close()
-
-
-def test_another_scenario_here_than_on_the_master_is_trouble(make_node):
-    node, tell, sent = make_node(Load())
-    tell(ToNodes.PREPARE, **(prepare() | {"scenario_sha256": "other"}))
-    assert sent[-1][0] == ToMaster.TROUBLE
-    assert "is not the master's" in sent[-1][2]["message"]
-    node.close()
-
-
-@pytest.mark.parametrize(("apart_s", "how"), [(5, "5.0 s behind"), (-5, "5.0 s ahead of")])
-def test_a_node_whose_clock_is_seconds_from_the_masters_takes_no_part(make_node, apart_s, how):
-    node, tell, sent = make_node(Load())
-    tell(ToNodes.PREPARE, **prepare(apart_s))
-    assert sent[-1][0] == ToMaster.TROUBLE
-    assert how in sent[-1][2]["message"]
-    assert sent[-1][2]["exit_code"] == ExitCode.REFUSED
-    node.close()
-
-
-@pytest.mark.parametrize("late", ["heard_unix_ns", "now_unix_ns"])
-def test_a_message_that_took_seconds_to_a_busy_node_or_from_it_is_not_taken_for_a_wrong_clock(make_node, late):
-    node, tell, sent = make_node(Load())
-    data = prepare()
-    data[late] += {"heard_unix_ns": 3, "now_unix_ns": -3}[late] * 10**9
-    tell(ToNodes.PREPARE, **data)
-    assert sent[-1][0] == ToMaster.PREPARED
-    node.close()
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [(Refused("no"), ExitCode.REFUSED), (Mm2gateError("no"), ExitCode.INTERNAL), (KeyError("no"), 70)],
-)
-def test_what_goes_wrong_while_preparing_is_told_with_its_code(make_node, error, code):
-    def fail() -> None:
-        raise error
-
-    node, tell, sent = make_node(Load(prepare=fail))
-    tell(ToNodes.PREPARE, **prepare())
-    assert sent[-1][0] == ToMaster.TROUBLE
-    assert sent[-1][2]["exit_code"] == code
-    node.close()
-
-
-def test_a_second_that_cannot_be_had_is_trouble_not_silence(make_node):
-    def fail() -> Second:
-        raise RuntimeError("boom")
-
-    node, tell, sent = make_node(Load(second=fail))
-    tell(ToNodes.PREPARE, **prepare())
-    gevent.sleep(1.1)
-    assert sent[-1] == (ToMaster.TROUBLE, "run", {"message": "the load failed: RuntimeError: boom", "exit_code": 70})
-    node.close()
-
-
-def test_a_load_prepared_after_its_run_was_over_is_not_reported_as_that_of_the_next(make_node):
-    load = Load(prepare=lambda: gevent.sleep(0.05))
-    node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
-    node.close()
-    gevent.sleep(0.1)
-    assert kinds(sent) == ["mm2gate.ready"]
-    assert load.steps == 0
-
-
-def test_a_message_before_the_node_takes_part_is_trouble_said_in_words(make_node):
-    node, tell, sent = make_node(Load())
-    node.close()
-    tell(ToNodes.CANARIES)
-    assert "before this node had started one" in sent[-1][2]["message"]
-    tell(ToNodes.STOP_SENDING)
-    assert len(sent) == 2
-
-
-def test_a_node_does_not_obey_the_orders_of_another_run(make_node):
-    load = Load()
-    node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
-    tell(ToNodes.STOP_SENDING, "another")
-    tell(ToNodes.FINISH, "another", committed={})
-    assert not load.stopped
-    assert not load.finished
-    assert kinds(sent) == ["mm2gate.ready", "mm2gate.prepared"]
-    tell(ToNodes.FINISH, committed={})
-    assert load.finished
-    assert [run_id for _, run_id, _ in sent] == ["", "run", "run", "run"]
-    node.close()
-
-
-def test_an_account_that_comes_late_still_says_which_run_it_is_of(make_node):
-    class Slow(Load):
-        def finish(self, committed):
-            gevent.sleep(0.05)
-            return super().finish(committed)
-
-    node, tell, sent = make_node(Slow())
-    tell(ToNodes.PREPARE, **prepare())
-    tell(ToNodes.FINISH, committed={})
-    node.close()
-    node.host()
-    tell(ToNodes.PREPARE, "the next", **prepare())
-    gevent.sleep(0.1)
-    assert [(str(kind), run_id) for kind, run_id, _ in sent if kind == ToMaster.ACCOUNT] == [("mm2gate.account", "run")]
-    node.close()
-
-
-def test_a_load_that_breaks_ends_the_run_and_is_not_stepped_again(make_node):
-    def fail() -> None:
-        raise RuntimeError("boom")
-
-    load = Load(step=fail)
-    node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
-    gevent.sleep(0.05)
-    assert sent[-1] == (ToMaster.TROUBLE, "run", {"message": "the load failed: RuntimeError: boom", "exit_code": 70})
-    assert kinds(sent).count("mm2gate.trouble") == 1
-    assert load.steps == 1
-    node.close()
-
-
-def test_a_load_is_closed_whatever_its_last_second_is(make_node):
-    def fail() -> Second:
-        raise Refused("mirror may not be read")
-
-    load = Load(second=fail)
-    node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
-    tell(ToNodes.FINISH, committed={})
-    assert load.finished
-    assert sent[-1][2]["message"] == "mirror may not be read"
-    node.close()
-
-
-def test_a_load_goes_on_and_is_stepped_by_one_whatever_locust_does_with_its_users(make_node, monkeypatch):
-    inside = []
-
-    def step() -> None:
-        inside.append("in")
-        gevent.sleep(0.004)
-        assert inside.pop() == "in"
-        assert not inside, "two of them step one load"
-
-    load = Load(step=step)
-    node, tell, sent = make_node(load)
-    tell(ToNodes.PREPARE, **prepare())
-    environment = node._environment
-    environment.mm2gate_node = node
-    mirror = type("Mirror", (ReplicationUser,), {})
-    monkeypatch.setattr(environment, "user_classes", [mirror])
-    users = environment.runner.user_greenlets
-
-    def users_are(count: int) -> None:
-        with gevent.Timeout(3):
-            environment.runner.start(count, 100, wait=True)
-            while len(users) != count:
-                gevent.sleep(0.01)
-        before = load.steps
-        with gevent.Timeout(10):
-            while load.steps - before <= 5:
-                gevent.sleep(0.01)
-
-    users_are(1)
-    users_are(3)  # the others of a worker that was lost
-    users_are(0)  # its own was moved to a worker that came late
-    assert kinds(sent) == ["mm2gate.ready", "mm2gate.prepared"]
-    environment.runner.stop()
-    node.close()
-    gevent.sleep(0.02)
-    before = load.steps
-    gevent.sleep(0.05)
-    assert load.steps == before, "nothing outlives the run"

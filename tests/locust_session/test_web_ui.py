@@ -17,10 +17,11 @@ from checks.words import Words
 from locust_session import conductor as conductor_module
 from locust_session import session as session_module
 from locust_session import web_pages
+from locust_session.asking import Asked
 from locust_session.web_form import LOCUSTS, Known, wanted
 from locust_session.web_ui import WebUi
 from scenarios.errors import ExitCode, Refused
-from tests.locust_session.fakes import FakeMaster, NoJudge
+from tests.locust_session.fakes import FakeMaster, NoJudge, nothing_asked
 from tests.scenarios.examples import ENVIRONMENT, SCENARIO
 
 HOSTILE = '<script>alert("x")</script>'
@@ -84,8 +85,9 @@ def ui(tmp_path, monkeypatch):
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "prod.yaml").write_text((tmp_path / "prod.yaml").read_text())
     monkeypatch.setattr(session_module, "_catch_signals", lambda *_, **__: None)
-    monkeypatch.setattr(session_module, "judge", lambda directory: (int(ExitCode.NOGO), f"judged {directory}\n"))
-    monkeypatch.setattr(session_module, "follow", lambda directory: NoJudge())
+    monkeypatch.setattr(session_module, "judge", lambda directory, _: (int(ExitCode.NOGO), f"judged {directory}\n"))
+    monkeypatch.setattr(session_module, "follow", lambda *_: NoJudge())
+    monkeypatch.setattr(session_module, "ask", nothing_asked)
     monkeypatch.setattr(conductor_module, "READY_WITHIN_S", 5.0)
     options = Namespace(
         scenario="good.yaml",
@@ -165,6 +167,18 @@ def test_a_guard_that_refuses_is_shown_in_the_form(ui, monkeypatch):
     assert not ui.started
 
 
+def test_names_that_are_wrong_are_shown_in_the_form_with_all_else_that_is(ui, monkeypatch):
+    wrong = Asked(
+        moment="before_load", refusals=("we look for a, and MM2 writes b; correct it", "no job c; correct it")
+    )
+    monkeypatch.setattr(session_module, "ask", lambda *_, **__: wrong)
+    assert answer(ui) == {"success": False, "message": "\n".join(wrong.refusals)}
+    assert "we look for a, and MM2 writes b" in ui.client.get("/mm2gate/state").get_json()["text"]
+    monkeypatch.setattr(ui.master, "identify", lambda: (_ for _ in ()).throw(Refused("source cluster: no answer")))
+    assert answer(ui)["message"].splitlines() == ["source cluster: no answer", *wrong.refusals]
+    assert not ui.started
+
+
 def test_one_run_at_a_time(ui):
     assert answer(ui)["success"]
     assert "is being started" in answer(ui)["message"]
@@ -187,7 +201,7 @@ def test_a_bad_run_time_is_locusts_to_refuse_and_spoils_nothing(ui):
 
 def test_stop_answers_at_once_and_counts_as_running_until_the_verdict(ui, monkeypatch):
     judging = gevent.event.Event()
-    monkeypatch.setattr(session_module, "judge", lambda _: (judging.wait(), (int(ExitCode.NOGO), ""))[1])
+    monkeypatch.setattr(session_module, "judge", lambda *_: (judging.wait(), (int(ExitCode.NOGO), ""))[1])
     answer(ui)
     play(ui)
     with gevent.Timeout(1):

@@ -14,6 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Pro
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from clients.kafka import RecordConsumer, RecordProducer, client_configuration
+from clients.kafka_topics import TopicLooks, TopicSeen
 from locust_session.load import Assignment
 from mm2_users.engine import Engine
 from run_record.counts import Counts
@@ -185,6 +186,17 @@ class Troublesome(RecordProducer):
         super().serve()
 
 
+class MockLooks(TopicLooks):
+    """The mock brokers have no controller, so they tell no topic ids and no settings; all their topics are alike, and
+    those that nobody wrote to are made when they are asked for."""
+
+    def topics(self, names, *, timeout_s):
+        return {name: TopicSeen(partitions=PARTITIONS, id=None) for name in names}
+
+    def retention(self, names, *, timeout_s):
+        return dict.fromkeys(names, "not told")
+
+
 class Bench:
     """An engine (or several) between two clusters, with a copier, on a clock that is turned by hand."""
 
@@ -222,6 +234,7 @@ class Bench:
                 consumer=lambda name: RecordConsumer(
                     made.environment.target, where, name=name, extra={**QUICK, **(consumer_extra or {})}
                 ),
+                looks=(lambda cluster: MockLooks(cluster, where)) if copier is None else None,
             )
             for _ in range(senders)
         ]
@@ -265,7 +278,7 @@ class Bench:
             return (
                 sum(ledger.missing().count() for ledger in streams) == missing
                 and sum(engine._arrivals.duplicated for engine in self.engines) == duplicated
-                and sum(engine._arrivals._unreadable for engine in self.engines) == unreadable
+                and sum(engine._arrivals.unattributed.corrupted for engine in self.engines) == unreadable
                 and sum(ledger.arrived.minus(ledger.acked).count() for ledger in streams) == others
             )
 

@@ -6,7 +6,7 @@ The engine is the real one; its producer and its consumer are these.
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 from confluent_kafka import KafkaError, Message
 
+from clients.kafka_reread import Reread
+from clients.kafka_topics import Ends, Retention, TopicSeen
 from locust_session.load import Assignment
 from mm2_users.engine import Engine
 from run_record.histogram import LatencyHistogram
+from scenarios.environment import Cluster
 from scenarios.plan import RunPlan
 from tests.mm2_users.saboteur import NEVER_THERE, UNANSWERED, Place, Saboteur, seq_of
 
@@ -54,6 +57,21 @@ class Path:
     """Source partition → its end."""
     seq_offsets: dict[tuple[str, int, int], int] = field(default_factory=dict)
     """Where the records of the load (of a single sender) stand in the source."""
+    doubled: frozenset[Place] = frozenset()
+    """Records that the producer writes to the source twice, and is answered once."""
+    retention: Retention | str = field(
+        default_factory=lambda: Retention(ms=7 * 24 * 3_600_000, bytes=-1, policy="delete")
+    )
+    """Of every topic."""
+    silent: set[str] = field(default_factory=set)
+    """Sides that do not answer when they are looked at."""
+    unreadable_source: str = ""
+    """Why the source may not be read."""
+    lows: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    """Where a partition of either side begins."""
+    ids: dict[str, str | None] = field(default_factory=dict)
+    """Topic → its id; None when it does not exist."""
+    partition_counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.saboteur = Saboteur(self.plant)
@@ -61,16 +79,73 @@ class Path:
         self._order = count()
         self._coming: list[tuple[int, int, str, int, bytes | None, bytes | None]] = []
         self.logs: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
+        """Of both sides."""
+        for topic in self.made.topics:
+            self.ids |= {topic.source: "s1", topic.remote: "t1"}
+        self.stopped = False
+        self.doubled_done = 0
+        self.waiting: list[tuple[str, int, bytes | None, bytes | None]] = []
+        """What came while its mirror was not there; `make_again` writes it, as MM2's producer does."""
+        self._held_up: list[tuple[str, int, bytes, bytes]] = []
+
+    def delete(self, topic: str) -> None:
+        """A topic is gone, with all that it held."""
+        self.ids[topic] = None
+        for place in [place for place in self.logs if place[0] == topic]:
+            del self.logs[place]
+            self.lows.pop(place, None)
+
+    def make_again(self, topic: str, number: str = "again") -> None:
+        """It is there again, empty, as another one."""
+        self.delete(topic)
+        self.ids[topic] = number
+        for at, partition, key, value in [one for one in self.waiting if one[0] == topic]:
+            self.logs[at, partition].append((key, value))
+        self.waiting = [one for one in self.waiting if one[0] != topic]
+
+    def truncate(self, place: tuple[str, int], low: int) -> None:
+        """What lies before an offset is deleted."""
+        self.lows[place] = low
+
+    def stop(self) -> None:
+        """The path carries nothing until `go_on`."""
+        self.stopped = True
+
+    def go_on(self) -> None:
+        """What the source still holds of what was held up is carried."""
+        self.stopped = False
+        held_up, self._held_up = self._held_up, []
+        seen: Counter[tuple[str, int]] = Counter()
+        for topic, partition, key, value in held_up:
+            place = topic, partition
+            first = len(self.logs[place]) - sum(one[:2] == place for one in held_up)
+            seen[place] += 1
+            if first + seen[place] - 1 >= self.lows[place]:
+                self._carry(topic, partition, key, value)
 
     def take(self, topic: str, partition: int, key: bytes, value: bytes) -> int:
         """The source has a record; its offset."""
         offset = self.offsets[topic, partition]
         self.offsets[topic, partition] = offset + 1
-        if (seq := seq_of(value)) is not None:
+        self.logs[topic, partition].append((key, value))
+        seq = seq_of(value)
+        if seq is not None:
             self.seq_offsets[topic, partition, seq] = offset
+        if self.stopped:
+            self._held_up.append((topic, partition, key, value))
+        else:
+            self._carry(topic, partition, key, value)
+        return offset
+
+    def write(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+        """A stranger writes to the source, and it is carried as it is."""
+        self.offsets[topic, partition] += 1
+        self.logs[topic, partition].append((key, value))
+        self._send_on(topic, partition, key, value)
+
+    def _carry(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
         for copy in self.saboteur.copies(topic, partition, key, value):
             self._send_on(topic, copy.partition, copy.key, copy.value)
-        return offset
 
     def leftovers(self) -> None:
         """What the saboteur held back goes on its way."""
@@ -91,7 +166,10 @@ class Path:
         """What is there by now is on the target's logs."""
         while self._coming and self._coming[0][0] <= self.now_ns:
             _, _, topic, partition, key, value = heapq.heappop(self._coming)
-            self.logs[topic, partition].append((key, value))
+            if self.ids[topic] is not None:
+                self.logs[topic, partition].append((key, value))
+            else:
+                self.waiting.append((topic, partition, key, value))
 
 
 class MemoryProducer:
@@ -118,6 +196,9 @@ class MemoryProducer:
                 refused.append(position)
                 continue
             offset = -1 if trouble in NEVER_THERE else path.take(topic, partition, key, value)
+            if (partition, seq) in path.doubled:
+                path.take(topic, partition, key, value)
+                path.doubled_done += 1
             error = None
             if trouble:
                 unanswered = trouble in UNANSWERED
@@ -147,7 +228,11 @@ class MemoryConsumer:
     def __init__(self, path: Path, most_per_read: int = 10**9) -> None:
         self.path = path
         self.most_per_read = most_per_read
+        self.stuck: set[tuple[str, int]] = set()
+        """Partitions of which nothing is handed over, though there is something."""
+        self.renewed = 0
         self._positions: dict[tuple[str, int], int] = {}
+        self._astray: set[tuple[str, int]] = set()
         self._errors: list[Message] = []
 
     def start_at_end(self, partitions: Sequence[tuple[str, int]]) -> dict[str, int]:
@@ -158,7 +243,14 @@ class MemoryConsumer:
         self.path.arrive()
         out, self._errors, left = self._errors, [], min(most, self.most_per_read)
         for place, position in self._positions.items():
-            some = self.path.logs[place][position : position + left]
+            log = self.path.logs[place]
+            if place in self.stuck or place in self._astray or self.path.ids[place[0]] is None:
+                continue
+            if not self.path.lows[place] <= position <= len(log):
+                self._astray.add(place)
+                out.append(Message(topic=place[0], partition=place[1], error=KafkaError(KafkaError._AUTO_OFFSET_RESET)))
+                continue
+            some = log[position : position + left]
             self._positions[place] = position + len(some)
             left -= len(some)
             out += [
@@ -174,14 +266,81 @@ class MemoryConsumer:
         self._errors.append(Message(topic=place[0], partition=place[1], error=error))
 
     def start_again(self, topic: str, partition: int) -> None:
-        pass
+        if (topic, partition) in self._astray:
+            self._astray.discard((topic, partition))
+            self._positions[topic, partition] = self.path.lows[topic, partition]
 
-    def read_to_end(self) -> frozenset[tuple[str, int]]:
+    def positions(self) -> dict[tuple[str, int], int]:
+        return dict(self._positions)
+
+    def renew(self) -> Callable[[], None]:
+        self.stuck.clear()
+        self.renewed += 1
+        return lambda: None
+
+    def read_to_end(self, *, timeout_s: float = 5.0) -> frozenset[tuple[str, int]]:
         self.path.arrive()
         return frozenset(place for place, at in self._positions.items() if at == len(self.path.logs[place]))
 
     def close(self) -> None:
         pass
+
+
+class MemoryLooks:
+    """clients.kafka_topics.TopicLooks, as far as it is needed."""
+
+    def __init__(self, path: Path, side: str) -> None:
+        self._path, self._side = path, side
+
+    def topics(self, names: Sequence[str], *, timeout_s: float) -> dict[str, TopicSeen | str]:
+        if self._side in self._path.silent:
+            return dict.fromkeys(names, "no answer")
+        planned = {name: topic.partitions for topic in self._path.made.topics for name in (topic.source, topic.remote)}
+        counts = planned | self._path.partition_counts
+        there = {name: self._path.ids[name] for name in names}
+        return {
+            name: TopicSeen(partitions=counts[name] if number is not None else 0, id=number or None)
+            for name, number in there.items()
+        }
+
+    def ends(self, places: Sequence[tuple[str, int]], *, timeout_s: float) -> dict[tuple[str, int], Ends | str]:
+        if self._side == "target":
+            self._path.arrive()
+        return {place: Ends(low=self._path.lows[place], high=len(self._path.logs[place])) for place in places}
+
+    def retention(self, names: Sequence[str], *, timeout_s: float) -> dict[str, Retention | str]:
+        return dict.fromkeys(names, self._path.retention)
+
+    def close(self) -> None:
+        pass
+
+
+class MemoryReread:
+    """clients.kafka_reread.Rereader."""
+
+    def __init__(self, path: Path, side: str) -> None:
+        self._path, self._side = path, side
+        self.read = 0
+        self.out_of_time: set[tuple[str, int]] = set()
+        """Partitions that are not read whole in the time there is."""
+
+    def __call__(self, stretches, take, *, timeout_s: float, first_only: bool = False) -> Reread:
+        if self._side == "source" and self._path.unreadable_source:
+            return Reread(whole=frozenset(), refused=self._path.unreadable_source)
+        whole = set()
+        for place, (start, end) in stretches.items():
+            if start < self._path.lows[place] or place in self.out_of_time:
+                continue
+            log = self._path.logs[place][start : start + 1 if first_only else end]
+            records = [
+                Message(topic=place[0], partition=place[1], offset=start + k, key=key, value=value)
+                for k, (key, value) in enumerate(log)
+            ]
+            self.read += len(records)
+            if records:
+                take(records)
+            whole.add(place)
+        return Reread(whole=frozenset(whole))
 
 
 class Stage:
@@ -191,6 +350,7 @@ class Stage:
         self.path = path
         self.raw: dict[str, list[np.ndarray]] = defaultdict(list)
         """Every latency that went to the screen, by kind."""
+        self.rereads = {side: MemoryReread(path, side) for side in ("source", "target")}
         self.producers = [MemoryProducer(path) for _ in range(senders)]
         self.consumers = [MemoryConsumer(path, most_per_read) for _ in range(senders)]
         self.engines = [
@@ -200,11 +360,21 @@ class Stage:
                 clock_ns=lambda: path.now_ns,
                 producer=lambda producer=producer: producer,
                 consumer=lambda _, consumer=consumer: consumer,
+                looks=lambda cluster: MemoryLooks(path, self._side(cluster)),
+                reread=lambda cluster: self.rereads[self._side(cluster)],
             )
             for producer, consumer in zip(self.producers, self.consumers, strict=True)
         ]
         for index, engine in enumerate(self.engines):
             engine.prepare(Assignment(run_id=run_id, index=index, senders=senders))
+
+    def _side(self, cluster: Cluster) -> str:
+        return "source" if cluster == self.path.made.environment.source else "target"
+
+    def look(self) -> None:
+        """As a node does every few seconds."""
+        for engine in self.engines:
+            engine.look()
 
     def canaries(self) -> None:
         for engine in self.engines:
@@ -239,6 +409,16 @@ class Stage:
             self.step(tick_ns)
         self.settle()
 
+    def rest(self) -> None:
+        """Nothing is sent, and what was sent arrives; the load goes on at the instant at which it stood."""
+        stood_ns = self.path.now_ns
+        for engine in self.engines:
+            engine._sending = False
+        self.settle()
+        self.path.now_ns = stood_ns
+        for engine in self.engines:
+            engine._sending = True
+
     def settle(self) -> None:
         """Until nothing is on its way any more."""
         self._quiet()
@@ -250,10 +430,10 @@ class Stage:
         while self.path.busy or any(engine._outstanding for engine in self.engines):
             self.step(NS_PER_MS)
 
-    def finish(self, committed: dict[str, int] | None = None) -> list[dict[str, Any]]:
+    def finish(self, committed: dict[str, int] | None = None, *, hurried: bool = False) -> list[dict[str, Any]]:
         for engine in self.engines:
             engine.second()
-        return [engine.finish(committed or {}) for engine in self.engines]
+        return [engine.finish(committed or {}, hurried=hurried) for engine in self.engines]
 
 
 def histogram_of(account: dict[str, Any], kind: str) -> LatencyHistogram:

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clients import kafka_topics as looked_at
+from clients.kafka_topics import Retention, TopicSeen
 from locust_session.load import Assignment
 from mm2_users.foreign import ForeignLoad
 from mm2_users.foreign_master import ForeignMaster
@@ -34,6 +36,7 @@ class Ends:
         self.state, self.topics, self.partitions, self.from_tool = state, topics, partitions, from_tool
         self.more: dict[tuple[str, int], int] = {}
         self.held_back = 0
+        self.ids: dict[str, str] = {}
 
     def read(self, places):
         return {place: self._end(place) for place in places}
@@ -47,6 +50,28 @@ class Ends:
         count = int(sent.read_text() or 0) if self.from_tool and sent.exists() else 0
         share = count // self.partitions + (partition < count % self.partitions)
         return 50 + self.more.get(place, 0) + share - (self.held_back if partition == 0 and count else 0)
+
+
+class Looks:
+    """The same cluster, looked at; a topic is what `Ends.ids` says, or always the same."""
+
+    def __init__(self, ends):
+        self.of = ends
+
+    def topics(self, names, *, timeout_s):
+        return {name: TopicSeen(partitions=4, id=self.of.ids.get(name, "one")) for name in names}
+
+    def ends(self, places, *, timeout_s):
+        try:
+            return {place: looked_at.Ends(low=0, high=end) for place, end in self.of.read(places).items()}
+        except Unreachable as error:
+            return dict.fromkeys(places, str(error))
+
+    def retention(self, names, *, timeout_s):
+        return dict.fromkeys(names, Retention(ms=-1, bytes=-1, policy="delete"))
+
+    def close(self):
+        pass
 
 
 @pytest.fixture
@@ -65,7 +90,12 @@ def foreign(tmp_path, monkeypatch):
         target = Ends(tmp_path, {topic.remote: topic.source for topic in made.topics})
         sent = []
         load = ForeignLoad(
-            made, kind, source=source, target=target, canaries=lambda places: sent.extend(places) or len(places)
+            made,
+            kind,
+            source=source,
+            target=target,
+            canaries=lambda places: sent.extend(places) or len(places),
+            looks=lambda cluster: Looks(source if cluster == made.environment.source else target),
         )
         load.canaries_to = sent
         return load, source, target
@@ -151,6 +181,27 @@ class TestTheTool:
         assert not load.second().all_sent
         assert load.finish({})["phases"]["smoke"]["sent"] == 50
         assert not Path(seen(tmp_path)["file"]).exists()
+
+    def test_one_whose_master_is_not_heard_is_ended_and_says_that_it_cannot_go_on(self, foreign):
+        load, _, _ = foreign(words=["--hang", "1"])
+        load.hold_sending()  # before the load there is nothing to end
+        load.resume_sending()
+        started(load)
+        until(load, lambda second: second.acked == 50)
+        load.hold_sending()
+        assert load._tools[0].poll() is not None
+        with pytest.raises(Mm2gateError, match="cannot go on; start the run again"):
+            load.resume_sending()
+        load.finish({})
+
+    def test_one_that_had_sent_all_goes_on_whoever_was_not_heard(self, foreign):
+        load, _, _ = foreign()
+        started(load)
+        until(load, lambda second: second.all_sent)
+        load.hold_sending()
+        load.resume_sending()
+        assert load.second().all_sent
+        load.finish({})
 
     def test_one_that_fails_says_its_last_exception(self, foreign):
         load, _, _ = foreign(words=["--fail", "x"])

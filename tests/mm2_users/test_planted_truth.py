@@ -229,6 +229,8 @@ def test_a_commit_proves_loss_in_the_partitions_that_were_read_to_their_end_and_
     mirror = path.made.topics[0].remote
     path.logs[mirror, 0].append((b"key", b"somebody else's, not read yet"))
     path.logs[mirror, 3].append((b"key", b"somebody else's, not read yet"))
+    stage.consumers[0].most_per_read = 0
+    stage.rereads["target"].out_of_time = {(mirror, 0), (mirror, 3)}
     (account,) = stage.finish(committed_past_everything(path))
     assert (totals([account]).lost, totals([account]).late) == (2, 2)
     assert {row["partition"]: list(row["examples"]) for row in account["streams"]} == {

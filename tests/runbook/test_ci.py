@@ -92,6 +92,15 @@ def test_percent_signs_and_separators_are_escaped_as_the_runner_undoes_them():
     assert line == "::error title=mm2gate x%2Cy%3Az%25%0A%3A NOGO::a: 250 ms, GO if >= 99 %25"
 
 
+def test_no_text_is_a_command_of_the_runners_older_kind():
+    told = content(criterion("NOGO", "go_missed", id="a##[add-mask]GO"), verdict="NOGO") | {
+        "scenario": "##[group]\u202e"
+    }
+    (line,) = github_annotations(told)
+    assert "##[" not in line
+    assert "\u202e" not in line
+
+
 def test_gitlab_gets_a_folded_section_with_every_criterion(run):
     (section,) = said(run, GITLAB_CI="true")
     start, *lines, end = section.split("\n")

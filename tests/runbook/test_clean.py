@@ -14,12 +14,15 @@ from run_record.store import RunRecord
 from runbook import clean as cleaning
 from runbook.clean import clean, leftovers
 from runbook.cli import cli
+from runbook.reach import Ours, Reach
 from scenarios.environment import Cluster, Topics
 from scenarios.errors import Refused, Unreachable
 from tests.scenarios.examples import ENVIRONMENT, environment
+from tests.support.records import TOPIC as PLAYED
 from tests.support.records import write_run
 
 SOURCE = {"mm2gate.a": 12, "mm2gate.b": 1, "orders": 3, "__consumer_offsets": 50}
+OURS = ("mm2gate.a", "mm2gate.b", "mm2gate.gone")
 TARGET = {"source.mm2gate.a": 12, "source.mm2gate.gone": 6, "source.orders": 3, "mm2gate.a": 1, "heartbeats": 1}
 
 
@@ -52,6 +55,7 @@ class Desk:
 
     def __init__(self, text: str = ENVIRONMENT, *, source=SOURCE, target=TARGET, refuses=(), returns=()) -> None:
         self.environment = environment(text)
+        self.ours = Ours(names=frozenset(OURS))
         self.deleted: list[str] = []
         self.said: list[str] = []
         self.clusters = {
@@ -62,6 +66,7 @@ class Desk:
     def clean(self, *, yes: bool = True, confirm: str = "") -> None:
         clean(
             self.environment,
+            ours=self.ours,
             yes=yes,
             confirm=confirm,
             say=self.said.append,
@@ -106,7 +111,9 @@ def test_nothing_to_do_is_said():
 @pytest.mark.parametrize(
     "name",
     ["heartbeats", "source.heartbeats", "source.checkpoints.internal", "mm2-offset-syncs.target.internal",
-     "mm2-connect-offsets", "connect-configs", "__consumer_offsets", "mm2gate.mm2-x-internal"],
+     "mm2-connect-offsets", "connect-configs", "__consumer_offsets", "mm2gate.mm2-x-internal",
+     "connect-cluster-offsets", "team-a-connect-status", "mirrormaker2-cluster-configs", "_schemas",
+     "_confluent-command", "connect_configs"],
 )  # fmt: skip
 def test_internal_topics_are_left_alone_even_inside_the_prefix(name):
     assert is_internal(name)
@@ -201,6 +208,99 @@ def test_the_door_itself_refuses_every_name_outside_the_prefix_and_deletes_none(
     inside = "mm2gate.a" if alias == "source" else "source.mm2gate.a"
     with pytest.raises(Refused, match=says):
         Admin(cluster, where, {"test.mock.num.brokers": 1}).delete_topics([inside, name])
+
+
+@pytest.mark.parametrize("name", ["mm2gate.orders-status", "mm2gate.connected", "connect.payments", "offsets", "_x"])
+def test_names_that_only_resemble_them_are_no_internal_topics(name):
+    assert not is_internal(name)
+
+
+# --- a prefix that reaches further than our runs ---------------------------------------------------------------------
+
+
+def with_prefix(prefix: str) -> str:
+    return ENVIRONMENT.replace("prefix: mm2gate.", f'prefix: "{prefix}"')
+
+
+@pytest.mark.parametrize("prefix", ["_", "c", "connect", "connect-", "mm2", "mm2-", "h", "__", "heart"])
+def test_a_prefix_of_system_topics_is_said_and_yes_is_not_enough(prefix, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    name = f"{prefix}-mine"
+    desk = Desk(with_prefix(prefix), source={name: 1, "connect-configs": 1, "mm2-x": 1, "heartbeats": 1}, target={})
+    desk.ours = Ours(names=frozenset({name}))
+    if is_internal(name):
+        desk.clean()  # nothing of ours can be in there
+    else:
+        with pytest.raises(Refused, match=f"its prefix {prefix} reaches more than .* give --confirm desk"):
+            desk.clean()
+        assert any("keep their own state" in said for said in desk.said)
+    assert desk.deleted == []
+
+
+@pytest.mark.parametrize(("prefix", "says"), [("orders", "is not closed"), ("o.", "is short"), ("or", "is short")])
+def test_an_open_prefix_is_said_and_yes_is_not_enough(prefix, says, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    name = f"{prefix}x"
+    desk = Desk(with_prefix(prefix), source={name: 1}, target={})
+    desk.ours = Ours(names=frozenset({name}))
+    with pytest.raises(Refused, match="give --confirm desk"):
+        desk.clean()
+    assert any(says in said for said in desk.said)
+    assert desk.deleted == []
+
+
+def test_topics_that_no_run_of_ours_has_made_are_listed_before_anything_is_asked(monkeypatch):
+    asked = []
+
+    def prompt(text):
+        asked.append(list(desk.said))
+        return "desk"
+
+    monkeypatch.setattr(cleaning.click, "prompt", prompt)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    desk = Desk()
+    desk.ours = Ours(names=frozenset({"mm2gate.a"}))
+    desk.clean()  # --yes, and asked all the same
+    (before,) = asked
+    assert before[-1] == (
+        "careful: no packaged scenario and no run known here makes source mm2gate.b, target source.mm2gate.gone; "
+        "somebody else may need what is in there (--runs-dir says where runs are)"
+    )
+    assert len(desk.deleted) == 4
+
+
+def test_without_a_terminal_they_stay_until_the_environment_is_named(monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    desk = Desk()
+    desk.ours = Ours()
+    with pytest.raises(Refused, match=r"reaches more than the topics of runs known.*--confirm desk"):
+        desk.clean()
+    assert desk.deleted == []
+    desk.clean(yes=False, confirm="desk")
+    assert len(desk.deleted) == 4
+
+
+def test_ours_are_what_packaged_scenarios_and_the_runs_of_this_cluster_make(tmp_path):
+    where = environment(ENVIRONMENT.replace("cluster_id: AAAA", "cluster_id: source-id")).environment
+    write_run(tmp_path)
+    (tmp_path / "broken" / "record").mkdir(parents=True)
+    (tmp_path / "broken" / "record" / "manifest.json").write_text("[]")
+    ours = Ours.of(where, tmp_path)
+    assert ours.knows("mm2gate.generated-data-07.json")
+    assert ours.knows(PLAYED)
+    assert not ours.knows("mm2gate.orders")
+    assert not ours.knows("x.generated-data-07.json")
+    assert not Ours.of(environment().environment, tmp_path).knows(PLAYED), "played on another cluster"
+    assert not Ours.of(where, tmp_path / "nowhere").knows(PLAYED)
+
+
+@given(prefix=st.text("ab.-_", min_size=1, max_size=6), names=st.lists(st.text("ab.-_", max_size=6), max_size=5))
+def test_what_is_not_known_to_be_ours_is_always_said(prefix, names):
+    rules = Topics(prefix=prefix, remote_name="{topic}")
+    found = leftovers(rules, dict.fromkeys((prefix + name for name in names), 1), {})
+    reach = Reach.of(rules, found.source, found.target, found.spared, Ours())
+    assert {one.removeprefix("source ") for one in reach.foreign} == set(found.source)
+    assert bool(found.source) <= reach.beyond_ours
 
 
 def test_a_cluster_that_does_not_answer_is_one_sentence_and_exit_40(tmp_path, monkeypatch):

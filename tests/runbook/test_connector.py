@@ -19,6 +19,7 @@ from scenarios.environment import Environment, LoadedEnvironment
 from scenarios.errors import ConnectFailure, ExitCode, Refused
 from scenarios.yaml_file import parse
 from tests.scenarios.examples import ENVIRONMENT
+from tests.support.deployment import Deployment, served, source_config
 from tests.support.servers import Reply, serving
 
 NAME = "mm2-source-connector"
@@ -150,6 +151,30 @@ def test_connect_that_refuses_leaves_things_as_they_were(connect, environment, t
     with pytest.raises((ConnectFailure, Refused)), tasks_max(environment, 16, tmp_path):
         pytest.fail("the run must not start")
     assert connect.config["tasks.max"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "said"),
+    [
+        ("orders-jdbc", None, "does not exist on Connect; there are: mm2-checkpoint"),
+        (NAME, {"connector.class": "io.confluent.connect.jdbc.JdbcSourceConnector"}, "is no MirrorSourceConnector"),
+        (NAME, source_config(topics="orders.*"), "does not mirror t.matrix-p12-01.json"),
+    ],
+)
+def test_a_connector_that_is_not_the_one_meant_is_refused_before_anything_is_changed_on_it(
+    tmp_path, monkeypatch, name, config, said
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MM2GATE_LANG", "fr")
+    deployment = Deployment.healthy()
+    deployment.connectors[NAME] = config or deployment.connectors[NAME]
+    deployment.environment = deployment.environment.replace("source: mm2-source-connector", f"source: {name}")
+    with served(deployment) as there:
+        (tmp_path / "desk.yaml").write_text(there.environment, encoding="utf-8")
+        with pytest.raises(Refused, match=said):
+            play(Wanted(scenario="s7_partitions", env="desk.yaml", settings="partitions=12,tasks=16"))
+    assert {request.method for request in there.connect} == {"GET"}
+    assert not (tmp_path / "runs").exists()
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

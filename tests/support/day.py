@@ -25,6 +25,7 @@ from tests.support.records import (
     T0_S,
     environment_of_text,
     environment_text,
+    healthy_closing,
     healthy_connectors,
     index_of,
     write_run,
@@ -71,6 +72,7 @@ def write_day(runs: Path) -> Path:
         backlog=lambda at_s: float(noise[int(at_s)]) if START_S < at_s <= END_S else 0.0,
         keep_histograms=True,
         run_id="20270115T080000Z-day",
+        closing=healthy_closing([(topic, f"source.{topic}", PARTITIONS) for topic in TOPICS]),
     )
     _write_evidence(directory)
     return directory
@@ -91,6 +93,8 @@ def _series_of(role: Role) -> list[dict[str, str]]:
         return workers
     if metric.job is Job.NODES:
         nodes = [{"instance": f"{worker}:9100", "job": "node-exporter"} for worker in WORKERS]
+        if role is Role.NODE_NETWORK_TROUBLE:
+            return [{**one, "__name__": name} for one in nodes for name in sorted(metric.names)]
         return [{**one, "cpu": cpu} for one in nodes for cpu in "01234567"] if role is Role.NODE_CPU_IDLE else nodes
     return {
         "prefix": [

@@ -15,7 +15,16 @@ from typing import Any
 from checks.metric_profiles import Role
 from run_record.counts import Counts
 from scenarios.scenario import load, parse_scenario
-from tests.support.records import SOURCE_CONNECTOR, TOPIC, Item, Metrics, points, write_run
+from tests.support.records import (
+    NETWORK_NAMES,
+    SOURCE_CONNECTOR,
+    TOPIC,
+    Item,
+    Metrics,
+    healthy_closing,
+    points,
+    write_run,
+)
 
 RECORDS = 60_000
 COUNTS = Counts(sent=RECORDS, acked=RECORDS, arrived=RECORDS)
@@ -56,6 +65,7 @@ def write_phase2(
         "partitions": 1,
         "backlog": behind,
         "run_id": "20270115T080000Z-phase2_nominal",
+        "closing": healthy_closing([(topic, f"source.{topic}", 1) for topic in TOPICS]),
         **settings,
     }
     return write_run(runs, **arguments)
@@ -126,7 +136,9 @@ def phase2_metrics() -> Metrics:
         ],
         Role.NODE_MEMORY_AVAILABLE: each(nodes, lambda _: 600.0),
         Role.NODE_MEMORY_TOTAL: each(nodes, lambda _: 1000.0),
-        Role.NODE_NETWORK_TROUBLE: each(nodes, lambda _: 3.0, device="eth0"),
+        Role.NODE_NETWORK_TROUBLE: [
+            one for name in sorted(NETWORK_NAMES) for one in each(nodes, lambda _: 3.0, device="eth0", __name__=name)
+        ],
     }
 
 

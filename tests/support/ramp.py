@@ -17,7 +17,7 @@ from run_record.counts import Counts
 from scenarios.scenario import load, parse_scenario
 from scenarios.staircase import next_step
 from tests.support.phase2 import TOPICS
-from tests.support.records import SOURCE_CONNECTOR, Item, Metrics, points, write_run
+from tests.support.records import SOURCE_CONNECTOR, Item, Metrics, healthy_closing, points, write_run
 
 STEP_S, REST_S, START_S, AROUND_S = 20.0, 120.0, 71.0, 62.0
 RATES = {"step_1000": 1000, "step_2500": 2500, "step_5000": 5000, "step_7500": 7500, "step_10000": 10_000}
@@ -92,6 +92,7 @@ def write_ramp(
         "keep_histograms": True,
         "judged": verdicts_that_lead(steps),
         "run_id": "20270115T080000Z-phase4_ramp",
+        "closing": healthy_closing([(topic, f"source.{topic}", 1) for topic in TOPICS]),
         **settings,
     }
     return write_run(runs, **arguments)

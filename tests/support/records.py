@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from checks.metric_profiles import CONFLUENT_MIRROR, Role
 from checks.windows import Windows, last_known_ns
+from run_record.closing import Closing, PartitionFacts, SideFacts, TopicFacts
 from run_record.counts import Counts, total
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import (
@@ -52,6 +53,8 @@ SCRAPE_S = 5.0
 TOPIC = "t.generated-data-01.json"
 REMOTE = f"source.{TOPIC}"
 SOURCE_CONNECTOR = "mm2-source-connector"
+#: Metrics of a node's network devices that go by one role.
+NETWORK_NAMES = CONFLUENT_MIRROR.metrics[Role.NODE_NETWORK_TROUBLE].names
 HEALTHY = Counts(sent=100, acked=100, arrived=100)
 #: name, kind, start, end, records
 PHASES: tuple[tuple[str, str, float, float, int], ...] = (
@@ -77,6 +80,53 @@ prometheus: {url: PROMETHEUS, scrape_interval: 5s}
 topics: {prefix: "t."}
 ceilings: {records_per_s: 50_000/s, bytes_per_s: 100MiB/s, total_bytes: 1000GiB, duration: 48h}
 """
+
+
+def healthy_closing(topics: Iterable[tuple[str, str, int]] = ((TOPIC, REMOTE, 2),), *, records: int = 50) -> Closing:
+    """Each partition held nothing, and holds a canary and so many records; each mirror too, read to its end. `topics`:
+    source, mirror, partitions."""
+
+    def side(names: list[tuple[str, int]], **more: Any) -> SideFacts:
+        return SideFacts(
+            topics=tuple(
+                TopicFacts(
+                    topic=name,
+                    partitions_start=count,
+                    partitions_end=count,
+                    ids=(f"id of {name}",),
+                    retention_ms=7 * 24 * 3_600_000,
+                    retention_bytes=-1,
+                    cleanup_policy="delete",
+                    untold={},
+                )
+                for name, count in names
+            ),
+            partitions=tuple(
+                PartitionFacts(
+                    topic=name,
+                    partition=number,
+                    low_start=0,
+                    high_start=0,
+                    low_end=0,
+                    high_end=records + 1,
+                    high_most=records + 1,
+                    **more,
+                )
+                for name, count in names
+                for number in range(count)
+            ),
+        )
+
+    named = list(topics)
+    return Closing(
+        source=side([(source, count) for source, _, count in named], committed=records),
+        target=side([(remote, count) for _, remote, count in named], position=records + 1),
+        changes=(),
+        restarts=(),
+    )
+
+
+HEALTHY_CLOSING = healthy_closing()
 
 
 def environment_text(*, prometheus: str = "http://127.0.0.1:9", connect: str = "http://127.0.0.1:9") -> str:
@@ -258,6 +308,8 @@ def write_run(
     e2e_from_sent_ms: Iterable[float] | None = None,
     rekeyed: bool = False,
     unaccounted: Iterable[dict[str, Any]] = (),
+    closing: Closing | None = HEALTHY_CLOSING,
+    events: Iterable[dict[str, Any]] = (),
     failed: str = "",
     backlog: Callable[[float], float] = lambda _: 0.0,
     keep_histograms: bool = False,
@@ -335,6 +387,8 @@ def write_run(
             writer.event("step_judged", at_ns=phase.end_ns, phase=step, verdict=judged[step], judged=True)
     for one in lost:
         writer.event("worker_lost", at_ns=ended_ns, worker=one["worker"], owned=one["owned"])
+    for event in events:
+        writer.event(**event)
     if manifest.ending is not None and manifest.ending.cut is not None:
         cut = manifest.ending.cut
         writer.event("load_cut_short", at_ns=cut.at_ns, **cut.model_dump(exclude={"at_ns", "due_records"}))
@@ -347,6 +401,8 @@ def write_run(
     if counts is not None:
         ledger = _ledger(plan, loads, own, rekeyed=rekeyed, anomalies_from=anomalies_from)
         ledger |= {"read_refused": [*read_refused], "lost_places": [*lost_places], "last_errors": [*last_errors]}
+        if closing is not None:
+            ledger["closing"] = closing.to_json()
         writer.ledger({**ledger, "unaccounted": lost})
         latency = {load.name: {} for load in plan.loads}  # type: dict[str, dict[str, LatencyHistogram]]
         writer.latency(latency | {name: one.histograms() for name, one in loads.items()})
@@ -643,7 +699,11 @@ def healthy_metrics() -> Metrics:
         ],
         Role.NODE_MEMORY_AVAILABLE: [item(always(600.0), **labels) for labels in nodes],
         Role.NODE_MEMORY_TOTAL: [item(always(1000.0), **labels) for labels in nodes],
-        Role.NODE_NETWORK_TROUBLE: [item(always(3.0), **labels, device="eth0") for labels in nodes],
+        Role.NODE_NETWORK_TROUBLE: [
+            item(always(3.0), **labels, device="eth0", __name__=name)
+            for labels in nodes
+            for name in sorted(NETWORK_NAMES)
+        ],
         Role.BYTE_COUNT: [item(growing(1024.0, 51_200.0), **labels) for labels in mirrors],
         Role.RECORD_COUNT: [item(growing(1.0, 50.0), **labels) for labels in mirrors],
         Role.LATENCY_AVG: [item(during_look_back(20.0 + 10 * n), **labels) for n, labels in enumerate(mirrors)],

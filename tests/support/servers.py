@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 
@@ -32,6 +32,8 @@ class Reply:
     body: str = ""
     kind: str = "application/json"
     after_s: float = 0.0
+    raw: Callable[[BinaryIO, threading.Event], None] | None = None
+    """Writes all of it, status line included, in the place of the rest; the event says that nobody waits any more."""
 
     @classmethod
     def of(cls, content: Any, *, status: int = 200) -> Reply:
@@ -67,6 +69,10 @@ def serving(answer: Callable[[Request], Reply]) -> Iterator[Server]:
             released.wait(reply.after_s)
             content = reply.body.encode()
             try:
+                if reply.raw is not None:
+                    self.close_connection = True
+                    reply.raw(self.wfile, released)
+                    return
                 self.send_response(reply.status)
                 self.send_header("Content-Type", reply.kind)
                 self.send_header("Content-Length", str(len(content)))

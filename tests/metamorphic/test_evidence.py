@@ -1,0 +1,150 @@
+"""Damage to what Prometheus said never improves a verdict, and more of it than the judge tolerates is never GO.
+
+Each role of a real GO run is damaged in each way, in all of its series and in one of them; sealed again; judged. What a
+criterion needs is told by its measure as it reads (needs.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from checks.evaluate import Evaluation
+from checks.measures.tolerances import COVERAGE_LEAST
+from checks.metric_profiles import CONFLUENT_MIRROR, Role
+from checks.reasons import Code
+from checks.role_facts import Kind, facts_of
+from tests.metamorphic.bed import BADNESS, Bed, as_json, judged
+from tests.metamorphic.damages import (
+    EVERYTHING,
+    HARMLESS,
+    HOLES,
+    NONE,
+    POISONS,
+    SMALL,
+    TWINS,
+    Apply,
+    Damage,
+    Series,
+    Span,
+)
+from tests.metamorphic.needs import Need, needs_of
+
+ROLES = [Role.UP, *CONFLUENT_MIRROR.metrics]
+#: A hole is surely beyond the tolerance when it takes twice as much as may be missing.
+BEYOND = 2 * (1 - COVERAGE_LEAST)
+#: `up` is 1 or the scrape failed, so that one odd value of it is one missed scrape; and who scrapes twice has it twice.
+OF_VALUES = [role for role in ROLES if role is not Role.UP]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A bed, and what the criteria of its run need."""
+
+    bed: Bed
+    needs: Mapping[str, Need]
+
+    def span_of(self, role: Role) -> Span:
+        """From the first to the last instant at which a criterion looks at a role; skips the test if none does."""
+        windows = [need.window for need in self.needs.values() if role in need.roles and need.window is not None]
+        if not windows:
+            pytest.skip(f"no criterion of this run reads {role}")
+        return min(window.start_s for window in windows), max(window.end_s for window in windows)
+
+    def must_fall(self, role: Role, damage: Damage, span: Span) -> set[str]:
+        """Criteria that the damage leaves without what they need. A look-back gauge may be NaN while nothing happens,
+        so that NaN here and there need not be a hole in it."""
+        if damage.nan and facts_of(role).kind is Kind.LOOK_BACK and damage.lost != EVERYTHING:
+            return set()
+        return {
+            name
+            for name, need in self.needs.items()
+            if role in need.roles
+            and need.window is not None
+            and (damage.poison or damage.share_lost(span, (need.window.start_s, need.window.end_s)) >= BEYOND)
+        }
+
+    def after(self, role: Role, apply: Apply, span: Span, *, only: int | None = None) -> Evaluation:
+        """What the run comes to with a role's series damaged: all of them, or the one of this number."""
+
+        def damaged(series: Series) -> Series:
+            if only is None:
+                return apply(series, span)
+            return [*series[:only], *apply(series[only : only + 1], span), *series[only + 1 :]]
+
+        change = as_json(lambda body: {**body, "data": {**body["data"], "result": damaged(body["data"]["result"])}})
+        with self.bed.damaged({name: change for found, name in self.bed.answers() if found == role.value}) as run:
+            return judged(run)
+
+    def improved(self, after: Evaluation) -> dict[str, tuple[str, str]]:
+        """Criteria that are better than they were: before and after."""
+        return {
+            result.criterion.id: (self.needs[result.criterion.id].verdict.value, result.verdict.value)
+            for result in after.results
+            if BADNESS[result.verdict] < BADNESS[self.needs[result.criterion.id].verdict]
+        }
+
+
+@pytest.fixture(scope="module")
+def healthy(everything: Bed) -> Subject:
+    needs = needs_of(everything.directory)
+    assert {name: need.verdict for name, need in needs.items() if need.verdict != "GO"} == {}
+    return Subject(bed=everything, needs=needs)
+
+
+def crashed(after: Evaluation) -> list[str]:
+    return [result.criterion.id for result in after.results if result.reason.code is Code.MEASURE_CRASHED]
+
+
+def go_all_the_same(after: Evaluation, criteria: set[str]) -> set[str]:
+    return {result.criterion.id for result in after.results if result.verdict == "GO"} & criteria
+
+
+def no_pass(subject: Subject, role: Role, damage: Damage, *, only: int | None = None) -> None:
+    span = subject.span_of(role)
+    after = subject.after(role, damage.apply, span, only=only)
+    fallen = subject.must_fall(role, damage, span)
+    assert crashed(after) == []
+    assert go_all_the_same(after, fallen) == set()
+    assert after.verdict != "GO" or not fallen
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("damage", [NONE, *HOLES], ids=str)
+def test_a_role_with_too_little_left_is_no_pass(healthy, role, damage):
+    no_pass(healthy, role, damage)
+
+
+@pytest.mark.parametrize("role", OF_VALUES)
+@pytest.mark.parametrize("damage", [*POISONS, TWINS], ids=str)
+def test_a_role_that_says_what_cannot_be_is_no_pass(healthy, role, damage):
+    no_pass(healthy, role, damage)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("which", [0, -1], ids=["first", "last"])
+@pytest.mark.parametrize("damage", [NONE, *HOLES], ids=str)
+def test_one_part_with_too_little_left_is_no_pass(healthy, role, damage, which):
+    count = healthy.bed.series_of(role)
+    no_pass(healthy, role, damage, only=which % count if count else None)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("small", SMALL, ids=lambda apply: apply.__name__)
+def test_a_missed_scrape_now_and_then_improves_nothing(healthy, role, small):
+    span = healthy.span_of(role)
+    after = healthy.after(role, small, span)
+    assert crashed(after) == []
+    assert after.verdict == "GO"
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("harmless", HARMLESS, ids=lambda apply: apply.__name__)
+def test_what_says_the_same_in_other_words_changes_nothing(healthy, role, harmless):
+    span = healthy.span_of(role)
+    before, after = judged(healthy.bed.directory), healthy.after(role, harmless, span)
+    assert [(r.criterion.id, r.verdict, r.measurement.value) for r in after.results] == [
+        (r.criterion.id, r.verdict, r.measurement.value) for r in before.results
+    ]
