@@ -13,8 +13,8 @@ from checks.metric_profiles import PROFILES, MetricProfile, Role
 from checks.reasons import Code, Reason
 from checks.redaction import kept_connectors
 from checks.series import Series, UnreadableAnswer, merged, parse_matrix
-from run_record.plain import is_plain_name, require_plain
-from run_record.reading import MOST_NAMED, Unreadable, read_json, read_whole
+from run_record.plain import require_plain
+from run_record.reading import MOST_NAMED, Unreadable, parsed, read_answer, read_whole
 from run_record.store import SEAL, broken_seal, is_sealed
 from scenarios.errors import RunRecordError
 from scenarios.secret_shapes import without_secrets
@@ -48,16 +48,16 @@ class ConnectAnswer:
     error: str | None = None
 
 
-def _require_own_files(directory: Path, index: Any) -> Any:
-    """The index, whose entries name files of this directory and nothing else. Raises RunRecordError."""
+def _require_own_files(directory: Path, index: Any) -> None:
+    """No entry of the index names a file elsewhere: that is no damage, but a trap. Raises RunRecordError."""
     answers = index.get("answers", ()) if isinstance(index, Mapping) else ()
     for entry in answers if isinstance(answers, list) else ():
-        if isinstance(entry, Mapping) and "file" in entry and not is_plain_name(entry["file"]):
+        file = entry.get("file") if isinstance(entry, Mapping) else None
+        if isinstance(file, str) and ("/" in file or file.startswith(".")):
             raise RunRecordError(
-                f"{directory / 'index.json'}: names {str(entry['file'])[:100]!r}, which is no file of this directory; "
-                "nothing in it can be judged"
+                f"{directory / 'index.json'}: names {file[:100]!r}, which is no file of this directory; nothing in it "
+                "can be judged"
             )
-    return index
 
 
 def _kept(connectors: Any) -> Any:
@@ -101,14 +101,16 @@ class Evidence:
         if names := broken_seal(directory):
             raise RunRecordError(f"{directory}: {', '.join(names[:MOST_NAMED])} changed since the evidence was sealed")
         try:
-            index = read_index(read_whole(directory / "index.json"))
+            text = read_whole(directory / "index.json")
+            _require_own_files(directory, parsed(text))
+            index = read_index(text)
         except (Unreadable, FileNotFoundError) as error:
             place, why = f"evidence/{directory.name}/index.json", "is not there"
             if isinstance(error, Unreadable):
                 place, why = f"{place}: {error.where}" if error.where else place, error.why
             nothing = {"profile": next(iter(PROFILES)), "answers": [], "prometheus_url": "–"}
             return cls(directory=directory, index=nothing, faults=((place, why),))
-        return cls(directory=directory, index=_require_own_files(directory, index))
+        return cls(directory=directory, index=index)
 
     @property
     def offline(self) -> Reason | None:
@@ -208,7 +210,7 @@ class Evidence:
     def _read(self, name: str) -> Any:
         """The content of an answer. Raises UnreadableAnswer."""
         try:
-            return read_json(self.directory / name)
+            return read_answer(self.directory / name)
         except Unreadable as error:
             raise UnreadableAnswer(f"{name} {error}") from None
         except FileNotFoundError:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from checks.measures.registry import Run
 from checks.reasons import Param
+from checks.windows import NS_PER_S
 
 Interruption = Literal["stood_still", "load_held"]
 
@@ -14,22 +15,17 @@ Interruption = Literal["stood_still", "load_held"]
 def longest_interruption(run: Run, event: Interruption) -> dict[str, Param] | None:
     """Of such interruptions while the load went on, or was still arriving, the longest: who, how long, at what time of
     day (UTC), and how many there were. None without any."""
-    if run.windows is None:
+    windows = run.windows
+    if windows is None:
         return None
-    end_s = run.windows.drained_s
-    found = [
-        (one["lasted_s"], one["from_ns"] / 1e9, one["worker"] or "master")
+    told = [
+        (float(one["lasted_s"]), float(one["from_ns"]) / NS_PER_S, str(one["worker"] or "master"))
         for one in run.record.events
-        if one["event"] == event
-        and run.windows.start_s < one["from_ns"] / 1e9 + one["lasted_s"]
-        and one["from_ns"] / 1e9 < end_s
+        if one["event"] == event and one.keys() >= {"lasted_s", "from_ns", "worker"}
     ]
+    found = [one for one in told if one[1] < windows.drained_s and one[1] + one[0] > windows.start_s]
     if not found:
         return None
     lasted_s, from_s, who = max(found)
-    return {
-        "who": who,
-        "lasted_s": lasted_s,
-        "at": f"{datetime.fromtimestamp(from_s, UTC):%H:%M:%S}",
-        "count": len(found),
-    }
+    at = f"{datetime.fromtimestamp(from_s, UTC):%H:%M:%S}"
+    return {"who": who, "lasted_s": lasted_s, "at": at, "count": len(found)}

@@ -95,7 +95,6 @@ class Code(StrEnum):
     STARTS_LATE = "starts_late"
     HOLE = "hole"
     NAN_NOT_KEPT = "nan_not_kept"
-    INTERVAL_DENIED = "interval_denied"
     NO_BASE = "no_base"
     TWIN_SERIES = "twin_series"
     EXPORTER_MISSING = "exporter_missing"

@@ -27,7 +27,7 @@ def reservations(run: Run) -> Iterator[Reason]:
         yield Reason.of(Code.STOOD_STILL, **stalled)
     if (held := longest_interruption(run, "load_held")) is not None:
         yield Reason.of(Code.LOAD_HELD, **held)
-    if run.lost_places:
+    if run.lost_places and mirror_reason(run) is None:  # which says why the place was lost
         yield Reason.of(Code.LOST_PLACE, place=run.lost_places[0], count=len(run.lost_places))
     if counts is not None and counts.misplaced:
         yield Reason.of(Code.MISPLACED, count=counts.misplaced)

@@ -67,8 +67,8 @@ class Spans:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vouched:
-    """How much of spans points vouch for: the share; the longest hole; and how much lies before the first point, and
-    after the last."""
+    """How much of spans points vouch for: the share; the longest hole; and how much of them passes before the first
+    point within, and after the last."""
 
     share: float
     hole_s: float
@@ -88,7 +88,8 @@ def vouched(times_s: Floats, needed: Spans, *, interval_s: float) -> Vouched:
     first, last = needed.starts_s[0], needed.ends_s[-1]
     starts, ends = np.clip(starts, first, last), np.clip(ends, first, last)
     holes = np.maximum(needed.before_s(np.maximum(ends, starts)) - needed.before_s(starts), 0.0)
-    edges = needed.before_s(np.array([times_s[0], times_s[-1]]))
+    within = times_s[(times_s >= first) & (times_s <= last)]
+    edges = needed.before_s(within[[0, -1]]) if len(within) else np.array([length_s, 0.0])
     return Vouched(
         share=1.0 - math.fsum(holes) / length_s,  # exact, so the same on every machine
         hole_s=float(holes.max()),

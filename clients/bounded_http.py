@@ -178,7 +178,7 @@ class BoundedSession(requests.Session):
         self._adapter = _Adapter()
         self.headers["Accept-Encoding"] = "gzip"
         # What is wrong with an answer is said once, by who asked; urllib3 would log headers, with a traceback.
-        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        logging.getLogger("urllib3.connection").setLevel(logging.CRITICAL)
 
     def get_adapter(self, url: str | bytes) -> Any:
         """Ours, whatever others mount."""

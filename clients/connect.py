@@ -153,23 +153,23 @@ class Connect:
 
     def root(self) -> Worker:
         """The first worker that answers."""
-        return replace(self._get("/", Worker.from_json), url=self._urls[0])
+        return replace(self._request("GET", "/", Worker.from_json), url=self._urls[0])
 
     def names(self) -> list[str]:
         """Names of all connectors."""
-        return self._get("/connectors", _names)
+        return self._request("GET", "/connectors", _names)
 
     def connectors(self) -> dict[str, dict[str, Any]]:
         """Every connector: name → {"status": …, "info": …}, as Connect says it. Holds configurations."""
-        return self._get("/connectors?expand=status&expand=info", _connectors)
+        return self._request("GET", "/connectors?expand=status&expand=info", _connectors)
 
     def status(self, connector: str) -> ConnectorStatus:
         """State of a connector and of its tasks."""
-        return self._get(f"/connectors/{_quoted(connector)}/status", ConnectorStatus.from_json)
+        return self._request("GET", f"/connectors/{_quoted(connector)}/status", ConnectorStatus.from_json)
 
     def config(self, connector: str) -> dict[str, str]:
         """Configuration, passwords included unless they are references: never print it as it is."""
-        return self._get(f"/connectors/{_quoted(connector)}/config", _config)
+        return self._request("GET", f"/connectors/{_quoted(connector)}/config", _config)
 
     def offsets(self, connector: str) -> dict[str, Any]:
         """Committed source offsets (Connect ≥ 3.5): {"offsets": [{"partition": {…}, "offset": {…} or null}, …]}.
@@ -177,7 +177,7 @@ class Connect:
         For MM2, the last record replicated of each partition; an entry that names a topic has whole numbers for its
         partition and its offset.
         """
-        return self._get(f"/connectors/{_quoted(connector)}/offsets", _offsets)
+        return self._request("GET", f"/connectors/{_quoted(connector)}/offsets", _offsets)
 
     def topics(self, connector: str) -> list[str]:
         """Topics the connector has written to since its creation: for MM2, the mirrors in which something came out."""
@@ -186,34 +186,34 @@ class Connect:
             known = part(content, connector, dict, missing={})
             return every(part(known, "topics", list, missing=[]), str, of="topics")
 
-        return self._get(f"/connectors/{_quoted(connector)}/topics", topics_of)
+        return self._request("GET", f"/connectors/{_quoted(connector)}/topics", topics_of)
 
     # Changing.
 
     def put_config(self, connector: str, config: Mapping[str, str]) -> None:
         """Creates the connector, or replaces its whole configuration; failed tasks are restarted by it too."""
-        self._request("PUT", f"/connectors/{_quoted(connector)}/config", dict(config), _nothing)
+        self._request("PUT", f"/connectors/{_quoted(connector)}/config", _nothing, dict(config))
 
     def pause(self, connector: str) -> None:
         """Asks the connector to pause; tasks follow within a second or so."""
-        self._request("PUT", f"/connectors/{_quoted(connector)}/pause", None, _nothing)
+        self._request("PUT", f"/connectors/{_quoted(connector)}/pause", _nothing)
 
     def resume(self, connector: str) -> None:
         """Asks the connector to resume."""
-        self._request("PUT", f"/connectors/{_quoted(connector)}/resume", None, _nothing)
+        self._request("PUT", f"/connectors/{_quoted(connector)}/resume", _nothing)
 
     def stop(self, connector: str) -> None:
         """Stops the connector: its tasks go (Connect ≥ 3.5)."""
-        self._request("PUT", f"/connectors/{_quoted(connector)}/stop", None, _nothing)
+        self._request("PUT", f"/connectors/{_quoted(connector)}/stop", _nothing)
 
     def restart(self, connector: str, *, only_failed: bool = True) -> None:
         """Restarts the connector and its tasks. Without includeTasks, Connect would leave the tasks as they are."""
         flags = f"includeTasks=true&onlyFailed={'true' if only_failed else 'false'}"
-        self._request("POST", f"/connectors/{_quoted(connector)}/restart?{flags}", None, _nothing)
+        self._request("POST", f"/connectors/{_quoted(connector)}/restart?{flags}", _nothing)
 
     def delete(self, connector: str) -> None:
         """Deletes the connector. Its source offsets stay, under its name."""
-        self._request("DELETE", f"/connectors/{_quoted(connector)}", None, _nothing)
+        self._request("DELETE", f"/connectors/{_quoted(connector)}", _nothing)
 
     def wait(
         self,
@@ -248,10 +248,7 @@ class Connect:
             timeout_s=timeout_s,
         )
 
-    def _get(self, path: str, read: Callable[[Any], A]) -> A:
-        return self._request("GET", path, None, read)
-
-    def _request(self, method: str, path: str, body: dict[str, str] | None, read: Callable[[Any], A]) -> A:
+    def _request(self, method: str, path: str, read: Callable[[Any], A], body: dict[str, str] | None = None) -> A:
         """What `read` makes of the answer of the first worker that gives one; waits while the group rebalances."""
         deadline = min(time.monotonic() + self._rebalance_budget_s, self._over_s)
         while True:

@@ -48,7 +48,7 @@ def reason(error: requests.RequestException, *, timeout_s: float) -> str:
     said = (
         (isinstance(error, BadAnswer), text),
         (isinstance(error, faults.SSLError), "TLS failed (certificate, or not an https port)"),
-        (isinstance(error, requests.Timeout), f"no answer within {timeout_s:g} s"),
+        (isinstance(error, requests.Timeout), f"no answer within {timeout_s:.3g} s"),
         ("Connection refused" in text, "connection refused"),
         ("Name or service not known" in text or "Failed to resolve" in text, "unknown host name"),
         (isinstance(error, requests.ConnectionError), "connection lost"),

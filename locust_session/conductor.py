@@ -367,11 +367,8 @@ class Conductor:
         self._until(lambda: self.clock.now_ns() >= rested_ns, None)
         if step.kind == "warm":
             return UNJUDGED  # nobody judges it, and nothing follows from it
-        deadline_ns = rested_ns + round(VERDICT_WITHIN_S * NS_PER_S)
-        while (verdict := staircase.verdict_on(step)) is None:
-            if self._load_must_end or self.clock.now_ns() >= deadline_ns:
-                break
-            gevent.sleep(VERDICT_LOOK_S)
+        self._until(lambda: staircase.verdict_on(step), VERDICT_WITHIN_S, every_s=VERDICT_LOOK_S)
+        verdict = staircase.verdict_on(step)
         self._chronicle.event("step_judged", phase=step.name, verdict=verdict or UNJUDGED, judged=verdict is not None)
         self.progress.say(f"{step.name}: {verdict or 'not judged in time, which ends the ramp'}")
         return verdict or UNJUDGED
@@ -460,12 +457,12 @@ class Conductor:
     def _pause(self, seconds: float) -> None:
         self._until(lambda: False, seconds)
 
-    def _until(self, condition: Callable[[], object], within_s: float | None) -> bool:
+    def _until(self, condition: Callable[[], object], within_s: float | None, *, every_s: float | None = None) -> bool:
         """Waits for the condition; False when time ran out, or the run, or the load that goes on, was to end first."""
         return self._watch.until(
             condition,
             within_s,
-            every_s=LOOK_EVERY_S,
+            every_s=every_s or LOOK_EVERY_S,
             unless=lambda: self._load_must_end if self._loaded else self.ending,
         )
 

@@ -34,7 +34,7 @@ def identity_of(
         scenario_sha256=plan.loaded_scenario.sha256,
         environment=environment.name,
         environment_file=str(plan.loaded_environment.file),
-        environment_sha256=_sha256(plan.loaded_environment.text),
+        environment_sha256=plan.loaded_environment.sha256,
         source_cluster_id=source,
         target_cluster_id=target,
         plan_sha256=plan_sha256(plan, senders=senders),
@@ -54,7 +54,7 @@ def plan_sha256(plan: RunPlan, *, senders: int) -> str:
         "producer": scenario.producer.model_dump(mode="json"),
         "senders": senders,
     }
-    return _sha256(json.dumps(content, sort_keys=True))
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _payload(payload: Payload) -> dict[str, Any]:
@@ -70,10 +70,6 @@ def _content_sha256(file: PayloadFile) -> str:
         return hashlib.sha256(file.path.read_bytes()).hexdigest()
     except OSError as error:
         raise Refused(f"payload file {file.path} cannot be read ({error.strerror})") from None
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def differences(master: WorkerIdentity, node: WorkerIdentity) -> Iterator[str]:

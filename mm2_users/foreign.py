@@ -120,6 +120,7 @@ class ForeignLoad:
         self._stopped = False
         self._over = False
         self._done = False
+        self._ended_alone = False
         self._option = ""
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._tools: list[subprocess.Popen[bytes]] = []
@@ -180,13 +181,14 @@ class ForeignLoad:
         raise Mm2gateError(f"load {phase} at {start_s:g} s: a staircase's steps are played by our own load only")
 
     def hold_sending(self) -> None:
-        """Ends the tool, for good: it cannot be told to wait. `none` has nothing to hold."""
-        if self._kind == "perf-test":
+        """Ends a tool that is at it, for good: it cannot be told to wait. `none` has nothing to hold."""
+        if self._tools and not (self._stopped or self._done):
+            self._ended_alone = True
             self.stop_sending()
 
     def resume_sending(self) -> None:
         """Raises Mm2gateError where the tool was ended."""
-        if self._stopped:
+        if self._ended_alone:
             raise Mm2gateError(
                 "Kafka's producer tool was ended while the master was not heard, and cannot go on; start the run again"
             )

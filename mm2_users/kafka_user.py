@@ -21,7 +21,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from pydantic import ValidationError
 
 from locust_session import options
-from locust_session.output import say
+from locust_session.output import make_logs_visible, say
 from locust_session.web_guard import guard
 from mm2_users.kafka_client import KafkaClient
 from mm2_users.shared_clients import SharedClients, Side
@@ -36,6 +36,8 @@ SHARED = "mm2gate_kafka"
 REFUSED = "mm2gate_kafka_refused"
 #: The same: the greenlet that starts this test's users.
 STARTER = "mm2gate_kafka_starter"
+#: Among Locust's options: the hash of the environment file that the master has checked, for its workers.
+ENVIRONMENT = "mm2gate_environment_sha256"
 #: Between the last order to start users, and the one to stop them.
 LAST_ORDER_S = 0.1
 
@@ -109,7 +111,10 @@ def _check(environment: Environment) -> None:
     for user in users:
         _settings(user)
     sides: frozenset[Side] = frozenset(user.cluster for user in users)
-    _shared(environment).check(sides)
+    parsed = {} if environment.parsed_options is None else vars(environment.parsed_options)
+    is_worker = isinstance(environment.runner, WorkerRunner)
+    # Locust hands on what is among the master's options, known to it or not.
+    parsed[ENVIRONMENT] = _shared(environment).check(sides, masters=parsed.get(ENVIRONMENT) if is_worker else None)
 
 
 @events.init_command_line_parser.add_listener
@@ -125,6 +130,7 @@ def _init(environment: Environment, **_: Any) -> None:
         environment.runner.register_message(REFUSED, _worker_refused)
     if not _kafka_users(environment):
         return
+    make_logs_visible()
     _install(environment)
     environment.events.test_start.add_listener(lambda **_: _test_start(environment))
     try:

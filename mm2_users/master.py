@@ -12,6 +12,7 @@ from mm2_users.identity import clusters_seen, versions
 from run_record.manifest import ClusterSeen
 from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused, Unreachable
 from scenarios.plan import RunPlan
+from scenarios.topic_names import clashing
 
 #: Before a run one quick retry is enough; afterwards the judge is more patient.
 PROMETHEUS_BUDGET_S = 5.0
@@ -42,6 +43,12 @@ class KafkaMaster:
                 raise Refused(
                     f"source cluster: topic {topic.source} has {found} partitions, the scenario wants "
                     f"{topic.partitions}; delete it, or change topics.partitions in a copy of the scenario"
+                )
+            clash = None if topic.source in existing else clashing(topic.source, existing)
+            if clash is not None:
+                raise Refused(
+                    f"source cluster: Kafka makes no topic {topic.source} beside {clash}, since '.' and '_' are one in "
+                    "the names of its metrics; delete that one, or change topics.name in a copy of the scenario"
                 )
         return seen
 

@@ -40,13 +40,21 @@ class SharedClients:
         self._producers: dict[tuple[Side, ProducerSettings, float], SharedProducer] = {}
         self._consumers: dict[tuple[Side, str | None, Start], SharedConsumer] = {}
 
-    def check(self, sides: frozenset[Side]) -> None:
-        """Reads the environment file and asks the guards. Raises SpecError or Refused, before anything is sent."""
+    def check(self, sides: frozenset[Side], *, masters: str | None = None) -> str:
+        """Reads the environment file and asks the guards; its hash. Raises SpecError or Refused, before anything is
+        sent. `masters` is the hash of the master's file, where there is one: for another no cluster is asked."""
         with self._opening:
             self._environment = None
             self._identified.clear()
+            loaded = self._loaded()
+            if masters not in (None, loaded.sha256):
+                raise Refused(
+                    f"{loaded.file} (environment {loaded.environment.name}, sha256 {loaded.sha256[:12]}) is not the "
+                    f"master's (sha256 {masters[:12]}); copy the master's there"
+                )
             for side in sorted(sides):
                 self._identify(side)
+            return loaded.sha256
 
     @property
     def environment(self) -> Environment:

@@ -193,7 +193,7 @@ class LatencyHistogram:
         """Buckets, counts and exact figures tell of the same values. Raises Unreadable."""
         filled = np.flatnonzero(self._buckets)
         counts = self._buckets[filled]
-        if self.negative + self.overflow + sum(map(int, counts)) != self.count:
+        if self.negative + self.overflow + int(counts.sum()) != self.count:
             raise Unreadable(f"counts {self.count} values, and holds another number of them", where="count")
         low, high = self._min_ns, self._max_ns
         if self.count == 0:

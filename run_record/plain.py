@@ -4,21 +4,13 @@ out of it. Links, pipes and devices are refused before anything is read."""
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
-from typing import Any
 
 from scenarios.errors import RunRecordError
 
 #: Names of the directories of a run's evidence.
 _EVIDENCE = tuple(f"{number:03d}" for number in range(1000))
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
-
-
-def is_plain_name(name: Any) -> bool:
-    """Whether it is the name of a file in the same directory, as those of a record are."""
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def require_plain(directory: Path, *, below: tuple[str, ...] = ()) -> None:

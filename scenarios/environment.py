@@ -6,6 +6,7 @@ when it connects. Clusters are recognised by their cluster id, not by their addr
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -278,6 +279,11 @@ class LoadedEnvironment(StrictModel):
     file: Path
     text: str
     environment: Environment
+
+    @property
+    def sha256(self) -> str:
+        """Of its text: names the file, wherever it lies."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
     def key_of(self, cluster: Cluster) -> str:
         """Under which key a cluster stands in the file: what a sentence names in the place of its login."""

@@ -8,12 +8,14 @@ from pydantic import Field, model_validator
 
 from scenarios.yaml_file import StrictModel
 
+MOST_CHARACTERS = 4000
+
 
 class Text(StrictModel):
     """`Does it hold?`, or `{en: Does it hold?, fr: Est-ce que cela tient ?}`. As a string, it is the English one."""
 
-    en: str = Field(min_length=1)
-    fr: str = Field(min_length=1)
+    en: str = Field(min_length=1, max_length=MOST_CHARACTERS)
+    fr: str = Field(min_length=1, max_length=MOST_CHARACTERS)
 
     @model_validator(mode="before")
     @classmethod

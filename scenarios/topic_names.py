@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 LONGEST = 249
 _CHARACTERS = re.compile(r"[A-Za-z0-9._-]*")
@@ -25,3 +26,10 @@ def why_refused(name: str) -> str | None:
     if not only_allowed(name):
         return f"it may hold only {ALLOWED}"
     return None
+
+
+def clashing(name: str, others: Iterable[str]) -> str | None:
+    """One of the others beside which Kafka does not make a topic of this name: they would share the names of metrics,
+    where '.' and '_' are one. None when there is none."""
+    like = name.replace(".", "_")
+    return next((other for other in others if other != name and other.replace(".", "_") == like), None)

@@ -22,6 +22,7 @@ def of_run(facts: Facts) -> Iterator[Contradiction]:
     yield from _environment(facts)
     yield from _plan(facts)
     yield from _workers(facts)
+    yield from _identities(facts)
     yield from _ending(facts)
     yield from _account(facts)
 
@@ -105,6 +106,27 @@ def _workers(facts: Facts) -> Iterator[Contradiction]:
             other=f"{MANIFEST}: phases, load",
             wanted=max(most, least),
         )
+
+
+def _identities(facts: Facts) -> Iterator[Contradiction]:
+    """Of a load that began, every worker has shown before that it plays what the record says (schema 2)."""
+    manifest = facts.manifest
+    environment = manifest.environment
+    told = {one.index: one.identity for one in manifest.workers if one.identity is not None}
+    if not facts.load_began or not told:
+        return
+    played = {
+        "load": ("load", manifest.load),
+        "scenario_sha256": ("scenario.sha256", manifest.scenario.sha256),
+        "environment_sha256": ("environment.text", hashlib.sha256(environment.text.encode()).hexdigest()),
+        "source_cluster_id": ("environment.source.cluster_id", environment.source.cluster_id),
+        "target_cluster_id": ("environment.target.cluster_id", environment.target.cluster_id),
+        "plan_sha256": ("workers", next(iter(told.values())).plan_sha256),
+    }
+    for index, identity in told.items():
+        for key, (other, wanted) in played.items():
+            where = f"workers.{index}.identity.{key}"
+            yield from _manifest(Equation.WORKERS, where, getattr(identity, key), other, wanted)
 
 
 def _ending(facts: Facts) -> Iterator[Contradiction]:

@@ -28,11 +28,8 @@ from checks.metric_profiles import Role
 from checks.reasons import Code, Reason
 from checks.role_facts import Activity, Owner, RoleFacts, facts_of
 from checks.series import Floats, Series, instants
-from checks.spans import JITTER, Spans, vouched
+from checks.spans import Spans, vouched
 from checks.windows import Windows
-
-#: Where the environment says how often the workers are scraped.
-INTERVAL_KEY = "prometheus.scrape_interval"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +143,9 @@ class Look:
             if one.label("instance") in answered or not told:
                 answered.setdefault(one.label("instance"), []).append(_where_up(one))
         whole = Spans.whole(self.window.start_s, self.window.end_s)
-        reason = self._uncovered(
+        return self._uncovered(
             [_Check(where=name, times_s=instants(its), needed=whole) for name, its in answered.items()]
         )
-        typical_s = typical_interval_s(self.run)
-        if reason is None or typical_s is None or typical_s <= JITTER * self.windows.scrape_s:
-            return reason
-        return Reason.of(Code.INTERVAL_DENIED, told_s=self.windows.scrape_s, seen_s=typical_s, key=INTERVAL_KEY)
 
     def _take_apart(self) -> None:
         parts = parts_of(self.run, self.role, self.facts, self.series, self.workers, self.window, near_s=self._near_s)

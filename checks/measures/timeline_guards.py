@@ -20,8 +20,8 @@ WHERE = "record/timeline.jsonl"
 
 
 def timeline_objection(run: Run, window: Window) -> Reason | None:
-    """Why the timeline does not tell of a window, if it does not. Rows with a backlog below 0 say nothing."""
-    rows = np.array([row.at_ns for row in run.record.timeline if row.backlog >= 0], dtype=float) / NS_PER_S
+    """Why the timeline does not tell of a window, if it does not."""
+    rows = np.array([row.at_ns for row in run.record.timeline], dtype=float) / NS_PER_S
     # Of a window shorter than a row, the rows beside it tell.
     needed = Spans.whole(window.start_s, max(window.end_s, window.start_s + ROW_S))
     found = vouched(np.unique(rows), needed, interval_s=ROW_S)

@@ -25,6 +25,7 @@ from checks.stairs_views import COLUMNS as STEP_COLUMNS
 from checks.verdict import Verdict
 from checks.views import Views
 from checks.words import Words
+from scenarios.secret_shapes import without_secrets
 
 #: Beside its word and its colour, each verdict has a sign.
 SIGNS = {
@@ -105,7 +106,7 @@ def report(case: Case, *, language: str) -> str:
             "anomalies": list(anomalies(run, words)),
             "anomaly_titles": {kind: say(f"anomaly_{kind}") for kind in EXAMPLES},
             "scenario_text": run.record.manifest.scenario.text,
-            "environment_text": run.record.manifest.environment.text,
+            "environment_text": without_secrets(run.record.manifest.environment.text),
             "connectors": [
                 (name, json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True))
                 for name, config in connector_configs(run)

@@ -72,6 +72,7 @@ KINDS: Mapping[Role, tuple[Scope, Shows]] = {
 _COME_WITH_A_TASK = frozenset({Scope.TASKS, Scope.PRODUCERS})
 #: What an exporter shows without a rule of anybody's.
 _WITHOUT_RULES = frozenset(OTHER_NAMES)
+_COMMON_WORDS = frozenset({"kafka", "connect", "source", "task", "metrics", "node", "jvm", "bytes", "total"})
 #: The label by which a role's series are told from others, and what of ours is wrong when none has it.
 _FILTERED = {
     Filter.CONNECTOR: ("connectors", "correct connect.connectors.source in {file}"),
@@ -145,7 +146,9 @@ def metric_answers(environment: LoadedEnvironment, needs: Needs, seen: MetricsSe
 def _job_answers(environment: LoadedEnvironment, needs: Needs, seen: MetricsSeen) -> Iterator[Answer]:
     """A job is asked for where a criterion needs it, or the file names it."""
     jobs = environment.environment.prometheus.jobs
-    needed = {job.value: needs.of_job(job, JOBS_OF) for job in Job}
+    # All need that of the workers: its `up` says whether any figure is whole.
+    wanted = {Job.CONNECT: set(JOBS_OF), Job.NODES: {role for role, job in JOBS_OF.items() if job is Job.NODES}}
+    needed = {job.value: needs.of_roles(roles) for job, roles in wanted.items()}
     for key, name in dict(jobs).items():
         id_, needed_by = f"prometheus.jobs.{key}", needed.get(key, ())
         if not needed_by and key not in jobs.model_fields_set:
@@ -168,7 +171,7 @@ def _profile_answer(environment: LoadedEnvironment, needs: Needs, seen: MetricsS
     named, id_ = environment.environment.prometheus.metric_profile, "prometheus.metric_profile"
     if not seen.present:
         return
-    needed_by = needs.of_job(Job.CONNECT, {role: job for role, job in JOBS_OF.items() if job is Job.CONNECT})
+    needed_by = needs.of_roles(role for role in needs.roles if JOBS_OF[role] is Job.CONNECT)
     if named is not None and seen.detected.strangers and not seen.auto.strangers:
         yield wrong(
             id_,
@@ -246,17 +249,7 @@ def _names_of_workers(seen: MetricsSeen, role: Role) -> Sequence[str]:
 
 def _near(names: Iterable[str], name: str) -> list[str]:
     """Those that share a word with it which is no word of all of them: the rest of hundreds says nothing."""
-    words = set(name.lower().split("_")) - {
-        "kafka",
-        "connect",
-        "total",
-        "metrics",
-        "node",
-        "jvm",
-        "bytes",
-        "task",
-        "source",
-    }
+    words = set(name.lower().split("_")) - _COMMON_WORDS
     return [one for one in names if words & set(one.lower().split("_"))]
 
 

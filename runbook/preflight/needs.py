@@ -11,7 +11,7 @@ from typing import Self
 
 from checks.foreign import NEEDS_ENVELOPES
 from checks.measure_roles import roles_of
-from checks.metric_roles import Job, Role
+from checks.metric_roles import Role
 from scenarios.criterion import Criterion
 from scenarios.plan import RunPlan
 
@@ -59,10 +59,10 @@ class Needs:
             roles={role: tuple(ids) for role, ids in roles.items()},
         )
 
-    def of_job(self, job: Job, jobs: Mapping[Role, Job]) -> tuple[str, ...]:
-        """The criteria that need a scrape job. All need that of the workers: its `up` says what is whole."""
-        wanted = [role for role in self.roles if job is Job.CONNECT or jobs[role] is job]
-        return tuple(dict.fromkeys(id_ for role in wanted for id_ in self.roles[role]))
+    def of_roles(self, roles: Iterable[Role]) -> tuple[str, ...]:
+        """The criteria that need any of these."""
+        wanted = set(roles)
+        return tuple(dict.fromkeys(id_ for role, ids in self.roles.items() if role in wanted for id_ in ids))
 
 
 def _of_mirrors(measure: str) -> bool:

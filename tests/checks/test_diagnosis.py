@@ -39,14 +39,14 @@ def test_nothing_is_diagnosed_on_a_clean_run(judge):
 
 
 def test_mm2_that_polls_nothing(judge):
-    run = judge(NOTHING_POLLED, counts=NOTHING_ARRIVED, e2e_ms=[])
+    run = judge(NOTHING_POLLED, counts=NOTHING_ARRIVED)
     rows = run.rows()
     assert {"poll_zero", "nothing_on_target", "not_readable"} == set(rows)
     assert rows["poll_zero"].params == {"poll": 0}
 
 
 def test_mm2_that_polls_and_writes_nothing(judge):
-    rows = judge(NOTHING_WRITTEN, counts=NOTHING_ARRIVED, e2e_ms=[]).rows()
+    rows = judge(NOTHING_WRITTEN, counts=NOTHING_ARRIVED).rows()
     assert {"write_zero", "nothing_on_target"} == set(rows)
     assert rows["write_zero"].params == {"write": 0, "poll": 100}
 
@@ -81,7 +81,7 @@ def test_what_was_not_measured_is_not_ruled_out(judge):
 
 def test_filter_in_the_connector_is_named_with_its_predicate(judge):
     config = {"transforms": "drop", "transforms_drop_type": "o.a.k.c.transforms.Filter", "predicates": "ours"}
-    run = judge(NOTHING_WRITTEN, evidence=source(**config), counts=NOTHING_ARRIVED, e2e_ms=[])
+    run = judge(NOTHING_WRITTEN, evidence=source(**config), counts=NOTHING_ARRIVED)
     transforms = run.rows()["transforms"]
     assert transforms.params == {"transforms": "drop (o.a.k.c.transforms.Filter)", "predicates": "ours", "missing": 100}
     assert "write = 0, poll > 0 | **oui** | 0 écrit pour 100 lus" in run.fiche
@@ -94,7 +94,7 @@ def test_transform_on_a_connector_that_delivers_all_is_no_suspect(judge):
 
 
 def test_paused_connector_comes_first_with_the_call_that_resumes_it(judge):
-    run = judge(NOTHING_POLLED, evidence=source("PAUSED", ("PAUSED", "PAUSED")), counts=NOTHING_ARRIVED, e2e_ms=[])
+    run = judge(NOTHING_POLLED, evidence=source("PAUSED", ("PAUSED", "PAUSED")), counts=NOTHING_ARRIVED)
     rows = run.rows()
     assert rows["connector_paused"].params["call"] == (
         f"curl -X PUT 'http://w1:8083/connectors/{SOURCE_CONNECTOR}/resume'"
@@ -154,7 +154,7 @@ def test_running_task_of_a_silent_worker(judge):
 
 def test_topic_that_the_connector_does_not_select(judge):
     evidence = source(topics="orders[.].*,payments")
-    run = judge(NOTHING_POLLED, evidence=evidence, counts=NOTHING_ARRIVED, e2e_ms=[])
+    run = judge(NOTHING_POLLED, evidence=evidence, counts=NOTHING_ARRIVED)
     assert run.rows()["topic_not_selected"].params == {
         "topic": TOPIC,
         "topics": "orders[.].*,payments",
@@ -163,18 +163,18 @@ def test_topic_that_the_connector_does_not_select(judge):
 
 
 def test_topic_that_the_connector_excludes(judge):
-    run = judge(NOTHING_POLLED, evidence=source(topics_exclude="t[.].*"), counts=NOTHING_ARRIVED, e2e_ms=[])
+    run = judge(NOTHING_POLLED, evidence=source(topics_exclude="t[.].*"), counts=NOTHING_ARRIVED)
     assert "topic_not_selected" in run.rows()
 
 
 def test_pattern_that_only_java_understands_gives_no_hint(judge):
-    run = judge(NOTHING_POLLED, evidence=source(topics="t(?<!x++)[[a-z]&&[^b]]("), counts=NOTHING_ARRIVED, e2e_ms=[])
+    run = judge(NOTHING_POLLED, evidence=source(topics="t(?<!x++)[[a-z]&&[^b]]("), counts=NOTHING_ARRIVED)
     assert "topic_not_selected" not in run.rows()
 
 
 def test_source_that_refuses_is_told_apart_from_mm2(judge):
     counts = replace(HEALTHY, acked=0, failed=100, arrived=0)
-    rows = judge(counts=counts, e2e_ms=[], last_errors=["TOPIC_AUTHORIZATION_FAILED"]).rows()
+    rows = judge(counts=counts, last_errors=["TOPIC_AUTHORIZATION_FAILED"]).rows()
     assert rows["source_refuses"].params["error"] == "TOPIC_AUTHORIZATION_FAILED"
     assert "nothing_on_target" not in rows
 

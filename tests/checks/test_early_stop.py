@@ -12,7 +12,7 @@ from checks.early_stop import FILE
 from checks.follow import Follower
 from run_record.manifest import Cut, Ending
 from tests.checks.test_live import going_on
-from tests.support.records import HEALTHY, LOAD_END_S, LOAD_START_S, T0_NS, T0_S, scenario_text
+from tests.support.records import HEALTHY, LOAD_END_S, LOAD_START_S, PHASES, T0_NS, T0_S, scenario_text
 
 S = 10**9
 DUPLICATES = replace(HEALTHY, duplicated=20)
@@ -97,7 +97,13 @@ CUT = Cut(
     at_ns=T0_NS + int(CUT_AT_S * S),
     due_records=50,
 )
-ENDING = Ending(how="criterion", aborted=False, at_ns=T0_NS + 200 * S, detail="duplicated", cut=CUT)
+ENDING = Ending(how="criterion", aborted=False, at_ns=T0_NS + 138 * S, detail="duplicated", cut=CUT)
+CUT_SHORT = (
+    *PHASES[:2],
+    ("smoke", "load", LOAD_START_S, CUT_AT_S, 100),
+    ("drain", "drain", CUT_AT_S, 78, 0),
+    ("watch", "watch", 78, 138, 0),
+)
 JUDGED = (
     '{id: achieved, measure: load.achieved, go: "== 100 %"}',
     '{id: duplicated, measure: ledger.duplicated, go: "== 0 records", stop: {after: 30s, grace: 1s}}',
@@ -111,7 +117,7 @@ def half(**more):
 
 
 def test_a_load_that_a_criterion_ended_is_nogo_with_the_verdicts_exit_code_and_says_by_what_and_when(judge):
-    judged = judge(counts=half(duplicated=3), ending=ENDING, scenario=scenario_text(JUDGED))
+    judged = judge(counts=half(duplicated=3), ending=ENDING, phases=CUT_SHORT, scenario=scenario_text(JUDGED))
     assert (judged.content["verdict"], judged.content["exit_code"], judged.content["aborted"]) == ("NOGO", 20, False)
     assert judged.content["reason"]["code"] == "cut_short"
     assert judged.content["reason"]["params"]["criterion"] == "duplicated"
@@ -126,12 +132,12 @@ def test_a_load_that_a_criterion_ended_is_nogo_with_the_verdicts_exit_code_and_s
 @pytest.mark.parametrize(("sent", "verdict"), [(50, "GO"), (53, "GO"), (49, "INCONCLUSIVE")])
 def test_the_generator_is_measured_by_what_was_due_when_the_load_was_ended(judge, sent, verdict):
     counts = half(sent=sent, acked=sent, arrived=sent, duplicated=3)
-    judged = judge(counts=counts, ending=ENDING, scenario=scenario_text(JUDGED))
+    judged = judge(counts=counts, ending=ENDING, phases=CUT_SHORT, scenario=scenario_text(JUDGED))
     assert judged.criteria["achieved"]["verdict"] == verdict
 
 
 def test_it_is_never_a_go_though_the_criterion_recovered_in_the_drain(judge):
     criteria = [JUDGED[0], JUDGED[1]]
-    judged = judge(counts=half(), ending=ENDING, scenario=scenario_text(criteria))
+    judged = judge(counts=half(), ending=ENDING, phases=CUT_SHORT, scenario=scenario_text(criteria))
     assert judged.criteria["duplicated"]["verdict"] == "GO"
     assert (judged.content["verdict"], judged.content["exit_code"]) == ("INCONCLUSIVE", 30)

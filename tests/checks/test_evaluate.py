@@ -82,7 +82,7 @@ def test_dropped_topic_is_nogo_with_late_and_lost_never_go(judge):
     """What a Filter in front of MM2's producer does: all is polled, nothing written, nothing arrives."""
     metrics = spoil(healthy_metrics(), Role.WRITE_TOTAL, always(6.0))
     metrics = spoil(spoil(metrics, Role.RECORD_COUNT, always(1.0)), Role.LATENCY_AVG, always(math.nan))
-    run = judge(metrics, counts=replace(HEALTHY, arrived=0, late=100), e2e_ms=[])
+    run = judge(metrics, counts=replace(HEALTHY, arrived=0, late=100))
     assert run.content["verdict"] == "NOGO"
     verdicts = {name: criterion["verdict"] for name, criterion in run.criteria.items()}
     assert (verdicts["on_target"], verdicts["late"], verdicts["write_total"]) == ("NOGO", "NOGO", "NOGO")
@@ -157,7 +157,7 @@ def test_lost_load_worker_is_inconclusive_but_damage_stays_nogo(judge):
 
 
 def test_unreadable_mirror_is_never_nogo(judge):
-    run = judge(counts=replace(HEALTHY, arrived=0, late=100), e2e_ms=[], read_refused=["source.t"])
+    run = judge(counts=replace(HEALTHY, arrived=0, late=100), read_refused=["source.t"])
     assert run.content["verdict"] == "INCONCLUSIVE"
     assert "NOGO" not in {criterion["verdict"] for criterion in run.criteria.values() if not criterion["advisory"]}
 
@@ -193,7 +193,7 @@ def test_late_records_of_a_whole_drain_stay_nogo_though_the_watch_was_cut(judge)
 
 
 def test_run_aborted_before_its_load_says_so_everywhere(judge):
-    run = judge(phases=PHASES[:2], counts=Counts(), ending=stopped(at_s=30))
+    run = judge(phases=(PHASES[0], ("silence", "silence", 5, 30, 0)), counts=Counts(), ending=stopped(at_s=30))
     assert (run.content["verdict"], run.content["exit_code"]) == ("INCONCLUSIVE", 50)
     assert run.criteria["poll_total"]["reason"]["code"] == "load_not_started"
 

@@ -125,7 +125,7 @@ class TestTheAnswer:
     def test_lost_record(self, judge):
         fiche = judge(counts=replace(HEALTHY, arrived=99, lost=1)).fiche
         assert "**Verdict : NOGO.** Peut-on passer en phase 2 ? **Non**" in fiche
-        assert "- **Enregistrements perdus** (`lost`) : 1, attendu = 0." in fiche
+        assert "- **Enregistrements perdus** (`lost`) : 1, attendu = 0, " in fiche, "and since when"
         assert "☐ GO pour la phase 2 ☑ NOGO, diagnostic requis" in fiche
 
     def test_what_could_not_be_measured(self, judge):

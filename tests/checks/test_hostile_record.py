@@ -224,20 +224,38 @@ def test_a_run_that_is_itself_reached_by_a_link_is_judged(tmp_path):
     assert judge_run(tmp_path / "latest").verdict == "GO"
 
 
-@pytest.mark.parametrize(
-    "file", ["../../../../etc/passwd", "/etc/passwd", "../001/index.json", "", ".", "a/b", None, 7]
-)
-def test_evidence_that_names_a_file_elsewhere_is_refused(tmp_path, file):
-    run = write_run(tmp_path)
+def naming(run: Path, file: object) -> Path:
+    """Evidence, sealed, of which an entry names another file."""
     directory = write_evidence(run)
     index = json.loads((directory / "index.json").read_text())
     next(entry for entry in index["answers"] if entry["kind"] == "connect")["file"] = file
     (directory / "index.json").write_text(json.dumps(index))
     (directory / SEAL).write_text(sums(directory))
+    return directory
+
+
+@pytest.mark.parametrize("file", ["../../../../etc/passwd", "/etc/passwd", "../001/index.json", ".", "..", "a/b"])
+def test_evidence_that_names_a_file_elsewhere_is_refused(tmp_path, file):
+    run = write_run(tmp_path)
+    directory = naming(run, file)
     with pytest.raises(RunRecordError, match="which is no file of this directory"):
         Evidence.open(directory)
     with pytest.raises(RunRecordError, match="which is no file of this directory"):
         judge_run(run)
+
+
+@pytest.mark.parametrize("file", ["", None, 7, ["x"], "a\\b", "x" * 300])
+def test_evidence_that_names_no_file_at_all_cannot_be_read(tmp_path, file):
+    run = write_run(tmp_path)
+    naming(run, file)
+    assert judge_run(run).verdict == "INCONCLUSIVE"
+
+
+def test_a_password_in_a_comment_of_an_older_records_environment_is_not_shown(tmp_path):
+    run = write_run(tmp_path, environment=environment_text() + "# password: hunter2\n")
+    write_evidence(run)
+    judge_run(run)
+    assert "hunter2" not in (run / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_the_judge_writes_goes_through_no_link_that_lies_ready(tmp_path):

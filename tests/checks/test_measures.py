@@ -445,7 +445,7 @@ def collected(directory, *, after_s):
     record = RunRecord.open(directory)
     evidence = record.evidence()
     index = json.loads((evidence / "index.json").read_text(encoding="utf-8"))
-    index["collected_at_ns"] = record.manifest.ending.at_ns + round(after_s * 1e9)
+    index["collected_at_ns"] = index["connect_asked_at_ns"] = record.manifest.ending.at_ns + round(after_s * 1e9)
     (evidence / "index.json").write_text(json.dumps(index), encoding="utf-8")
     (evidence / SEAL).write_text(sums(evidence), encoding="utf-8")
     return directory
@@ -581,7 +581,7 @@ def test_missing_records_count_as_infinite_in_percentiles(judged):
 
 
 def test_nothing_arrived_is_infinitely_late_not_unmeasured(judged):
-    measured = judged(counts=replace(HEALTHY, arrived=0, late=100), e2e_ms=[])
+    measured = judged(counts=replace(HEALTHY, arrived=0, late=100))
     assert measured("e2e.p99").value == math.inf
     assert measured("e2e.mean").why_not.code is Code.NO_LATENCIES
 
@@ -597,7 +597,7 @@ def test_negative_latency_is_a_clock_that_lies(judged):
 
 
 def test_no_probe_sent_has_no_send_delay(judged):
-    assert judged(send_delay_ms=[])("load.send_delay_max").why_not.code is Code.NO_LATENCIES
+    assert judged(counts=Counts())("load.send_delay_max").why_not.code is Code.NO_LATENCIES
 
 
 def test_remote_topics_of_the_plan_are_the_ones_looked_for():

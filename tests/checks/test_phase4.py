@@ -10,7 +10,7 @@ from checks.words import TEMPLATES
 from run_record.manifest import Ending
 from scenarios.scenario import load
 from scenarios.yaml_file import parse
-from tests.support.ramp import ramp_metrics, write_ramp
+from tests.support.ramp import end_of, ramp_metrics, write_ramp
 from tests.support.records import T0_NS, write_evidence
 
 PAGE = parse((TEMPLATES / "pages" / "phase4_ramp.yaml").read_text(encoding="utf-8"), Page, file="phase4_ramp.yaml")
@@ -84,7 +84,7 @@ class TestTheCapacity:
             ["step_1000", "step_2500"],
             ramp_metrics(["step_1000", "step_2500"]),
             e2e_ms={"step_2500": 9000.0},
-            ending=Ending(how="stopped", aborted=True, at_ns=T0_NS),
+            ending=Ending(how="stopped", aborted=True, at_ns=T0_NS + int(end_of(["step_1000", "step_2500"]) * 1e9)),
         )
         assert {name: verdict.value for name, verdict in found.steps.items()} == {
             "step_1000": "GO",

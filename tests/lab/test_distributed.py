@@ -17,12 +17,14 @@ from tests.lab.runs import LOCUST, ROOT, SHORT, SHORT_RECORDS, Run, assert_drain
 
 
 @contextmanager
-def master_and_workers(lab: Lab, runs: Path, workers: int) -> Iterator[tuple[Run, list[subprocess.Popen[bytes]]]]:
+def master_and_workers(
+    lab: Lab, runs: Path, workers: int, *, scenario: str = SHORT
+) -> Iterator[tuple[Run, list[subprocess.Popen[bytes]]]]:
     """A headless master with workers, as on several machines."""
     port = free_ports(("master",))["master"]
     address = ("--master-bind-host", "127.0.0.1", "--master-bind-port", str(port))
     master = Run.start(
-        SHORT, lab, runs, (*LOCUST, "--headless"), "--master", "--expect-workers", str(workers), *address
+        scenario, lab, runs, (*LOCUST, "--headless"), "--master", "--expect-workers", str(workers), *address
     )
     with ExitStack() as stack:
         processes = [

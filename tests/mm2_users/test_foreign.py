@@ -182,6 +182,27 @@ class TestTheTool:
         assert load.finish({})["phases"]["smoke"]["sent"] == 50
         assert not Path(seen(tmp_path)["file"]).exists()
 
+    def test_one_whose_master_is_not_heard_is_ended_and_says_that_it_cannot_go_on(self, foreign):
+        load, _, _ = foreign(words=["--hang", "1"])
+        load.hold_sending()  # before the load there is nothing to end
+        load.resume_sending()
+        started(load)
+        until(load, lambda second: second.acked == 50)
+        load.hold_sending()
+        assert load._tools[0].poll() is not None
+        with pytest.raises(Mm2gateError, match="cannot go on; start the run again"):
+            load.resume_sending()
+        load.finish({})
+
+    def test_one_that_had_sent_all_goes_on_whoever_was_not_heard(self, foreign):
+        load, _, _ = foreign()
+        started(load)
+        until(load, lambda second: second.all_sent)
+        load.hold_sending()
+        load.resume_sending()
+        assert load.second().all_sent
+        load.finish({})
+
     def test_one_that_fails_says_its_last_exception(self, foreign):
         load, _, _ = foreign(words=["--fail", "x"])
         started(load)

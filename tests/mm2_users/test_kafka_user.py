@@ -20,7 +20,7 @@ from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, STATE_STOP
 from clients.kafka import RecordProducer
 from clients.kafka_admin import Admin
 from locustfiles import custom_example
-from mm2_users import kafka_user
+from mm2_users import kafka_user, shared_clients
 from mm2_users.kafka_user import SHARED, KafkaUser
 from mm2_users.keys import partition_of
 from scenarios.errors import ExitCode, Refused
@@ -617,6 +617,24 @@ def test_what_a_worker_alone_refuses_ends_the_test_and_no_process_behind_a_web_u
             assert said.count("topic payroll is outside the prefix") == 2
             assert f"worker {worker.runner.client_id}: topic payroll" in said
         assert master.process_exit_code is None
+
+
+def test_a_worker_with_another_environment_behind_the_same_name_asks_no_cluster_and_ends_the_test(
+    file, tmp_path, capsys, monkeypatch
+):
+    other = tmp_path / "other.yaml"
+    other.write_text(file.read_text() + "# another\n")
+    asked = []
+    monkeypatch.setattr(shared_clients, "identify", lambda _, where: asked.append(where.file))
+    with distributed(file, Idle) as (master, worker):
+        monkeypatch.setattr(kafka_user, "_options", lambda one: (str(other if one is worker else file), ""))
+        gevent.spawn(master.runner.start, 1, 1)
+        until(lambda: len(worker.runner.greenlet) == 0)  # it was told to quit
+        assert master.process_exit_code == ExitCode.REFUSED
+    said = capsys.readouterr().err
+    assert f"{other} (environment " in said
+    assert "is not the master's" in said
+    assert set(asked) == {file}
 
 
 def test_what_a_worker_alone_refuses_ends_a_headless_test_with_its_exit_code_everywhere(file, capsys):

@@ -80,6 +80,42 @@ def test_a_source_that_freezes_for_2_s_holds_the_sender_up_and_only_the_figure_f
     assert stage.producers[0].most_waiting <= 102
 
 
+def test_a_load_that_was_held_sends_nothing_meanwhile_and_what_fell_due_at_once_afterwards():
+    stage = Stage(Path(made=steady(seconds=4)))
+    stage.canaries()
+    stage.start()
+    (engine,) = stage.engines
+    stage.steps(1000, NS_PER_MS)
+    engine.hold_sending()
+    held = engine.second().sent
+    stage.steps(2000, NS_PER_MS)
+    second = engine.second()
+    assert (second.sent, second.arrived, second.quiet) == (held, held, False), "what was sent is followed"
+    assert second.due == pytest.approx(held + 2000, abs=5)
+    engine.resume_sending()
+    stage.steps(2, NS_PER_MS)
+    assert engine.second().sent == pytest.approx(held + 2000, abs=5)
+    stage.play_on()
+    (account,) = stage.finish()
+    assert totals([account]) == Counts(sent=4000, acked=4000, arrived=4000)
+    assert histogram_of(account, "send_delay").max_ms == pytest.approx(2000, abs=5)
+
+
+def test_a_load_that_was_stopped_for_good_is_not_resumed():
+    stage = Stage(Path(made=steady(seconds=1)))
+    stage.canaries()
+    stage.start()
+    (engine,) = stage.engines
+    stage.steps(100, NS_PER_MS)
+    engine.hold_sending()
+    engine.stop_sending()
+    engine.resume_sending()
+    sent = engine.second().sent
+    stage.steps(100, NS_PER_MS)
+    assert (engine.second().sent, engine.second().quiet) == (sent, True)
+    stage.finish()
+
+
 def test_both_figures_stand_side_by_side_in_the_record():
     _, account = played(Path(made=steady(seconds=1)))
     _, latency = merge([account], ["one"])

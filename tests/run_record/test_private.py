@@ -12,7 +12,7 @@ from checks.collect import collect
 from checks.follow import Follower
 from checks.judge import judge_run
 from locust_session import judge_process
-from run_record.plain import is_plain_name, require_plain
+from run_record.plain import require_plain
 from run_record.store import RunRecord, RunWriter, new_run_id, write_json
 from runbook.series import _directory
 from scenarios.errors import RunRecordError
@@ -70,15 +70,6 @@ def test_a_file_that_lies_ready_under_the_name_of_a_draft_is_not_written_through
     write_json(tmp_path / "x.json", {"a": 1})
     assert victim.read_text() == "mine"
     assert not (tmp_path / "x.json").is_symlink()
-
-
-@pytest.mark.parametrize(
-    ("name", "plain"),
-    [("index.json", True), ("metric-up-001.json", True), ("../x", False), ("a/b", False), (".x", False), ("", False),
-     ("x\n", False), ("x\0", False), (None, False), (["x"], False), ("y" * 300, False)],
-)  # fmt: skip
-def test_only_names_are_names(name, plain):
-    assert is_plain_name(name) is plain
 
 
 def test_a_record_of_files_and_directories_is_plain_and_one_with_anything_else_is_not(tmp_path):

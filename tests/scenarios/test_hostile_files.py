@@ -311,7 +311,9 @@ FORGED = "\x1b[2J\u202e\u2028\n::error::x\nmm2gate: all is well\r"
 def test_nothing_that_a_file_or_an_option_holds_reaches_the_terminal_as_it_is(tmp_path):
     hostile = FORGED.replace("\x1b", "\\e").replace("\n", "\\n").replace("\r", "\\r")
     (tmp_path / "s.yaml").write_text(SCENARIO + f'"{hostile}": 1\n', encoding="utf-8")
-    (tmp_path / "e.yaml").write_text(ENVIRONMENT.replace("alias: source", f'alias: "{hostile}"'), encoding="utf-8")
+    login = f'security: {{protocol: SASL_SSL, mechanism: PLAIN, username: "{hostile}", password_file: f}}'
+    environment_file = ENVIRONMENT.replace("cluster_id: AAAA", f"cluster_id: AAAA, {login}")
+    (tmp_path / "e.yaml").write_text(environment_file, encoding="utf-8")
     (tmp_path / "q.yaml").write_text(SCENARIO.replace("Does it work?", f'"{hostile}"'), encoding="utf-8")
     for code, arguments in (
         (64, ("plan", "s.yaml", "--env", "e.yaml")),

@@ -14,7 +14,7 @@ from typing import Any
 
 from checks.metric_profiles import Role
 from run_record.counts import Counts
-from scenarios.scenario import load
+from scenarios.scenario import load, parse_scenario
 from tests.support.records import (
     NETWORK_NAMES,
     SOURCE_CONNECTOR,
@@ -42,16 +42,18 @@ TOPICS = [TOPIC.replace("01", f"{n:02d}") for n in range(1, 11)]
 def write_phase2(
     runs: Path, *, backlog: Callable[[float], float] = lambda _: 40.0, load_end_s: float = END_S, **settings: Any
 ) -> Path:
-    """A run directory; `backlog` is the lag at each second of the load."""
+    """A run directory; `backlog` is the lag at each second of the load, which has the scenario's name for it."""
+    text = str(settings.get("scenario") or load("phase2_nominal").text)
+    (name,) = (phase.name for phase in parse_scenario(text, file="scenario.yaml").scenario.load_phases)
 
     def behind(at_s: float) -> float:
         return backlog(at_s - START_S) if START_S < at_s <= load_end_s else 0.0
 
     arguments: dict[str, Any] = {
         "counts": COUNTS,
-        "phases": PHASES,
+        "phases": [(name if kind == "load" else one, kind, *rest) for one, kind, *rest in PHASES],
         "rehearsal": "1/30",
-        "scenario": load("phase2_nominal").text,
+        "scenario": text,
         "partitions": 1,
         "backlog": behind,
         "run_id": "20270115T080000Z-phase2_nominal",

@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -133,12 +134,17 @@ def environment_text(*, prometheus: str = "http://127.0.0.1:9", connect: str = "
     return ENVIRONMENT.replace("PROMETHEUS", json.dumps(prometheus)).replace("CONNECT", json.dumps(connect))
 
 
-def scenario_text(criteria: Iterable[str] | None = None) -> str:
-    """phase1_smoke, or its phases with other criteria (YAML flow mappings)."""
-    text = (resources.files("scenarios") / "library" / "phase1_smoke.yaml").read_text(encoding="utf-8")
+def scenario_text(criteria: Iterable[str] | None = None, *, name: str = "phase1_smoke") -> str:
+    """A scenario of the library, or its phases with other criteria (YAML flow mappings)."""
+    text = (resources.files("scenarios") / "library" / f"{name}.yaml").read_text(encoding="utf-8")
     if criteria is None:
         return text
     return text[: text.index("criteria:")] + "criteria:\n" + "".join(f"  - {line}\n" for line in criteria)
+
+
+def _lasting(scenario: str, factor: Fraction) -> str:
+    """The scenario whose load, rehearsed, lasts ten seconds."""
+    return scenario.replace("duration: 10s", f"duration: {10 / factor}s")
 
 
 def with_partitions(scenario: str, partitions: int) -> str:
@@ -183,6 +189,10 @@ class Played:
     e2e_ns: NDArray[np.int64]
     send_delay_ns: NDArray[np.int64]
     ack_ns: NDArray[np.int64]
+    e2e_at: Callable[[float], float] | None = None
+    """In the place of `e2e_ns`: ms of what arrives at an instant."""
+    arrivals: list[tuple[int, int]] = field(default_factory=list)
+    """(ns, how many) since the timeline kept a histogram, and before that."""
     known: dict[Any, Any] = field(default_factory=dict)
     """What was worked out already: a day asks for the same again and again."""
 
@@ -208,12 +218,49 @@ class Played:
 
     def kept(self, kind: str, count: int) -> dict[str, Any]:
         """A histogram of so many, as the timeline keeps it."""
+        if kind == "e2e" and self.e2e_at is not None:
+            return self.arrived(count).to_json()
         if (kind, count) not in self.known:
             self.known[kind, count] = histogram_of(self._values(kind), count).to_json()
         return self.known[kind, count]
 
+    def arrive(self, at_s: float, count: int) -> LatencySummary:
+        """So many arrive, and take as long as they do at this instant."""
+        if self.e2e_at is None or not count:
+            return self.summary("e2e", count)
+        taken_ns = round(self.e2e_at(at_s) * 1e6)
+        self.arrivals.append((taken_ns, count))
+        taken = histogram_of(np.array([taken_ns]), count)
+        p99_ms = taken.percentile_ms(99) if count >= 100 else None
+        return LatencySummary(count=count, p50_ms=taken.percentile_ms(50), p99_ms=p99_ms, max_ms=taken.max_ms)
+
+    def summary(self, kind: str, count: int) -> LatencySummary:
+        """Every second has the latencies of its load, if it has any."""
+        if not count:
+            return LatencySummary(count=0)
+        p50_ms, p99_ms, max_ms = self.figures(kind)
+        return LatencySummary(count=count, p50_ms=p50_ms, p99_ms=p99_ms if count >= 100 else None, max_ms=max_ms)
+
+    def arrived(self, latest: int | None = None, *, less_ns: int = 0) -> LatencyHistogram:
+        """What took how long, of all or of the latest ones."""
+        found, left = LatencyHistogram(), self.seen if latest is None else latest
+        for taken_ns, count in reversed(self.arrivals):
+            found.merge(histogram_of(np.array([taken_ns - less_ns]), min(count, left)))
+            left -= min(count, left)
+            if not left:
+                break
+        return found
+
     def histograms(self) -> dict[str, LatencyHistogram]:
         """Those of latency.json; a kind without values is missing."""
+        if self.e2e_at is not None:
+            delay_ns = int(self.send_delay_ns[0])
+            return {
+                "e2e": self.arrived(),
+                "e2e_from_sent": self.arrived(less_ns=delay_ns),
+                "send_delay": histogram_of(self.send_delay_ns, self.counts.sent),
+                "ack": histogram_of(self.ack_ns, self.counts.acked),
+            }
         kinds = {
             "e2e": (self.e2e_ns, self.seen),
             "e2e_from_sent": (self.e2e_ns - self.send_delay_ns, self.seen),
@@ -251,7 +298,7 @@ def write_run(
     scenario: str | None = None,
     environment: str | None = None,
     partitions: int = 2,
-    e2e_ms: Iterable[float] | Mapping[str, Iterable[float]] | None = None,
+    e2e_ms: Iterable[float] | Mapping[str, Iterable[float]] | Callable[[float], float] | None = None,
     ack_ms: float | Mapping[str, float] = 6.0,
     send_delay_ms: Iterable[float] | None = None,
     clock_step_s: float = 0.0,
@@ -267,23 +314,27 @@ def write_run(
     backlog: Callable[[float], float] = lambda _: 0.0,
     keep_histograms: bool = False,
     judged: Mapping[str, str] = MappingProxyType({}),
+    anomalies_from: float = 0.0,
     run_id: str = "20270115T080000Z-phase1_smoke",
 ) -> Path:
     """A run directory that contradicts itself in nothing. `counts`, of all loads or of each, None: killed before the
     ledger was written (and so never sealed), unless the load `failed` before it began: then the record is sealed
-    without a ledger. `backlog`: what had not arrived at an instant, of what had been acknowledged by then. `judged`:
-    what a staircase's steps came to while it was climbed."""
+    without a ledger. `e2e_ms`: of the records, over and over again; of each load's; or of those that arrive at an
+    instant. `backlog`: what had not arrived at an instant, of what had been acknowledged by then. `judged`: what a
+    staircase's steps came to while it was climbed. `anomalies_from`: the share of each stream before its first one."""
     environment = environment or environment_text()
-    loaded = parse_scenario(with_partitions(scenario or scenario_text(), partitions), file="phase1_smoke.yaml")
+    factor = parse_rehearsal(rehearsal)
+    text = with_partitions(scenario or _lasting(scenario_text(), factor), partitions)
+    loaded = parse_scenario(text, file="phase1_smoke.yaml")
     seen = environment_of_text(environment)
-    plan = make_plan(loaded, seen, rehearsal=parse_rehearsal(rehearsal))
+    plan = make_plan(loaded, seen, rehearsal=factor)
     played = [_phase(plan, *phase) for phase in phases]
     lost = list(unaccounted)
     finished = counts is not None or bool(failed)
     ended_ns = max(phase.end_ns or phase.start_ns for phase in played)
     loads = _loads(
         played,
-        HEALTHY if counts is None else counts,
+        counts,
         ended_ns,
         e2e_ms=e2e_ms,
         ack_ms=ack_ms,
@@ -348,7 +399,7 @@ def write_run(
         writer.timeline(row)
     writer.manifest(manifest)
     if counts is not None:
-        ledger = _ledger(plan, loads, own, rekeyed=rekeyed)
+        ledger = _ledger(plan, loads, own, rekeyed=rekeyed, anomalies_from=anomalies_from)
         ledger |= {"read_refused": [*read_refused], "lost_places": [*lost_places], "last_errors": [*last_errors]}
         if closing is not None:
             ledger["closing"] = closing.to_json()
@@ -399,7 +450,7 @@ def _planned(plan: RunPlan, played: Sequence[PhasePlayed]) -> int:
 
 def _loads(
     played: Sequence[PhasePlayed],
-    counts: Counts | Mapping[str, Counts],
+    counts: Counts | Mapping[str, Counts] | None,
     ended_ns: int,
     *,
     e2e_ms: Any,
@@ -409,6 +460,8 @@ def _loads(
 ) -> dict[str, Played]:
     """The load phases that were played; counts of all of them are the first one's."""
     found: dict[str, Played] = {}
+    killed = counts is None
+    counts = HEALTHY if counts is None else counts
     delays = None if send_delay_ms is None else list(send_delay_ms)
     for phase in played:
         if phase.kind != "load":
@@ -416,18 +469,26 @@ def _loads(
         of_all = counts if not found and isinstance(counts, Counts) else Counts()
         own = of_all if isinstance(counts, Counts) else counts[phase.name]
         e2e = e2e_ms.get(phase.name) if isinstance(e2e_ms, Mapping) else e2e_ms
-        e2e_ns, delay_ns = durations(e2e, delays, e2e_from_sent_ms)
+        e2e_ns, delay_ns = durations(None if callable(e2e) else e2e, delays, e2e_from_sent_ms)
         ack = ack_ms.get(phase.name, 6.0) if isinstance(ack_ms, Mapping) else ack_ms
         found[phase.name] = Played(
             counts=own,
             start_s=(phase.start_ns - T0_NS) / 1e9,
-            end_s=((phase.end_ns or ended_ns) - T0_NS) / 1e9,
+            end_s=(_end_ns(phase, ended_ns, whole=not killed) - T0_NS) / 1e9,
             planned=phase.records,
             e2e_ns=e2e_ns,
             send_delay_ns=delay_ns,
             ack_ns=nanoseconds([ack]),
+            e2e_at=e2e if callable(e2e) else None,
         )
     return found
+
+
+def _end_ns(phase: PhasePlayed, ended_ns: int, *, whole: bool) -> int:
+    """When all that was to be sent in it would be: of a run that was killed it never was."""
+    if whole or phase.planned_s is None:
+        return phase.end_ns or ended_ns
+    return phase.start_ns + round(phase.planned_s * 1e9)
 
 
 def _rows(
@@ -463,9 +524,11 @@ def _rows(
             for name, load in loads.items()
             if name in profiles
         )
+        of_row = current[0] if current else None
+        e2e = of_row.arrive(second, fresh["e2e"]) if of_row else LatencySummary(count=0)
         histograms = None
-        if keep and second % 10 == 0 and any(kept.values()):
-            histograms = {kind: current[0].kept(kind, count) for kind, count in kept.items() if count}
+        if keep and of_row and second % (10 if second <= 3600 else 60) == 0 and any(kept.values()):
+            histograms = {kind: of_row.kept(kind, count) for kind, count in kept.items() if count}
             kept = dict.fromkeys(kept, 0)
         yield TimelineRow(
             at_ns=T0_NS + second * 1_000_000_000,
@@ -480,8 +543,8 @@ def _rows(
             arrived=arrived,
             duplicated=sums["duplicated"],
             backlog=sums["acked"] - arrived,
-            e2e=_summary(current, "e2e", fresh["e2e"]),
-            send_delay=_summary(current, "send_delay", fresh["send_delay"]),
+            e2e=e2e,
+            send_delay=of_row.summary("send_delay", fresh["send_delay"]) if of_row else LatencySummary(count=0),
             wall_step_ns=0,
             workers=1,
             histograms=histograms,
@@ -489,15 +552,9 @@ def _rows(
         before = {"sent": sums["sent"], "arrived": arrived, "seen": seen}
 
 
-def _summary(current: Sequence[Played], kind: str, count: int) -> LatencySummary:
-    """Every second has the latencies of its load, if it has any."""
-    if not count:
-        return LatencySummary(count=0)
-    p50_ms, p99_ms, max_ms = current[0].figures(kind)
-    return LatencySummary(count=count, p50_ms=p50_ms, p99_ms=p99_ms if count >= 100 else None, max_ms=max_ms)
-
-
-def _ledger(plan: RunPlan, loads: Mapping[str, Played], own: Sequence[str], *, rekeyed: bool) -> dict[str, Any]:
+def _ledger(
+    plan: RunPlan, loads: Mapping[str, Played], own: Sequence[str], *, rekeyed: bool, anomalies_from: float
+) -> dict[str, Any]:
     """Every partition has its share of the records, the first ones what cannot be shared evenly. What arrived without
     saying whose it is belongs to no phase."""
     strays = total(load.counts for load in loads.values())
@@ -515,7 +572,7 @@ def _ledger(plan: RunPlan, loads: Mapping[str, Played], own: Sequence[str], *, r
                 "partition": int(partition),
                 "sender": 0,
                 "counts": counts.to_json(),
-                "examples": _examples(counts),
+                "examples": _examples(counts, int(anomalies_from * counts.sent)),
             }
         )
     if rekeyed:
@@ -543,11 +600,11 @@ def _shared(counts: Counts, parts: int) -> list[Counts]:
     return found
 
 
-def _examples(counts: Counts) -> dict[str, Any]:
-    """Of each anomaly as many as are listed, of any records of the stream."""
-    ranges = {name: [[0, count]] for name in ("lost", "late", "failed") if (count := getattr(counts, name))}
+def _examples(counts: Counts, first: int) -> dict[str, Any]:
+    """Of each anomaly as many as are listed, from a record of the stream on."""
+    ranges = {name: [[first, first + count]] for name in ("lost", "late", "failed") if (count := getattr(counts, name))}
     single = {
-        name: list(range(min(count, 20)))
+        name: list(range(first, first + min(count, 20)))
         for name in ("duplicated", "reordered", "corrupted")
         if (count := getattr(counts, name))
     }

@@ -394,6 +394,11 @@ def test_a_profile_that_is_named_and_is_not_the_workers_is_refused_with_the_one_
     assert "by the names of profile confluent_mirror, and not by those of strimzi" in line
 
 
+def test_a_profile_that_is_wrong_refuses_nothing_that_only_asks_the_machines():
+    named = environment("scrape_interval: 1s", "scrape_interval: 1s, metric_profile: strimzi")
+    assert Asking(named, *MEMORY).outcome("prometheus.metric_profile") == "noted"
+
+
 def test_a_worker_that_goes_by_other_names_than_the_rest_is_said():
     deployment = Deployment.healthy()
     deployment.series += [{**one, "instance": "w2:9404"} for one in deployment.series if one["job"] == "kafka-connect"]
