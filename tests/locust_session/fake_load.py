@@ -26,7 +26,7 @@ from tests.locust_session.fakes import CLUSTERS, FakeMaster, NoJudge, nothing_as
 from tests.run_record.accounts import account
 
 
-def judge(directory: Path, _environment: Path | None) -> tuple[int, str]:
+def judge(directory: Path, *_: Any) -> tuple[int, str]:
     gevent.sleep(float(os.environ.get("JUDGES_FOR_S", "0")))
     return 20, f"judged {directory}\n"
 
