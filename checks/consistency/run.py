@@ -229,6 +229,9 @@ def of_events(facts: Facts) -> Iterator[Contradiction]:
             f"phase_started ({at})", str(began[at : at + 1]), f"{MANIFEST}: phases.{at}", str(played[at : at + 1])
         )
     yield from _named(facts, "run_started", {"run_id": manifest.run_id})
+    started = [event["at_ns"] for event in facts.record.events if event["event"] == "run_started"]
+    if started and played and started[0] > played[0][-1]:
+        yield _event("run_started, at_ns", str(started[0]), f"{MANIFEST}: phases.0.start_ns", str(played[0][-1]))
     yield from _named(facts, "run_ended", {"how": ending.how, "detail": ending.detail})
     if ending.cut is not None:
         cut = ending.cut.model_dump(exclude={"at_ns", "due_records"})
