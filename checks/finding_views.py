@@ -154,7 +154,7 @@ class FindingViews:
         name = next(name for name in lead.steps if name in steps)
         run = f"runs/{self._run.record.manifest.run_id}"
         calls = {
-            "refresh": f"mm2gate judge {run} --refresh",
+            "refresh": f"mm2gate judge {run} --refresh --env ENVIRONMENT",
             "compare": f"mm2gate report {run} --compare RUN",
             "baseline": f"mm2gate judge {run} --baseline RUN",
         }

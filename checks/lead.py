@@ -48,7 +48,7 @@ UNMEASURED = "unmeasured"
 #: A verdict that a person has to complete.
 DECIDE = "decide"
 #: What ended the run speaks for the whole of it.
-ENDINGS = frozenset({Code.ABORTED, Code.CRASHED, Code.NO_CRITERIA, Code.CUT_SHORT})
+ENDINGS = frozenset({Code.ABORTED, Code.CRASHED, Code.NO_CRITERIA, Code.CUT_SHORT, Code.RECORD_UNRELIABLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from checks.connect_seen import connect_view
+from checks.interruptions import longest_interruption
 from checks.measures.closing import mirror_reason, purged_reason, stood_still, untold_facts
 from checks.measures.registry import Run
 from checks.measures.scrape_guards import CLOCK_STEP_S, worker_clock_step
-from checks.reasons import Code, Param, Reason
+from checks.reasons import Code, Reason
 from checks.rows.figures import all_latencies
-from checks.windows import NS_PER_S
 
 #: From due and from sent differ by more than this: the generator was held up, and only one of them says so.
 HELD_UP_RATIO = 1.1
@@ -24,10 +23,11 @@ def reservations(run: Run) -> Iterator[Reason]:
         yield Reason.of(Code.CLOCK_STEPPED, step_s=clock.largest_step_ns / 1e9)
     if (stepped := worker_clock_step(run)) is not None:
         yield Reason.of(Code.WORKER_CLOCK_STEPPED, worker=stepped[0], step_s=stepped[1])
-    for event, code in (("stood_still", Code.STOOD_STILL), ("load_held", Code.LOAD_HELD)):
-        if (longest := _longest(run, event)) is not None:
-            yield Reason.of(code, **longest)
-    if run.lost_places:
+    if (stalled := longest_interruption(run, "stood_still")) is not None:
+        yield Reason.of(Code.STOOD_STILL, **stalled)
+    if (held := longest_interruption(run, "load_held")) is not None:
+        yield Reason.of(Code.LOAD_HELD, **held)
+    if run.lost_places and mirror_reason(run) is None:  # which says why the place was lost
         yield Reason.of(Code.LOST_PLACE, place=run.lost_places[0], count=len(run.lost_places))
     if counts is not None and counts.misplaced:
         yield Reason.of(Code.MISPLACED, count=counts.misplaced)
@@ -42,24 +42,6 @@ def reservations(run: Run) -> Iterator[Reason]:
     from_due, from_sent = all_latencies(run, "e2e"), all_latencies(run, "e2e_from_sent")
     if from_sent.count and from_due.percentile_ms(99) > HELD_UP_RATIO * from_sent.percentile_ms(99):
         yield Reason.of(Code.SENDER_HELD_UP, due_ms=from_due.percentile_ms(99), sent_ms=from_sent.percentile_ms(99))
-
-
-def _longest(run: Run, event: str) -> dict[str, Param] | None:
-    """Of such interruptions of the load generator from the load's start until all had arrived, the longest one."""
-    windows = run.windows
-    if windows is None:
-        return None
-    told = [
-        (float(one["lasted_s"]), float(one["from_ns"]) / NS_PER_S, str(one["worker"] or "master"))
-        for one in run.record.events
-        if one["event"] == event and one.keys() >= {"lasted_s", "from_ns", "worker"}
-    ]
-    found = [one for one in told if one[1] < windows.drained_s and one[1] + one[0] > windows.start_s]
-    if not found:
-        return None
-    lasted_s, from_s, who = max(found)
-    at = f"{datetime.fromtimestamp(from_s, UTC):%H:%M:%S}"
-    return {"who": who, "lasted_s": lasted_s, "at": at, "count": len(found)}
 
 
 def _not_mm2s(run: Run) -> Iterator[Reason]:

@@ -114,13 +114,17 @@ class Crew:
         if self._counts(node_id):
             did = {"stood_still": "stood still", "load_held": "did not hear its master, and sent nothing,"}[event]
             sentence = f"{self.by_id[node_id]} {did} for {lasted_s:.1f} s; what fell due meanwhile is sent now"
-            self.note(event, sentence, worker=node_id, from_ns=from_ns, lasted_s=lasted_s)
+            details = {"from_ns": from_ns, "lasted_s": lasted_s}
+            if event == "stood_still":
+                details["master"] = self.by_id[node_id].is_this_process
+            self.note(event, sentence, worker=node_id, **details)
 
     def master_stood_still(self, from_ns: int, stall: Stall) -> None:
         """The master's own process did. Where it is a node's too, the node tells."""
         if not any(node.is_this_process for node in self.by_id.values()):
             sentence = f"the master stood still for {stall.lasted_s:.1f} s"
-            self.note("stood_still", sentence, worker=None, from_ns=from_ns, lasted_s=round(stall.lasted_s, 3))
+            when = {"from_ns": from_ns, "lasted_s": round(stall.lasted_s, 3)}
+            self.note("stood_still", sentence, worker=None, **when, master=True)
 
     def account(self, node_id: str, account: dict[str, Any]) -> None:
         """Its last word."""

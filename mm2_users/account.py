@@ -77,9 +77,16 @@ def account(
         "last_error": None if trouble.last_error is None else hidden_of_others(trouble.last_error),
         "read_refused": list(trouble.read_refused),
         "lost_places": list(trouble.lost_places),
+        "closing": reckoning.closing.to_json(),
+        **_to_merge(reckoning),
+    }
+
+
+def _to_merge(reckoning: Reckoning) -> dict[str, Any]:
+    """What is told to the master alone: it knows of a shared partition what is missing there by all its nodes."""
+    return {
         "garbage": [
             {"topic": topic, "partition": partition, "arrived": arrived, "at_source": at_source}
             for (topic, partition), (arrived, at_source) in reckoning.garbage.items()
-        ],
-        "closing": reckoning.closing.to_json(),
+        ]
     }

@@ -92,10 +92,11 @@ def clean(
     if not found.anything:
         say(f"nothing to do: no topic {where.topics.prefix}* and no mirror of one in {where.name}")
         return
+    reach = Reach.of(where.topics, found.source, found.target, found.spared, ours)
     for side, topics in _by_side(found).items():
         for name, count in topics.items():
-            say(f"{side}  {name}  {count} {'partition' if count == 1 else 'partitions'}")
-    reach = Reach.of(where.topics, found.source, found.target, found.spared, ours)
+            unknown = "  (not known to be ours)" if f"{side} {name}" in reach.foreign else ""
+            say(f"{side}  {name}  {count} {'partition' if count == 1 else 'partitions'}{unknown}")
     for warning in reach.warnings():
         say(warning)
     _require_consent(where, found, reach, yes=yes, confirm=confirm)

@@ -47,9 +47,10 @@ def _lines(plan: RunPlan) -> Iterator[str]:
         instants = ", ".join(f"{edge_s * float(plan.rehearsal):g} s" for edge_s in edges_s)
         yield f"checkpoints  at {instants} of the load"
     yield f"rights of {one_line(environment.source.security.username or 'the load')}"
-    yield f"  source     CREATE, WRITE, DESCRIBE on topics {environment.topics.prefix}*"
-    yield f"  target     READ, DESCRIBE on topics {environment.topics.remote(environment.topics.prefix)}*"
-    yield "             DESCRIBE on groups mm2gate-* (librdkafka asks; nothing is committed)"
+    yield f"  source     CREATE, WRITE, READ, DESCRIBE on topics {environment.topics.prefix}*"
+    remote = environment.topics.remote(environment.topics.prefix)
+    yield f"  target     READ, DESCRIBE, DESCRIBE_CONFIGS on topics {remote}*"
+    yield "  both       DESCRIBE on groups mm2gate-* (librdkafka asks; nothing is committed)"
 
 
 def _phase(plan: RunPlan, phase: object) -> str:

@@ -23,6 +23,8 @@ from ruamel.yaml import YAML
 
 from checks.verdict import Verdict
 from lab.accounts import LOAD, SOURCE, TARGET, grants
+from run_record.closing import Change, PartitionFacts, Restart, SideFacts, TopicFacts, Trim
+from run_record.closing import Closing as ClosingFacts
 from run_record.counts import Counts
 from run_record.histogram import LatencyHistogram
 from run_record.manifest import Manifest
@@ -331,6 +333,9 @@ def fields_of(model: type[BaseModel]) -> Iterator[str]:
             yield from fields_of(below)
 
 
+CLOSING_MODELS = (ClosingFacts, SideFacts, TopicFacts, PartitionFacts, Trim, Change, Restart)
+
+
 def strings_in(path: str, functions: set[str]) -> set[str]:
     """Keys of the dictionaries that these functions of a module write down."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
@@ -348,6 +353,7 @@ def strings_in(path: str, functions: set[str]) -> set[str]:
         ("record/ledger.json", set(Counts().to_json()) | strings_in("run_record/account.py", {"merge"})),
         ("record/ledger.json", strings_in("mm2_users/account.py", {"account"}) - {"latency", "last_error"}),
         ("record/ledger.json", {"unaccounted"} | strings_in("locust_session/crew.py", {"unaccounted"})),
+        ("record/ledger.json", {name for model in CLOSING_MODELS for name in model.model_fields}),
         ("record/latency.json", set(LatencyHistogram().to_json())),
         (
             "verdict.json",

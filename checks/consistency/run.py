@@ -22,6 +22,7 @@ def of_run(facts: Facts) -> Iterator[Contradiction]:
     yield from _environment(facts)
     yield from _plan(facts)
     yield from _workers(facts)
+    yield from _identities(facts)
     yield from _ending(facts)
     yield from _account(facts)
 
@@ -105,6 +106,27 @@ def _workers(facts: Facts) -> Iterator[Contradiction]:
             other=f"{MANIFEST}: phases, load",
             wanted=max(most, least),
         )
+
+
+def _identities(facts: Facts) -> Iterator[Contradiction]:
+    """Of a load that began, every worker has shown before that it plays what the record says (schema 2)."""
+    manifest = facts.manifest
+    environment = manifest.environment
+    told = {one.index: one.identity for one in manifest.workers if one.identity is not None}
+    if not facts.load_began or not told:
+        return
+    played = {
+        "load": ("load", manifest.load),
+        "scenario_sha256": ("scenario.sha256", manifest.scenario.sha256),
+        "environment_sha256": ("environment.text", hashlib.sha256(environment.text.encode()).hexdigest()),
+        "source_cluster_id": ("environment.source.cluster_id", environment.source.cluster_id),
+        "target_cluster_id": ("environment.target.cluster_id", environment.target.cluster_id),
+        "plan_sha256": ("workers", next(iter(told.values())).plan_sha256),
+    }
+    for index, identity in told.items():
+        for key, (other, wanted) in played.items():
+            where = f"workers.{index}.identity.{key}"
+            yield from _manifest(Equation.WORKERS, where, getattr(identity, key), other, wanted)
 
 
 def _ending(facts: Facts) -> Iterator[Contradiction]:
@@ -207,6 +229,9 @@ def of_events(facts: Facts) -> Iterator[Contradiction]:
             f"phase_started ({at})", str(began[at : at + 1]), f"{MANIFEST}: phases.{at}", str(played[at : at + 1])
         )
     yield from _named(facts, "run_started", {"run_id": manifest.run_id})
+    started = [event["at_ns"] for event in facts.record.events if event["event"] == "run_started"]
+    if started and played and started[0] > played[0][-1]:
+        yield _event("run_started, at_ns", str(started[0]), f"{MANIFEST}: phases.0.start_ns", str(played[0][-1]))
     yield from _named(facts, "run_ended", {"how": ending.how, "detail": ending.detail})
     if ending.cut is not None:
         cut = ending.cut.model_dump(exclude={"at_ns", "due_records"})

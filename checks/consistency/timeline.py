@@ -23,7 +23,7 @@ from run_record.timeline import TimelineRow
 
 Ints = NDArray[np.int64]
 COUNTED = ("sent", "acked", "failed", "unknown", "arrived", "duplicated")
-#: One row a second, made up for after a stall; a run may end with a few that were still due.
+#: One row a second; a run may end with a few that were still due.
 SPARE_ROWS = 10
 SPARE_SHARE = 0.01
 #: Nodes report once a second: so long after the last record was sent the master has heard of it.
@@ -54,13 +54,18 @@ def of_timeline(facts: Facts) -> Iterator[Contradiction]:
 
 
 def _rows_missing(facts: Facts, rows: tuple[TimelineRow, ...]) -> Iterator[Contradiction]:
-    """A second has a row, also one in which the machine stood still: it is made when it goes on."""
+    """A second has a row, but for those in which the process that writes them stood still: the events tell of these."""
     ending = facts.manifest.ending
     if ending is None or not facts.record.sealed or ending.how == "failed":
         return
     lasted_s = (ending.at_ns - facts.manifest.started_at_ns) / NS_PER_S
+    stood_s = sum(
+        float(event["lasted_s"])
+        for event in facts.record.events
+        if event["event"] == "stood_still" and event.get("master") and "lasted_s" in event
+    )
     spare = SPARE_ROWS + SPARE_SHARE * lasted_s
-    if abs(len(rows) - lasted_s) > spare:
+    if not lasted_s - stood_s - spare <= len(rows) <= lasted_s + spare:
         yield Contradiction(
             equation=Equation.ROWS_MISSING,
             where=TIMELINE,

@@ -32,8 +32,9 @@ COUNTERS = {
     "connect.poll_rate": Role.POLL_TOTAL,
     "connect.write_rate": Role.WRITE_TOTAL,
     "mm2.record_rate": Role.RECORD_COUNT,
-    "mm2.byte_rate": Role.RECORD_COUNT,
+    "mm2.byte_rate": Role.BYTE_COUNT,
 }
+_OF_MIRRORS = frozenset({Role.RECORD_COUNT, Role.BYTE_COUNT})
 _GAUGES = frozenset(spec.name for spec in MEASURES.values() if spec.looks_back and spec.name.startswith("mm2."))
 _RATES = frozenset({"connect.poll_rate", "connect.write_rate", "mm2.record_rate", "mm2.byte_rate"})
 
@@ -64,11 +65,13 @@ def canaries_counted(run: Run, role: Role) -> Share:
     over_s = windows.start_s if phase.end_ns is None else phase.end_ns / NS_PER_S
     whole = run.stretch is None or run.stretch.start_s == windows.start_s
     base_s = windows.base_s if whole else run.stretch.start_s if run.stretch is not None else windows.start_s
-    known = [one.known() for one in run.evidence.metric(role).series if _is_ours(run, role, one)]
-    # A counter that began after the base began after the canaries, and counts none of them.
-    series = [(one, place) for one in known if (place := one.last_before(base_s)) is not None]
+    series = _with_base(run, role, base_s)
     if all(one.times_s[place] >= over_s for one, place in series):
         return 0.0, straggling
+    if role is Role.BYTE_COUNT:  # how many records its bytes are is told by the counter beside it
+        series = _with_base(run, Role.RECORD_COUNT, base_s)
+        if not series:
+            return 0.0, float(found.sent)
     before = [_grown(one, began_s - SURELY_BEFORE_S, base_s) for one, _ in series]
     if any(one is None for one in before):
         return 0.0, float(found.sent)
@@ -76,9 +79,16 @@ def canaries_counted(run: Run, role: Role) -> Share:
     return max(crossed - counted, 0.0), found.sent - counted
 
 
+def _with_base(run: Run, role: Role, base_s: float) -> list[tuple[Series, int]]:
+    """The series of a counter that was there at the base, and the place of their last scrape by then. One that began
+    later began after the canaries, and counts none of them."""
+    known = [one.known() for one in run.evidence.metric(role).series if _is_ours(run, role, one)]
+    return [(one, place) for one in known if (place := one.last_before(base_s)) is not None]
+
+
 def _is_ours(run: Run, role: Role, series: Series) -> bool:
     """Of a mirror's counter: whether it is one of the plan's topics."""
-    if role is not Role.RECORD_COUNT:
+    if role not in _OF_MIRRORS:
         return True
     remotes = {topic.remote for topic in run.record.manifest.topics}
     return series.label(run.evidence.profile.topic_label) in remotes

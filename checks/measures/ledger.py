@@ -117,7 +117,7 @@ def arrived(run: Run, spec: MeasureSpec) -> Measurement:
         return counts
     changed = mirror_reason(run)
     if changed is None:
-        found = _ledger(run, spec, "arrived", counts.arrived, counts.acked)
+        found = _ledger(run, spec, "arrived", counts.on_target, counts.acked)
         exact = found.note is None and counts.arrived < counts.acked
         return replace(found, note=absent_reason(run)) if exact else found
     source = source_of(run, "arrived − totals.gone + totals.unread")

@@ -17,6 +17,7 @@ from checks.measures.registry import Run
 from checks.metric_names import CONNECT_BEANS, MIRROR_ATTRIBUTES
 from checks.metric_roles import Filter, Role
 from checks.reasons import Code, Param, Reason
+from checks.role_facts import FACTS, Owner
 from checks.series import UnreadableAnswer
 from checks.windows import NS_PER_S, last_known_ns
 
@@ -25,6 +26,8 @@ from checks.windows import NS_PER_S, last_known_ns
 STATE_FRESH_S = 900.0
 #: Roles that only a Connect worker shows.
 OF_CONNECT = (*(role for role, bean in CONNECT_BEANS.items() if bean.domain == "connect"), *MIRROR_ATTRIBUTES)
+#: Roles that are asked of the workers' job, whoever shows them.
+OF_THE_JOB = tuple(role for role, facts in FACTS.items() if facts.owner is not Owner.NODE and role is not Role.UP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ def workers_of(run: Run) -> Workers:
     showing = _showing(run, OF_CONNECT)
     silent = {instance for instance, ever in answered.items() if not ever and instance not in showing}
     exporters = {instance for instance in answered if instance in showing} | silent
-    if unscraped := showing - set(answered):
+    if unscraped := _showing(run, OF_THE_JOB) - set(answered):
         return Workers(instances=frozenset(exporters), objection=Reason.of(Code.UP_MISSING, instance=min(unscraped)))
     named = _named(run)
     ours = _showing(run, _filtered(run)) | silent

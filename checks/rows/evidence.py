@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from checks.connectors import workers_seen
 from checks.evaluate import measured
 from checks.finding import Finding, fitting
 from checks.measurement import Window
 from checks.measures import Run, measure
 from checks.measures.tolerances import COVERAGE_LEAST
+from checks.measures.who import Workers, host_of, workers_of
 from checks.metric_profiles import Role
 from checks.reasons import Code
-from checks.series import Series
+from checks.series import Series, UnreadableAnswer
 from checks.spans import JITTER, Spans, vouched
 
 NS_PER_S = 1e9
@@ -33,9 +35,29 @@ def evidence_rows(run: Run) -> Iterator[Finding]:
     if run.windows is None:
         return
     window, interval_s = run.windows.gauges, run.windows.scrape_s
+    workers = workers_of(run)
     for one in up.series:
-        yield from _exporter(one, window, interval_s=interval_s)
+        if one.label("instance") in workers.instances:
+            yield from _exporter(one, window, interval_s=interval_s)
+    yield from _unscraped(run, workers)
     yield from _restarted(run)
+
+
+def _unscraped(run: Run, workers: Workers) -> Iterator[Finding]:
+    """Workers that Connect names, of whose host no exporter was ever scraped; on hosts of several, nobody can tell."""
+    if workers.objection is None:
+        return
+    try:
+        named = workers_seen(run.evidence.connect("connectors").content, run.evidence.connect("others").content)
+    except UnreadableAnswer:
+        return  # a row of Connect's own says so
+    for name in named:
+        if host_of(name) not in workers.hosts:
+            yield fitting("exporter_down", instance=name, percent=0.0, since_ns=_start_ns(run), up="–")
+
+
+def _start_ns(run: Run) -> int:
+    return 0 if run.windows is None else round(run.windows.start_s * NS_PER_S)
 
 
 def _exporter(one: Series, window: Window, *, interval_s: float) -> Iterator[Finding]:

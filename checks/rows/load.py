@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from checks.finding import Finding, fitting
+from checks.interruptions import longest_interruption
 from checks.measures import Run
 from checks.rows.figures import p99_ms
 
@@ -20,6 +21,9 @@ def load_rows(run: Run, values: Mapping[str, float]) -> Iterator[Finding]:
     if errors > 0:
         last_error = next(iter(ledger.get("last_errors", ())), "")
         yield fitting("source_refuses", errors=errors, acked=acked, error=last_error)
+    stalled = longest_interruption(run, "stood_still") or longest_interruption(run, "load_held")
+    if stalled is not None:
+        yield fitting("generator_stalled", **stalled)
     yield from _slow_rows(run)
     if run.read_refused:
         yield fitting("mirror_unreadable", topic=run.read_refused[0], count=len(run.read_refused))

@@ -67,17 +67,29 @@ STANDSTILL = ARRIVING | PASSING | LATENCY | STATE | CAPACITY | {"connect.rebalan
 
 #: Reasons of criteria that were measured, in part at least: then it is the measure that says what may explain them.
 MEASURED_IN_PART = frozenset(
-    {Code.GO_MISSED, Code.ONLY_AT_LEAST, Code.LATE_MAY_BE_LOST, Code.NOT_RECOVERED, Code.NEVER_ARRIVED}
+    {
+        Code.GO_MISSED,
+        Code.ONLY_AT_LEAST,
+        Code.LATE_MAY_BE_LOST,
+        Code.NOT_RECOVERED,
+        Code.NEVER_ARRIVED,
+        Code.NEVER_SENT,
+    }
 )
 #: Metrics that are not there, or not all of the time.
 UNSEEN = frozenset(
     {
         Code.LOW_COVERAGE,
+        Code.STARTS_LATE,
+        Code.HOLE,
         Code.STALE,
         Code.NO_SERIES,
         Code.NO_SCRAPES,
         Code.ONLY_NAN,
         Code.EXPORTER_MISSING,
+        Code.WORKERS_UNTOLD,
+        Code.UP_MISSING,
+        Code.TASKS_MISSING,
         Code.PARTITIONS_MISSING,
         Code.NO_BASE,
         Code.COUNTER_RESET,
@@ -155,9 +167,13 @@ OURS: Mapping[str, Explains] = {
     "duplicated_at_source": Explains(
         measures=COUNTED_BY_MM2, codes=frozenset({Code.DUPLICATES_AT_SOURCE, Code.DUPLICATES_UNTOLD})
     ),
-    "foreign_records": Explains(measures=COUNTED_BY_MM2 | {"ledger.corrupted", "connect.in_flight_max"}),
+    "foreign_records": Explains(
+        measures=COUNTED_BY_MM2 | {"ledger.corrupted", "connect.in_flight_max"},
+        codes=frozenset({Code.OURS_AMONG_OTHERS}),
+    ),
     # The load's own end, and the source.
     "source_refuses": Explains(measures=SENDING | {"ledger.phantom"}, codes=NOT_LOADED),
+    "generator_stalled": Explains(measures=SENDING | E2E, codes=NOT_LOADED),
     "source_slow": Explains(measures=SENDING | LATENCY, codes=NOT_LOADED),
     "sender_held_up": Explains(measures=SENDING | E2E, codes=NOT_LOADED),
     "load_worker_lost": Explains(

@@ -17,11 +17,11 @@ from checks.metric_profiles import Role
 from checks.words import Words
 from run_record.store import SEAL, RunRecord, sums
 from runbook.verdict_text import verdict_text
+from tests.checks.canaries import change_events, with_canaries
 from tests.checks.html_page import plain, read
 from tests.support.records import (
     HEALTHY,
     SOURCE_CONNECTOR,
-    T0_NS,
     TOPIC,
     connector,
     growing,
@@ -88,15 +88,7 @@ def case_of(tmp_path):
 
     def build(collected=None, *, in_time=2, arrived=2, evidence=None, **settings):
         directory = write_run(tmp_path / str(next(number)), **settings)
-        record = directory / "record"
-        missing = [{"topic": TOPIC, "partition": partition} for partition in range(arrived, 2)]
-        ledger = json.loads((record / "ledger.json").read_text())
-        ledger["canary"] = {"sent": 2, "acked": 2, "arrived": arrived, "missing": missing}
-        (record / "ledger.json").write_text(json.dumps(ledger))
-        with (record / "events.jsonl").open("a") as events:
-            at_ns = T0_NS + 5 * 10**9
-            events.write(json.dumps({"at_ns": at_ns, "event": "canary", "sent": 2, "arrived": in_time}) + "\n")
-        (record / SEAL).write_text(sums(record))
+        with_canaries(directory, in_time=in_time, arrived=arrived)
         write_evidence(directory, collected, **(evidence or {}))
         opened = RunRecord.open(directory)
         return Case.of(opened, opened.evidence())
@@ -171,7 +163,7 @@ def documents(case, language):
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_canaries_that_did_not_cross_are_on_top_with_what_connect_shows(case_of, language):
     nothing = replace(HEALTHY, arrived=0, late=100)
-    case = case_of(in_time=0, arrived=0, counts=nothing, evidence=PAUSED, e2e_ms=[])
+    case = case_of(in_time=0, arrived=0, counts=nothing, evidence=PAUSED)
     for name, text in documents(case, language).items():
         assert SAID[language] in text, name
         shown = text.replace("`", "")
@@ -189,7 +181,7 @@ def test_a_topics_pattern_that_does_not_match_is_said_with_the_canaries(case_of)
     evidence = {
         "connectors": {**healthy_connectors(), SOURCE_CONNECTOR: connector(SOURCE_CONNECTOR, topics="orders[.].*")}
     }
-    case = case_of(in_time=0, arrived=0, counts=replace(HEALTHY, arrived=0, late=100), evidence=evidence, e2e_ms=[])
+    case = case_of(in_time=0, arrived=0, counts=replace(HEALTHY, arrived=0, late=100), evidence=evidence)
     for name, text in documents(case, "fr").items():
         assert "ne sélectionne pas" in text.split("Ce qui est NOGO")[0], name
 
@@ -202,7 +194,7 @@ def test_the_head_of_a_failed_tasks_trace_is_said_with_the_canaries(case_of):
             SOURCE_CONNECTOR: connector(SOURCE_CONNECTOR, "RUNNING", ("FAILED",), trace),
         }
     }
-    case = case_of(in_time=0, arrived=0, counts=replace(HEALTHY, arrived=0, late=100), evidence=evidence, e2e_ms=[])
+    case = case_of(in_time=0, arrived=0, counts=replace(HEALTHY, arrived=0, late=100), evidence=evidence)
     top = documents(case, "fr")["fiche.md"].split("Ce qui est NOGO")[0]
     assert "1 tâche en échec" in top
     assert "Not authorized" in top
@@ -217,14 +209,15 @@ def test_a_canary_that_was_late_is_said_and_one_that_crossed_is_not(case_of):
 
 def test_of_a_killed_run_the_canaries_are_known_by_the_event(tmp_path):
     directory = write_run(tmp_path, counts=None)
-    with (directory / "record" / "events.jsonl").open("a") as events:
-        events.write(json.dumps({"at_ns": T0_NS, "event": "canary", "sent": 12, "arrived": 5}) + "\n")
+    change_events(directory, lambda one: {**one, "sent": 12, "arrived": 5} if one["event"] == "canary" else one)
     found = canaries_of(RunRecord.open(directory))
     assert (found.sent, found.arrived, found.crossed) == (12, 5, False)
 
 
 def test_a_load_without_canaries_has_none(tmp_path):
     directory = write_run(tmp_path)
+    with_canaries(directory, in_time=0, arrived=0)
+    change_events(directory, lambda one: {**one, "event": "nothing"} if one["event"] == "canary" else one)
     record = directory / "record"
     ledger = json.loads((record / "ledger.json").read_text())
     ledger["canary"] = {"sent": 0, "acked": 0, "arrived": 0, "missing": []}

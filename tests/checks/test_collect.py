@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import time
 from dataclasses import replace
 from itertools import count
 
@@ -142,7 +141,7 @@ def test_judge_collects_once_and_again_only_on_refresh(tmp_path):
     assert sorted(path.name for path in (run / "evidence").iterdir()) == ["001", "002"]
 
 
-def judged_then_refreshed(tmp_path, first_connect):
+def judged_then_refreshed(tmp_path, monkeypatch, first_connect):
     """State of connectors as judged while Connect answers so, and on `refresh` when it is in order again; how much it
     was asked then."""
     answers = [first_connect]
@@ -151,9 +150,8 @@ def judged_then_refreshed(tmp_path, first_connect):
         return answers[-1](request)
 
     with serving(prometheus()) as metrics, serving(answer) as rest:
-        ending = Ending(how="sigint", aborted=True, at_ns=time.time_ns())  # just now
-        environment = environment_text(prometheus=metrics.url, connect=rest.url)
-        run = write_run(tmp_path, environment=environment, ending=ending)
+        monkeypatch.setattr("checks.collect.Clock", lambda: Clock(now_s=lambda: T0_S + 200.0))
+        run = write_run(tmp_path, environment=environment_text(prometheus=metrics.url, connect=rest.url))
         first = judge_run(run, given=as_played(run))
         answers.append(connect())
         asked = len(rest.requests)
@@ -162,15 +160,15 @@ def judged_then_refreshed(tmp_path, first_connect):
     return first.evaluation.result("not_running"), second.evaluation.result("not_running"), asked
 
 
-def test_connect_is_not_asked_again_what_it_has_said_once(tmp_path):
+def test_connect_is_not_asked_again_what_it_has_said_once(tmp_path, monkeypatch):
     """Its state is of now: somebody may have restarted, a minute after the run, what had failed."""
     failed = {**healthy_connectors(), SOURCE_CONNECTOR: connector(SOURCE_CONNECTOR, tasks=("FAILED",))}
-    first, second, asked = judged_then_refreshed(tmp_path, connect(failed))
+    first, second, asked = judged_then_refreshed(tmp_path, monkeypatch, connect(failed))
     assert (first.verdict, second.verdict, asked) == ("NOGO", "NOGO", 0)
 
 
-def test_connect_that_did_not_answer_is_asked_again(tmp_path):
-    first, second, asked = judged_then_refreshed(tmp_path, lambda _request: Reply(status=500, body="{}"))
+def test_connect_that_did_not_answer_is_asked_again(tmp_path, monkeypatch):
+    first, second, asked = judged_then_refreshed(tmp_path, monkeypatch, lambda _request: Reply(status=500, body="{}"))
     assert (first.verdict, second.verdict, asked > 0) == ("INCONCLUSIVE", "GO", True)
 
 

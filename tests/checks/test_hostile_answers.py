@@ -21,6 +21,7 @@ from checks.reasons import Code
 from run_record.store import RunRecord, is_sealed
 from scenarios.visible import HIDDEN
 from tests.checks.test_bad_answers import COLLECTED_S, FakePrometheus, connect, role_of
+from tests.support.given import as_played
 from tests.support.hostile_http import ENDLESS, FLOODS, SHAPES, WRONG, Raw, json_body
 from tests.support.records import environment_text, healthy_metrics, write_run
 from tests.support.servers import Reply, Request, now, serving
@@ -55,7 +56,7 @@ class Drawn:
 
 def judged(run: Path):
     """The evaluation of a run whose evidence is collected now; nothing of it may have crashed."""
-    collect(RunRecord.open(run), clock=Clock(now_s=lambda: COLLECTED_S, sleep=lambda _: None))
+    collect(RunRecord.open(run), as_played(run), clock=Clock(now_s=lambda: COLLECTED_S, sleep=lambda _: None))
     evaluation = judge_run(run).evaluation
     codes = {result.reason.code for result in evaluation.results} | {evaluation.reason.code}
     assert not codes & {Code.MEASURE_CRASHED, Code.CRASHED}, [
@@ -118,9 +119,11 @@ def test_connect_that_never_gets_to_an_answer_costs_its_budget(tmp_path, monkeyp
 )
 def test_the_command_leaves_with_30_and_says_nothing_of_python(tmp_path, raw):
     with serving(lambda _: Reply(raw=raw)) as server:
-        run = write_run(tmp_path, environment=environment_text(prometheus=server.url, connect=server.url))
+        environment = environment_text(prometheus=server.url, connect=server.url)
+        (tmp_path / "environment.yaml").write_text(environment)
+        run = write_run(tmp_path, environment=environment)
         done = subprocess.run(
-            [sys.executable, "-m", "runbook", "judge", str(run)],
+            [sys.executable, "-m", "runbook", "judge", str(run), "--env", "environment.yaml"],
             cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False, timeout=120,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (30, b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,14 +12,26 @@ from typing import Any
 import pytest
 
 from checks.case import Case
+from checks.consistency import Contradiction, Equation
 from checks.measures.registry import measure
 from checks.reasons import Code
 from run_record.manifest import Cut, Ending
 from run_record.store import SEAL, RunRecord, sums
 from tests.checks.conftest import Judged
-from tests.support.records import HEALTHY, LOAD_END_S, LOAD_START_S, T0_NS, write_evidence, write_run
+from tests.support.records import (
+    HEALTHY,
+    LOAD_END_S,
+    LOAD_START_S,
+    PHASES,
+    T0_NS,
+    scenario_text,
+    write_evidence,
+    write_run,
+)
 
 MID_LOAD_NS = T0_NS + round((LOAD_START_S + LOAD_END_S) / 2 * 1e9)
+#: Before the load, so that nothing is measured in what is taken away.
+ROWS_KEPT = 12
 CLOCK = {"ahead_of_master_ns": 0, "largest_step_ns": 0}
 
 
@@ -26,15 +39,42 @@ def stall(event: str = "stood_still", worker: str | None = "w", lasted_s: float 
     return {"at_ns": from_ns, "event": event, "worker": worker, "from_ns": from_ns, "lasted_s": lasted_s}
 
 
+def identity_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a worker of the run that this manifest tells of has said."""
+    environment = manifest["environment"]
+    return {
+        "versions": manifest["versions"],
+        "load": manifest["load"],
+        "scenario_sha256": manifest["scenario"]["sha256"],
+        "environment": environment["name"],
+        "environment_file": "/there/environment.yaml",
+        "environment_sha256": hashlib.sha256(environment["text"].encode()).hexdigest(),
+        "source_cluster_id": environment["source"]["cluster_id"],
+        "target_cluster_id": environment["target"]["cluster_id"],
+        "plan_sha256": "a" * 64,
+    }
+
+
 @pytest.fixture
 def told(tmp_path: Path) -> Callable[..., Judged]:
     """A run of which the record tells more: events, and its worker's clock."""
 
-    def build(*events: dict[str, Any], clock: dict[str, int] | None = None, **settings: Any) -> Judged:
+    def build(
+        *events: dict[str, Any],
+        clock: dict[str, int] | None = None,
+        other: dict[str, str] | None = None,
+        rows_lost: int = 0,
+        **settings: Any,
+    ) -> Judged:
         directory = write_run(tmp_path, **settings)
         record = directory / "record"
         manifest = json.loads((record / "manifest.json").read_text(encoding="utf-8"))
         manifest["workers"][0]["clock"] = clock
+        if other is not None:
+            manifest["workers"][0]["identity"] = identity_of(manifest) | other
+        lines = (record / "timeline.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [*lines[:ROWS_KEPT], *lines[ROWS_KEPT + rows_lost :]] if rows_lost else lines
+        (record / "timeline.jsonl").write_text("".join(kept), encoding="utf-8")
         (record / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         with (record / "events.jsonl").open("a", encoding="utf-8") as lines:
             lines.writelines(json.dumps(event) + "\n" for event in events)
@@ -67,7 +107,10 @@ def test_a_generator_that_stopped_for_good_is_not_punctual_by_what_it_did_send(t
 
 def test_one_record_of_many_that_was_never_sent_moves_no_percentile(told):
     counts = replace(HEALTHY, sent=999, acked=999, arrived=999)
-    p99 = measured(told(counts=counts, planned=1000, send_delay_ms=[1.0] * 999), "load.send_delay_p99")
+    scenario = scenario_text().replace("rate: 10/s", "rate: 100/s")
+    phases = [(*phase[:4], 1000 if phase[1] == "load" else 0) for phase in PHASES]
+    told_of = told(counts=counts, scenario=scenario, phases=phases, send_delay_ms=[1.0] * 999)
+    p99 = measured(told_of, "load.send_delay_p99")
     assert (p99.value, p99.note) == (1, None)
 
 
@@ -126,6 +169,37 @@ def test_an_event_that_lacks_a_key_is_no_reservation_and_no_crash(told, key):
     event = stall()
     del event[key]
     assert "est resté figé" not in told(event).fiche
+
+
+def test_seconds_that_the_process_stood_still_that_writes_them_are_missing_from_no_record(told):
+    """Others' stalls leave no hole in the timeline."""
+    long = {"lasted_s": 30.0, "from_ns": T0_NS + ROWS_KEPT * 10**9}
+    assert contradictions(told(stall(**long) | {"master": True}, rows_lost=30)) == []
+    for events in ([], [stall(**long) | {"master": False}], [stall(**long)]):
+        assert [one.equation for one in contradictions(told(*events, rows_lost=30))] == [Equation.ROWS_MISSING]
+
+
+# --- who the worker was ----------------------------------------------------------------------------------------------
+
+
+def contradictions(judged: Judged) -> list[Contradiction]:
+    return list(judged._case.run.contradictions)
+
+
+def test_a_worker_that_played_what_the_record_says_contradicts_nothing(told):
+    assert contradictions(told(other={})) == []
+    assert contradictions(told()) == [], "schema 1 does not tell"
+
+
+@pytest.mark.parametrize(
+    "key", ["load", "scenario_sha256", "environment_sha256", "source_cluster_id", "target_cluster_id"]
+)
+def test_a_worker_that_played_something_else_than_the_record_says_makes_it_unreliable(told, key):
+    judged = told(other={key: "perf-test" if key == "load" else "another"})
+    (found,) = contradictions(judged)
+    assert found.equation is Equation.WORKERS
+    assert found.where == f"record/manifest.json: workers.0.identity.{key}"
+    assert judged.content["verdict"] == "INCONCLUSIVE"
 
 
 # --- a worker's clock ------------------------------------------------------------------------------------------------

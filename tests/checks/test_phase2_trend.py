@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,8 @@ from checks.reasons import Code
 from checks.trend import BLOCKS, theil_sen, trend_of
 from checks.verdict import Verdict, judge_interval
 from scenarios.conditions import Interval
-from tests.support.phase2 import phase2_metrics, write_phase2
-from tests.support.records import write_evidence
+from tests.support.phase2 import COUNTS, phase2_metrics, stopped_after, write_phase2
+from tests.support.records import stopped, write_evidence
 
 EVEN_S = np.arange(10.0) * 5
 
@@ -132,8 +134,8 @@ class TestInTheFiche:
         assert result.verdict is Verdict.GO
 
     def test_too_short_a_load_says_so(self, judged):
-        phases = (("silence", "silence", 5, 71, 0), ("smoke", "load", 71, 96, 60_000), ("drain", "drain", 96, 98, 0))
-        result, fiche = judged(lambda _: 40, phases=phases)
+        counts = replace(COUNTS, sent=25_000, acked=25_000, arrived=25_000)
+        result, fiche = judged(lambda _: 40, phases=stopped_after(25), counts=counts, ending=stopped(at_s=98))
         assert (result.verdict, result.reason.code) == (Verdict.INCONCLUSIVE, Code.TOO_FEW_SAMPLES)
         assert "Tendance du lag : **inconnue**" in fiche
 

@@ -21,6 +21,7 @@ from checks.topic_troubles import Kind, TopicTrouble
 from run_record.store import SEAL, RunRecord, sums
 from scenarios.measures import MEASURES
 from scenarios.scenario import load
+from tests.checks.canaries import with_canaries
 from tests.support.records import (
     HEALTHY,
     REMOTE,
@@ -76,9 +77,12 @@ def judged(tmp_path):
         config=None,
         others=None,
         others_kept=None,
+        canaries=2,
         **settings,
     ):
         directory = write_run(tmp_path, **settings)
+        if canaries != 2:
+            with_canaries(directory, in_time=canaries, arrived=canaries)
         if ledger is not None:
             changed(directory / "record" / "ledger.json", ledger)
         connectors = {**healthy_connectors(), **(others or {})}
@@ -105,18 +109,20 @@ def lead(case):
     return None if found is None or found.finding is None else found.finding
 
 
-def with_canaries(arrived):
-    missing = [{"topic": TOPIC, "partition": number} for number in range(arrived, 2)]
-    return lambda ledger: {**ledger, "canary": {"sent": 2, "acked": 2, "arrived": arrived, "missing": missing}}
-
-
 def partitions(*arrived):
     """Streams of 50 records each, of which so many arrived."""
 
     def change(ledger):
-        counts = [{**ledger["totals"], "sent": 50, "acked": 50, "arrived": number} for number in arrived]
+        none = dict.fromkeys(ledger["totals"], 0)
+        counts = [{**none, "sent": 50, "acked": 50, "arrived": number, "late": 50 - number} for number in arrived]
         streams = [
-            {"topic": TOPIC, "partition": number, "sender": 0, "counts": one, "examples": {}}
+            {
+                "topic": TOPIC,
+                "partition": number,
+                "sender": 0,
+                "counts": one,
+                "examples": {"late": [[one["arrived"], 50]]} if one["late"] else {},
+            }
             for number, one in enumerate(counts)
         ]
         return {**ledger, "streams": streams}
@@ -232,11 +238,22 @@ SITUATIONS = {
         "e2e_ms": [720.0] * 100,
     },
     "sender_held_up": {
-        "e2e_ms": [900.0] * 100,
+        "e2e_ms": [1600.0] * 100,
         "e2e_from_sent_ms": [20.0] * 100,
-        "send_delay_ms": [880.0, 1500.0],
     },
-    "canaries_missing": {"counts": replace(HEALTHY, arrived=0, late=100), "ledger": with_canaries(0)},
+    "generator_stalled": {
+        "events": [
+            {
+                "name": "stood_still",
+                "at_ns": (T0_S + 79) * 10**9,
+                "worker": "w2",
+                "from_ns": (T0_S + 76) * 10**9,
+                "lasted_s": 3.0,
+            }
+        ],
+        "send_delay_ms": [1.0, 3000.0],
+    },
+    "canaries_missing": {"counts": replace(HEALTHY, arrived=0, late=100), "canaries": 0},
 }
 
 
@@ -360,6 +377,28 @@ def test_a_silent_exporter_is_named_with_its_share_and_the_instant(judged):
     assert 50 < found.params["percent"] < 70
     assert found.params["up"] == "0"
     assert (found.params["since_ns"] / 1e9) % 1000 == pytest.approx(75, abs=1)
+
+
+def test_a_worker_that_was_never_scraped_is_named_by_the_address_that_connect_has(judged):
+    one = spoil(healthy_metrics(), Role.UP, always(1.0))
+    one = {
+        role: [series for series in some if not series["metric"]["instance"].startswith("w2")]
+        for role, some in one.items()
+    }
+    tasks = connector(SOURCE_CONNECTOR)
+    tasks["status"]["tasks"][1]["worker_id"] = "w2:8083"
+    case = judged(one, evidence={"connectors": {**healthy_connectors(), SOURCE_CONNECTOR: tasks}})
+    assert case.evaluation.verdict.value == "INCONCLUSIVE"
+    found = lead(case)
+    assert (found.row, found.params["instance"], found.params["percent"]) == ("exporter_down", "w2:8083", 0.0)
+
+
+def test_a_target_of_the_job_that_is_no_worker_is_no_suspect(judged):
+    metrics = healthy_metrics()
+    broker = {**metrics[Role.UP][0], "metric": {"job": "kafka-connect", "instance": "broker:9404"}}
+    broker["values"] = [[at_s, "0" if n % 2 else "1"] for n, (at_s, _) in enumerate(broker["values"])]
+    case = judged({**metrics, Role.UP: [*metrics[Role.UP], broker]}, counts=replace(HEALTHY, corrupted=1))
+    assert "exporter_down" not in rows(case)
 
 
 def test_tasks_that_failed_alike_are_one_row(judged):

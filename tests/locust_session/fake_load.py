@@ -26,7 +26,7 @@ from tests.locust_session.fakes import CLUSTERS, FakeMaster, NoJudge, nothing_as
 from tests.run_record.accounts import account
 
 
-def judge(directory: Path) -> tuple[int, str]:
+def judge(directory: Path, *_: Any) -> tuple[int, str]:
     gevent.sleep(float(os.environ.get("JUDGES_FOR_S", "0")))
     return 20, f"judged {directory}\n"
 
@@ -35,7 +35,7 @@ def judge(directory: Path) -> tuple[int, str]:
 vars(argument_parser)["default_args_dict"] = functools.cache(argument_parser.default_args_dict)
 lost_workers.PATIENCE_BEATS = int(os.environ.get("PATIENCE_BEATS", lost_workers.PATIENCE_BEATS))
 session.judge = judge
-session.follow = lambda directory: NoJudge()
+session.follow = lambda *_: NoJudge()
 if "ASKS_FOR_NAMES" not in os.environ:
     session.ask = nothing_asked
 

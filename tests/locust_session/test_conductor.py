@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import time
+from dataclasses import replace
 
 import pytest
 from gevent.monkey import get_original
@@ -197,6 +198,33 @@ def test_committed_offsets_that_cannot_be_had_are_said_and_the_account_goes_on(s
     assert "committed_offsets_unknown" in played.events(record)
     assert played.nodes[0].told(ToNodes.FINISH) == [{"committed": {}}]
     assert record.counts().sent == 20
+
+
+def test_what_nodes_saw_happen_is_an_event_once(stage):
+    played = stage()
+    (node,) = played.nodes
+    second, finish = node._second, node._finish
+    node._second = lambda: replace(second(), notes=({"event": "topic_changed", "what": "gone"},))
+
+    def account(data) -> None:
+        finish(data)
+        played.conductor.crew.by_id["0"].account["notes"] = [{"event": "topic_changed", "what": "remade"}]
+
+    node._finish = account
+    record = played.play()
+    changed = [event for event in record.events if event["event"] == "topic_changed"]
+    assert [event["what"] for event in changed] == ["gone", "remade"]
+    names = [event["event"] for event in record.events]
+    assert names.index("topic_changed") < names.index("run_ended")
+
+
+def test_only_of_a_run_that_is_ended_the_nodes_hear_that_someone_waits(stage):
+    played = stage()
+    played.play()
+    assert played.nodes[0].told(ToNodes.STOP_SENDING) == [{}]
+    played = stage()
+    played.play(played.when("one", lambda: played.conductor.end_early("sigterm")))
+    assert played.nodes[0].told(ToNodes.STOP_SENDING) == [{}, {"hurried": True}]
 
 
 class SlowMaster(FakeMaster):

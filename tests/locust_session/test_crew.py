@@ -40,7 +40,7 @@ def heard():
 def test_a_worker_that_stood_still_is_named_with_when_and_how_long(heard):
     heard.crew.interrupted("a", "stood_still", 7, 6.012)
     ((event, sentence, details),) = heard.notes
-    assert (event, details) == ("stood_still", {"worker": "a", "from_ns": 7, "lasted_s": 6.012})
+    assert (event, details) == ("stood_still", {"worker": "a", "from_ns": 7, "lasted_s": 6.012, "master": False})
     assert sentence == "worker host (pid 1, a) stood still for 6.0 s; what fell due meanwhile is sent now"
 
 
@@ -54,11 +54,17 @@ def test_a_master_that_stood_still_is_named_unless_the_only_process_told_it_alre
     stall = Stall(from_ns=1, to_ns=6_000_000_001)
     heard.crew.master_stood_still(9, stall)
     assert heard.notes == [
-        ("stood_still", "the master stood still for 6.0 s", {"worker": None, "from_ns": 9, "lasted_s": 6.0})
+        (
+            "stood_still",
+            "the master stood still for 6.0 s",
+            {"worker": None, "from_ns": 9, "lasted_s": 6.0, "master": True},
+        )
     ]
     heard.crew.by_id["a"].host, heard.crew.by_id["a"].pid = socket.gethostname(), os.getpid()
     heard.crew.master_stood_still(9, stall)
     assert len(heard.notes) == 1
+    heard.crew.interrupted("a", "stood_still", 9, 6.0)
+    assert heard.notes[-1][2]["master"] is True
 
 
 def test_a_worker_that_comes_back_when_it_was_given_up_is_sent_home_named_and_not_half_counted(heard):

@@ -44,7 +44,7 @@ class Load:
     def __init__(self, *, prepare=lambda: None, second=Second, step=lambda: None, identify=lambda: None) -> None:
         self._prepare, self._second, self._step, self._identify = prepare, second, step, identify
         self.stopped = self.finished = self.held = False
-        self.steps = 0
+        self.steps = self.looks = 0
         self.asked = 0
         self.started_ns: list[int] = []
 
@@ -82,7 +82,8 @@ class Load:
     def second(self) -> Second:
         return self._second()
 
-    def look(self) -> None: ...
+    def look(self) -> None:
+        self.looks += 1
 
     def finish(self, _, *, hurried=False):
         self.finished, self.hurried = True, hurried
@@ -230,6 +231,24 @@ def test_a_node_does_not_obey_the_orders_of_another_run(make_node):
     assert load.finished
     assert [run_id for _, run_id, _ in sent] == ["", "run", "run", "run", "run"]
     node.close()
+
+
+def test_a_node_has_its_load_look_around_until_it_is_closed_and_hurries_only_when_someone_waits(make_node, monkeypatch):
+    monkeypatch.setattr("locust_session.node.LOOK_EVERY_S", 0.02)
+    for hurried in (False, True):
+        load = Load()
+        node, tell, _ = make_node(load)
+        muster_and_prepare(tell)
+        gevent.sleep(0.2)
+        tell(ToNodes.STOP_SENDING)
+        if hurried:
+            tell(ToNodes.STOP_SENDING, hurried=True)
+        tell(ToNodes.FINISH, committed={})
+        looked = load.looks
+        assert looked >= 2
+        gevent.sleep(0.1)
+        assert (load.looks, load.finished, load.hurried) == (looked, True, hurried)
+        node.close()
 
 
 def test_an_account_that_comes_late_still_says_which_run_it_is_of(make_node):

@@ -48,6 +48,16 @@ def test_a_lost_node_keeps_its_counts_and_is_not_waited_for():
     assert states.settled
 
 
+def test_what_several_nodes_saw_happen_happened_once_and_is_told_once():
+    states = NodeStates()
+    gone = {"event": "topic_changed", "side": "target", "topic": "t", "what": "gone"}
+    states.take("a", Second(notes=(gone,)))
+    states.take("b", Second(notes=(dict(gone), {**gone, "topic": "u"})))
+    assert states.take_notes() == [gone, {**gone, "topic": "u"}]
+    states.take("a", Second(notes=(gone,)))
+    assert states.take_notes() == []
+
+
 def test_settled_believes_only_the_second_report_after_the_mark():
     states = NodeStates()
     states.take("a", Second())

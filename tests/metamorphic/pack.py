@@ -27,9 +27,9 @@ def pack(run: Path, name: str) -> Path:
             seal: list[str] = []
             for path in sorted(directory.iterdir()):
                 if path.name != SEAL and not path.name.startswith("."):
-                    text = (
-                        path.read_text(encoding="utf-8").replace(home, "/lab").replace(socket.gethostname(), "loader")
-                    )
+                    text = path.read_text(encoding="utf-8").replace(home, "/lab")
+                    if path.name == "manifest.json":  # a short name stands in many a text of a histogram too
+                        text = text.replace(json.dumps(socket.gethostname()), '"loader"')
                     _add(tar, path.relative_to(run.parent), text, seal)
             _add(tar, (directory / SEAL).relative_to(run.parent), "".join(seal), [])
     return archive

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +123,22 @@ TOLD_ONLY: dict[tuple[str, ...], str] = {
     ("timeline.jsonl", "e2e", ANY): "drawn; latencies are judged by the histograms",
     ("timeline.jsonl", "send_delay", ANY): "drawn",
     ("events.jsonl", "detail"): "words",
+    ("timeline.jsonl", "wall_step_ns"): "a clock that NTP slews moves a little; a step of a second is judged",
+    ("manifest.json", "clock", ANY): "the same",
+}
+#: Keys that came while schema 1 was being written: where it has not them, they are not told, and that is a reservation.
+LATE_IN_SCHEMA_1 = {
+    ("manifest.json", "load"),
+    ("manifest.json", "ending", "cut"),
+    ("ledger.json", "lost_places"),
+    ("latency.json", "phases", ANY, "e2e_from_sent"),
+    ("timeline.jsonl", "due"),
+}
+#: Keys of which a line, or a record, may have none.
+OPTIONAL = {
+    ("manifest.json", "versions", ANY),
+    ("timeline.jsonl", "e2e", ANY),
+    ("timeline.jsonl", "send_delay", ANY),
 }
 
 
@@ -137,12 +153,27 @@ def documents(name: str) -> Iterator[tuple[str, int | None, Path, Any]]:
                 yield from ((file, line, path, value) for path, value in leaves(json.loads(lines[line])))
 
 
-def told_only(file: str, path: Path) -> bool:
+def is_one_of(keys: Iterable[tuple[str, ...]], file: str, path: Path) -> bool:
     return any(
         len(key) == len(path) + 1
         and all(wanted in (ANY, str(found)) for wanted, found in zip(key, (file, *path), strict=True))
-        for key in TOLD_ONLY
+        for key in keys
     )
+
+
+def told_only(file: str, path: Path) -> bool:
+    return is_one_of(TOLD_ONLY, file, path)
+
+
+def may_lack(file: str, path: Path, edit: Edit) -> bool:
+    """Whether a record of schema 1 is whole without it."""
+    gone = edit.name == "gone" and is_one_of(LATE_IN_SCHEMA_1, file, path)
+    return gone or (edit.name in ("gone", "null") and is_one_of(OPTIONAL, file, path) and path[-1] != "count")
+
+
+def is_step(path: Path, edit: Edit) -> bool:
+    """A clock's step is judged from a second on; one more is a minute here."""
+    return str(path[-1]).endswith("_ns") and edit.name in ("one more", "a thousandfold")
 
 
 def _dotted(path: Path) -> str:
@@ -156,7 +187,8 @@ def cases(edits: tuple[Edit, ...], *, lies: bool) -> list[Any]:
         )
         for file, line, path, value in documents("phase1_smoke")
         for edit in edits
-        if edit.applies(value) and not (lies and told_only(file, path))
+        if edit.applies(value)
+        and not (told_only(file, path) and not is_step(path, edit) if lies else may_lack(file, path, edit))
     ]
 
 

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -92,7 +93,7 @@ def distributed(
         )
         for _ in range(2)
     )
-    master.web_ui = object() if web_ui else None
+    master.web_ui = SimpleNamespace(app=None) if web_ui else None
     master.create_master_runner("127.0.0.1", 0)
     worker.create_worker_runner("127.0.0.1", master.runner.server.port)
     try:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -557,7 +558,7 @@ class Outside(Writer):
 
 def test_each_test_that_a_web_uis_form_starts_is_refused_with_a_sentence(file, tmp_path, topic, capsys):
     with playing(tmp_path / "wrong.yaml", Idle) as (environment, _):
-        environment.web_ui = object()
+        environment.web_ui = SimpleNamespace(app=None)
         kafka_user._init(environment)
         for _ in range(2):
             environment.runner.start(2, spawn_rate=2)

@@ -13,7 +13,8 @@ from clients.kafka_topics import Retention
 from mm2_users.lookout import MOST_RESTARTS
 from run_record.account import merge
 from run_record.closing import Closing, disturbances
-from run_record.counts import Counts
+from run_record.counts import Counts, total
+from tests.mm2_users.copier import Bench, Mock, small_plan
 from tests.mm2_users.memory import NS_PER_MS, NS_PER_S, Path, Stage
 from tests.mm2_users.saboteur import PARTITIONS, Place
 from tests.mm2_users.test_planted_truth import EACH, RECORDS, committed_past_everything, memory_plan
@@ -577,6 +578,46 @@ def test_a_reader_that_cannot_be_helped_is_not_started_again_for_ever():
         stage.look()
         stage.path.now_ns += 5 * NS_PER_S
     assert stage.consumers[0].renewed == MOST_RESTARTS
+
+
+@pytest.fixture(scope="module")
+def mocks():
+    return Mock(), Mock()
+
+
+def test_a_reader_that_hangs_reads_on_through_brokers_and_is_named(mocks):
+    made = Bench(small_plan(*mocks, records=RECORDS))
+    made.canaries()
+    (engine,) = made.engines
+    engine._consumer._consumer.pause(engine._consumer._consumer.assignment())
+    made.send_all()
+    made.pump(lambda: made.copier.done["copy"] == RECORDS, "the copier")
+    made.copier.flush()
+    made.wait(0.2)
+    assert made.counted().arrived < RECORDS
+    for _ in range(3):
+        engine.look()
+        made.now_ns += 5 * NS_PER_S
+    made.arrivals(missing=0)
+    (account,) = made.finish()
+    assert Counts(**account["phases"]["one"]) + Counts(**account["phases"]["two"]) == ALL
+    assert len(account["closing"]["restarts"]) == 1
+
+
+def test_what_a_reader_that_hangs_left_unread_is_found_on_the_brokers_at_the_end(mocks):
+    made = Bench(small_plan(*mocks, records=RECORDS), plant={(1, 4): "lose"})
+    made.canaries()
+    (engine,) = made.engines
+    engine._consumer._consumer.pause(engine._consumer._consumer.assignment())
+    made.send_all()
+    made.pump(lambda: made.copier.done["copy"] == RECORDS - 1, "the copier")
+    made.copier.flush()
+    read = made.counted().arrived
+    (account,) = made.finish({f"{made.plan.topics[0].source}:1": EACH})
+    counts = total(Counts(**counts) for counts in account["phases"].values())
+    assert counts == Counts(
+        sent=RECORDS, acked=RECORDS, arrived=read, lost=1, late=RECORDS - read - 1, unread=RECORDS - read - 1
+    )
 
 
 def test_the_plant_hits_what_it_names():

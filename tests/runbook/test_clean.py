@@ -22,6 +22,7 @@ from tests.support.records import TOPIC as PLAYED
 from tests.support.records import write_run
 
 SOURCE = {"mm2gate.a": 12, "mm2gate.b": 1, "orders": 3, "__consumer_offsets": 50}
+MARK = "not known to be ours)"
 OURS = ("mm2gate.a", "mm2gate.b", "mm2gate.gone")
 TARGET = {"source.mm2gate.a": 12, "source.mm2gate.gone": 6, "source.orders": 3, "mm2gate.a": 1, "heartbeats": 1}
 
@@ -262,6 +263,7 @@ def test_topics_that_no_run_of_ours_has_made_are_listed_before_anything_is_asked
     desk.ours = Ours(names=frozenset({"mm2gate.a"}))
     desk.clean()  # --yes, and asked all the same
     (before,) = asked
+    assert [said.partition("  (")[2] for said in before[:4]] == ["", MARK, "", MARK]
     assert before[-1] == (
         "careful: no packaged scenario and no run known here makes source mm2gate.b, target source.mm2gate.gone; "
         "somebody else may need what is in there (--runs-dir says where runs are)"

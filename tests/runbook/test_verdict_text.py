@@ -42,7 +42,6 @@ RUNS = {
         "metrics": UNREAD,
         "evidence": PAUSED,
         "counts": replace(HEALTHY, arrived=0, late=100),
-        "e2e_ms": [],
     },
     "altered": {"counts": replace(HEALTHY, corrupted=1)},
     "lost": {"counts": replace(HEALTHY, arrived=99, lost=1)},

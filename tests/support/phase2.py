@@ -36,6 +36,14 @@ PHASES = (
     ("drain", "drain", 131, 133, 0),
     ("watch", "watch", 133, 193, 0),
 )
+
+
+def stopped_after(seconds: float) -> tuple[tuple[str, str, float, float, int], ...]:
+    """The phases of a run that somebody stopped so many seconds into its load."""
+    end_s = START_S + seconds
+    return (*PHASES[:2], ("nominal", "load", START_S, end_s, RECORDS), ("drain", "drain", end_s, end_s + 2, 0))
+
+
 TOPICS = [TOPIC.replace("01", f"{n:02d}") for n in range(1, 11)]
 
 

@@ -324,7 +324,7 @@ def write_run(
     staircase's steps came to while it was climbed. `anomalies_from`: the share of each stream before its first one."""
     environment = environment or environment_text()
     factor = parse_rehearsal(rehearsal)
-    text = with_partitions(scenario or _lasting(scenario_text(), factor), partitions)
+    text = with_partitions(_lasting(scenario or scenario_text(), factor), partitions)
     loaded = parse_scenario(text, file="phase1_smoke.yaml")
     seen = environment_of_text(environment)
     plan = make_plan(loaded, seen, rehearsal=factor)
@@ -416,6 +416,11 @@ def environment_of_text(text: str) -> LoadedEnvironment:
     """The environment of a file's text."""
     environment = parse(text, Environment, file="environment.yaml")
     return LoadedEnvironment.model_construct(file=Path("environment.yaml"), text=text, environment=environment)
+
+
+def stopped(how: Any = "sigint", *, at_s: float = WATCHED_S) -> Ending:
+    """The ending of a run that somebody ended."""
+    return Ending(how=how, aborted=True, at_ns=T0_NS + round(at_s * 1e9))
 
 
 def _ending(ending: Ending | None, failed: str, at_ns: int) -> Ending:
@@ -510,7 +515,8 @@ def _rows(
             name: sum(int(share * getattr(load.counts, name)) for load, share in shares)
             for name in ("sent", "acked", "failed", "unknown", "duplicated", "phantom", "unknown_arrived")
         }
-        arrived = sum(int(share * load.counts.arrived) for load, share in shares)
+        # What never arrives is what was sent last.
+        arrived = sum(min(int(share * load.counts.acked), load.counts.arrived) for load, share in shares)
         arrived = max(min(arrived, sums["acked"] - int(backlog(second))), before["arrived"])
         seen = arrived + sums["phantom"] + sums["unknown_arrived"]
         current = [load for load in loads.values() if load.start_s < second][-1:]
