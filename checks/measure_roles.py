@@ -1,6 +1,7 @@
 """Which roles each measure reads: what Prometheus must show, or the measure has no value. Pure.
 
-`up` of the Connect workers belongs to all of them, and is not named here.
+`up` of the Connect workers belongs to all of them, and is not named here; nor is the counter that tells whether a
+look-back gauge is idle, which follows from the gauge (checks/role_facts.py).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from checks.metric_roles import Role
+from checks.role_facts import FACTS
 from scenarios.environment import Environment
 
 _CPU = (Role.NODE_CPU_IDLE,)
@@ -37,11 +39,11 @@ ROLES: Mapping[str, tuple[Role, ...]] = {
     "connect.rebalances": (Role.REBALANCES,),
     "connect.not_running": (),
     "mm2.topics_replicated": (Role.RECORD_COUNT,),
-    "mm2.latency_avg": (Role.LATENCY_AVG, Role.RECORD_COUNT),
+    "mm2.latency_avg": (Role.LATENCY_AVG,),
     "mm2.latency_max": (Role.LATENCY_MAX,),
     "mm2.record_age_avg": (Role.RECORD_AGE_AVG, Role.RECORD_COUNT),
     "mm2.record_age_max": (Role.RECORD_AGE_MAX,),
-    "mm2.partition_ratio": (Role.LATENCY_AVG, Role.RECORD_COUNT),
+    "mm2.partition_ratio": (Role.LATENCY_AVG,),
     "mm2.record_rate": (Role.RECORD_COUNT,),
     "mm2.byte_rate": (Role.BYTE_COUNT,),
     "mm2.record_count_gap": (Role.RECORD_COUNT,),
@@ -62,4 +64,5 @@ def roles_of(measure: str, environment: Environment) -> frozenset[Role]:
         roles += _OF_PROCESSES.get(measure, ())
     if not environment.connect.urls:
         roles += _WITHOUT_CONNECT.get(measure, ())
-    return frozenset(roles)
+    activities = (FACTS[role].activity for role in roles)
+    return frozenset(roles) | {activity.counter for activity in activities if activity is not None}

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from scenarios.visible import one_line
+
 #: What is kept of a name or a sentence that others wrote; a topic's name has 249 characters at most.
 LONGEST_NAME, LONGEST_SENTENCE = 250, 1200
 NAMES_SHOWN, NAMES_COMPARED = 8, 1000
@@ -93,8 +95,8 @@ def shown(name: str) -> str:
 
 
 def _fit(text: str, most: int = LONGEST_SENTENCE) -> str:
-    """The text, or its beginning, on one line and without control characters."""
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
+    """The text, or its beginning, on one line and without what a terminal would obey."""
+    plain = one_line(text[:most])
     return plain if len(plain) <= most and len(text) <= most else f"{plain[: most - 1]}…"
 
 

@@ -14,7 +14,7 @@ from checks.metric_roles import Filter, Job, Role
 from clients.connect import Connect
 from clients.prometheus import Prometheus
 from runbook.preflight.connect import CONFIG, WRITTEN, ConnectSeen, named
-from runbook.preflight.metrics import JOBS_OF, KINDS, MetricsSeen, Shows, first_number, roles_asked
+from runbook.preflight.metrics import JOBS_OF, MetricsSeen, Shows, first_number, roles_asked, shown_from
 from runbook.preflight.needs import Needs
 from scenarios.environment import LoadedEnvironment
 from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused
@@ -147,7 +147,7 @@ class _Look:
         selector = self._profile.selector(role, self._environment)
         self.series[role] = self._count(selector)
         if self.series[role]:
-            if not self.keeps_nan and KINDS[role][1] is Shows.BUSY:
+            if not self.keeps_nan and shown_from(role, self._profile) is Shows.BUSY:
                 self.keeps_nan = self._count(f"{selector} != {selector}") > 0
             return
         if not explained:

@@ -16,8 +16,9 @@ from enum import Enum, auto
 from typing import Any
 
 from checks.metric_names import OTHER_NAMES
-from checks.metric_profiles import PROFILES, Detected
+from checks.metric_profiles import PROFILES, Detected, MetricProfile
 from checks.metric_roles import Filter, Job, Role
+from checks.role_facts import FACTS, Kind, Owner, facts_of
 from runbook.preflight.answers import Answer, Moment, found, not_told, ok, shown, wrong
 from runbook.preflight.needs import Needs
 from scenarios.environment import LoadedEnvironment
@@ -31,45 +32,10 @@ class Shows(Enum):
     BUSY = auto()
 
 
-class Scope(Enum):
-    """Whose a metric is. All of one scope and one kind are there or none is, as far as rules name them."""
-
-    WORKERS = auto()
-    NODES = auto()
-    TASKS = auto()
-    PRODUCERS = auto()
-    MIRRORS = auto()
-
-
-def _all(scope: Scope, kind: Shows, *roles: Role) -> dict[Role, tuple[Scope, Shows]]:
-    return dict.fromkeys(roles, (scope, kind))
-
-
-KINDS: Mapping[Role, tuple[Scope, Shows]] = {
-    **_all(
-        Scope.WORKERS,
-        Shows.ALWAYS,
-        *(Role.REBALANCES, Role.REBALANCING, Role.PROCESS_CPU, Role.HEAP_USED, Role.HEAP_MAX),
-    ),
-    **_all(
-        Scope.NODES,
-        Shows.ALWAYS,
-        *(Role.NODE_CPU_IDLE, Role.NODE_MEMORY_AVAILABLE, Role.NODE_MEMORY_TOTAL, Role.NODE_NETWORK_TROUBLE),
-    ),
-    **_all(
-        Scope.TASKS,
-        Shows.TASK,
-        *(Role.POLL_TOTAL, Role.WRITE_TOTAL, Role.ACTIVE_COUNT, Role.TASK_ERRORS, Role.TASK_FAILURES),
-        *(Role.TASK_SKIPPED, Role.FAILED_TASKS, Role.RUNNING_TASKS, Role.TOTAL_TASKS),
-    ),
-    **_all(Scope.TASKS, Shows.BUSY, Role.OFFSET_COMMIT_MAX, Role.OFFSET_COMMIT_FAILURE),
-    **_all(Scope.PRODUCERS, Shows.TASK, Role.BUFFER_AVAILABLE, Role.BUFFER_TOTAL, Role.BUFFER_EXHAUSTED),
-    **_all(Scope.PRODUCERS, Shows.BUSY, Role.THROTTLE_MAX),
-    **_all(Scope.MIRRORS, Shows.TASK, Role.RECORD_COUNT, Role.BYTE_COUNT),
-    **_all(Scope.MIRRORS, Shows.BUSY, Role.LATENCY_AVG, Role.LATENCY_MAX, Role.RECORD_AGE_AVG, Role.RECORD_AGE_MAX),
-}
-#: Each task has a producer of its own from the moment it is made; mirrors are those of topics that it has found.
-_COME_WITH_A_TASK = frozenset({Scope.TASKS, Scope.PRODUCERS})
+#: All that Prometheus is asked for by name; `up` is asked for as a job's.
+ROLES: tuple[Role, ...] = tuple(role for role in FACTS if role is not Role.UP)
+#: A task, the worker that it is on and its producer are there together; mirrors are those of topics that it has found.
+_WITH_A_TASK = frozenset({Owner.TASKED_WORKER, Owner.TASK, Owner.PRODUCER})
 #: What an exporter shows without a rule of anybody's.
 _WITHOUT_RULES = frozenset(OTHER_NAMES)
 _COMMON_WORDS = frozenset({"kafka", "connect", "source", "task", "metrics", "node", "jvm", "bytes", "total"})
@@ -105,10 +71,26 @@ class MetricsSeen:
     trouble: str = ""
     """Why not all of it was told, if so."""
 
-    def shows(self, *, scopes: Iterable[Scope], kind: Shows) -> bool:
+    def shows(self, owners: Iterable[Owner], kind: Shows) -> bool:
         """Whether there is any role of these."""
-        wanted = {(scope, kind) for scope in scopes}
-        return any(count > 0 and KINDS[role] in wanted for role, count in self.series.items())
+        wanted, profile = set(owners), self.detected.profile
+        return any(
+            count > 0 and FACTS[role].owner in wanted and shown_from(role, profile) is kind
+            for role, count in self.series.items()
+        )
+
+
+def shown_from(role: Role, profile: MetricProfile) -> Shows:
+    """From when an exporter shows a role, by what the role is under the name that the profile has for it."""
+    facts = facts_of(role, profile.metrics[role])
+    if facts.kind is Kind.LOOK_BACK:
+        return Shows.BUSY
+    return Shows.ALWAYS if facts.owner in (Owner.WORKER, Owner.NODE) else Shows.TASK
+
+
+def _beside(owner: Owner) -> frozenset[Owner]:
+    """The owners that are there when this one is."""
+    return _WITH_A_TASK if owner in _WITH_A_TASK else frozenset({owner})
 
 
 def job_of(role: Role) -> Job:
@@ -116,15 +98,13 @@ def job_of(role: Role) -> Job:
     return next(iter(PROFILES.values())).metrics[role].job
 
 
-JOBS_OF = {role: job_of(role) for role in KINDS}
+JOBS_OF: Mapping[Role, Job] = {role: job_of(role) for role in ROLES}
 
 
 def roles_asked(needs: Needs) -> tuple[Role, ...]:
     """The roles to ask for: those that are needed, and those whose presence says that a needed one must be there."""
-    scopes = {KINDS[role][0] for role in needs.roles}
-    if scopes & _COME_WITH_A_TASK:
-        scopes |= _COME_WITH_A_TASK
-    return tuple(role for role, (scope, _) in KINDS.items() if scope in scopes)
+    owners = {owner for role in needs.roles for owner in _beside(FACTS[role].owner)}
+    return tuple(role for role in ROLES if FACTS[role].owner in owners)
 
 
 def metric_answers(environment: LoadedEnvironment, needs: Needs, seen: MetricsSeen, moment: Moment) -> Iterator[Answer]:
@@ -217,14 +197,12 @@ def _role_answer(environment: LoadedEnvironment, needs: Needs, seen: MetricsSeen
 
 def must_be_there(seen: MetricsSeen, role: Role, moment: Moment) -> bool:
     """Whether a role must have series by now, as things stand in Prometheus."""
-    scope, kind = KINDS[role]
+    owner, kind = FACTS[role].owner, shown_from(role, seen.detected.profile)
     if kind is Shows.ALWAYS:
         return True
-    crossed = moment is Moment.CROSSED
-    if kind is Shows.BUSY and not seen.keeps_nan and not seen.shows(scopes=(scope,), kind=Shows.BUSY):
+    if kind is Shows.BUSY and not seen.keeps_nan and not seen.shows({owner}, Shows.BUSY):
         return False
-    related = _COME_WITH_A_TASK if scope in _COME_WITH_A_TASK else {scope}
-    return crossed or seen.shows(scopes=related, kind=Shows.TASK)
+    return moment is Moment.CROSSED or seen.shows(_beside(owner), Shows.TASK)
 
 
 def _instead(seen: MetricsSeen, role: Role, name: str) -> tuple[str, str]:

@@ -52,6 +52,7 @@ RUNNING = ('{id: running, measure: connect.not_running, go: "== 0 tasks"}',)
 MEMORY = ('{id: memory, measure: workers.memory, go: "< 90 %"}',)
 HEAP = ('{id: heap, measure: workers.heap, go: "< 90 %"}',)
 COMMITS = ('{id: commits, measure: connect.offset_commit_failure, go: "< 1 %"}',)
+COMMIT_TIME = ('{id: commit_time, measure: connect.offset_commit_max, go: "< 1 s"}',)
 BUFFERS = ('{id: buffers, measure: connect.buffer_utilization, go: "< 80 %"}',)
 ALL = (*LEDGER, *POLLED, *LATENCY, *RUNNING, *MEMORY, *HEAP, *COMMITS, *BUFFERS)
 

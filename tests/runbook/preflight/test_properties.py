@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from checks.metric_profiles import PROFILES, Detected, Role
 from runbook.preflight.answers import Moment, found, refusals, remarks, shown
 from runbook.preflight.connect import ConnectSeen, connect_answers, lost_canary_answers
-from runbook.preflight.metrics import KINDS, MetricsSeen, metric_answers, must_be_there
+from runbook.preflight.metrics import ROLES, MetricsSeen, Shows, metric_answers, must_be_there, shown_from
 from runbook.preflight.needs import Needs
+from scenarios.visible import one_line
 from tests.scenarios.examples import plan
 from tests.support.deployment import ALL, ENVIRONMENT, MIRROR, SOURCE, scenario, source_config
 
@@ -56,7 +57,7 @@ def test_whatever_an_error_says_is_fit_for_a_terminal(why):
     answers_ = (*connect_answers(PLAN, Needs.of(PLAN), seen), *lost_canary_answers(PLAN, Needs.of(PLAN), seen))
     assert answers_
     for text in (*(one.text for one in answers_), *remarks(answers_, Moment.LOST)):
-        assert text.isprintable()
+        assert one_line(text) == text
 
 
 @given(
@@ -71,7 +72,7 @@ def test_whatever_connect_says_is_answered_in_lines_fit_for_a_terminal_and_of_bo
     needs = Needs.of(PLAN)
     given_ = (*connect_answers(PLAN, needs, seen), *lost_canary_answers(PLAN, needs, seen))
     for line in (*refusals(given_), *remarks(given_, Moment.LOST)):
-        assert line.isprintable()
+        assert one_line(line) == line
     assert len(json.dumps([one.to_json() for one in given_])) < 60_000
 
 
@@ -79,11 +80,11 @@ def test_whatever_connect_says_is_answered_in_lines_fit_for_a_terminal_and_of_bo
 def test_names_that_are_found_are_shown_a_few_at_a_time_the_likeliest_first(known, like):
     text = found([*known, like], like=like)
     assert text.startswith(shown(like))
-    assert text.isprintable()
+    assert one_line(text) == text
     assert len(text) < 4000
 
 
-counts = st.fixed_dictionaries({role: st.integers(0, 2) for role in KINDS})
+counts = st.fixed_dictionaries({role: st.integers(0, 2) for role in ROLES})
 
 
 def seen_with(series: dict[Role, int], *, keeps_nan: bool) -> MetricsSeen:
@@ -102,13 +103,13 @@ def test_a_metric_is_refused_only_where_it_has_no_series_and_must_have(series, k
         assert answer.refused is (series[role] == 0 and must_be_there(seen, role, moment))
 
 
-@given(series=counts, keeps_nan=st.booleans(), role=st.sampled_from(list(KINDS)))
+@given(series=counts, keeps_nan=st.booleans(), role=st.sampled_from(ROLES))
 def test_what_must_be_there_before_the_canary_must_be_there_after_it(series, keeps_nan, role):
     seen = seen_with(series, keeps_nan=keeps_nan)
     assert must_be_there(seen, role, Moment.CROSSED) or not must_be_there(seen, role, Moment.BEFORE)
 
 
-@given(role=st.sampled_from(list(KINDS)))
+@given(role=st.sampled_from(ROLES))
 def test_a_deployment_that_has_nothing_to_mirror_yet_lacks_nothing_that_needs_it(role):
-    seen = seen_with(dict.fromkeys(KINDS, 0), keeps_nan=True)
-    assert must_be_there(seen, role, Moment.BEFORE) is (KINDS[role][1].name == "ALWAYS")
+    seen = seen_with(dict.fromkeys(ROLES, 0), keeps_nan=True)
+    assert must_be_there(seen, role, Moment.BEFORE) is (shown_from(role, PROFILE) is Shows.ALWAYS)
