@@ -92,6 +92,7 @@ class Watch:
         self._topics = {name: _Topic(name, planned) for name, planned in topics.items()}
         self._partitions = {place: _Partition(place) for place in places}
         self._happened: list[Happened] = []
+        self._taken_back: set[Happened] = set()  # of which a later look told that it had not happened
         self._began_ns = 0
 
     def begin(self, at_ns: int) -> None:
@@ -129,7 +130,8 @@ class Watch:
         been cut off, even if it has grown again before any look."""
         partition, topic = self._partitions[place], place[0]
         known = any(one[1:] == (topic, "truncated", place[1]) for one in self._happened)
-        if known or partition.now is None or partition.trim is not None or not self.is_same(topic):
+        began = 0 if partition.start is None else partition.start.low
+        if known or partition.now is None or partition.now.low != began or not self.is_same(topic):
             return []
         self._note(at_ns, topic, "truncated", place[1])
         return self._happened[-1:]
@@ -148,9 +150,18 @@ class Watch:
         return None if isinstance(now, str) else place[1] < now.partitions
 
     def is_same(self, topic: str) -> bool:
-        """Whether a topic is the one that it was when it was first seen, as far as that is told."""
-        gone = any(one.topic == topic and one.what == "gone" for one in self._happened)
-        return len(self._topics[topic].ids) < 2 and not gone
+        """Whether a topic is the one that it was when it was first seen, as far as that is told: one that was not seen
+        for a while is, if it is there with the same id."""
+        return len(self._topics[topic].ids) < 2 and not any(
+            one.topic == topic and one.what == "gone" for one in self._happened if one not in self._taken_back
+        )
+
+    @property
+    def all_told(self) -> bool:
+        """Whether the latest look was told of every topic, and of every partition that there is."""
+        return all(isinstance(topic.now, TopicSeen) for topic in self._topics.values()) and all(
+            one.now is not None or self.is_there(place) is False for place, one in self._partitions.items()
+        )
 
     def facts(self, zero_ns: int) -> SideFacts:
         """The closing facts of this side, as the latest look had them."""
@@ -175,6 +186,7 @@ class Watch:
                 seen_s=(one.at_ns - zero_ns) / NS_PER_S,
             )
             for one in self._happened
+            if one not in self._taken_back
         )
 
     def close(self) -> None:
@@ -214,7 +226,11 @@ class Watch:
             return False
         if seen.partitions < topic.planned and (before is None or before.partitions != seen.partitions):
             self._note(at_ns, topic.name, "fewer_partitions")
-        if seen.id is None or (topic.ids and topic.ids[-1] == seen.id):
+        if seen.id is None:
+            return False
+        if topic.ids and topic.ids[-1] == seen.id:
+            if before is not None and before.partitions == 0:  # a broker had not known it for a moment
+                self._taken_back |= {one for one in self._happened if (one.topic, one.what) == (topic.name, "gone")}
             return False
         topic.ids.append(seen.id)
         if len(topic.ids) > 1:

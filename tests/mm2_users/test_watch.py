@@ -114,6 +114,37 @@ def test_a_topic_deleted_and_made_again_is_told_each_time_it_is_seen():
     assert {one.what for one in disturbances(closing_of(watch))} == {"remade"}
 
 
+def test_a_topic_that_a_broker_did_not_know_for_a_moment_is_the_same_if_its_id_is():
+    looks = Looks()
+    watch = watch_of(looks)
+    looks.topic = TopicSeen(partitions=0, id=None)
+    assert [one.what for one in look(watch, 5)] == ["gone"]
+    assert not watch.is_same(TOPIC)
+    looks.topic = TopicSeen(partitions=1, id="one")
+    assert look(watch, 10) == []
+    assert watch.is_same(TOPIC)
+    assert list(disturbances(closing_of(watch))) == []
+    looks.topic = TopicSeen(partitions=0, id=None)
+    look(watch, 15)
+    looks.topic = TopicSeen(partitions=1, id=None)  # who knows
+    look(watch, 20)
+    assert not watch.is_same(TOPIC)
+    assert [one.what for one in disturbances(closing_of(watch))] == ["remade"]
+
+
+def test_a_reader_thrown_out_is_a_sign_of_a_lost_end_only_where_the_beginning_stands():
+    looks = Looks(end=Ends(low=3, high=9))
+    watch = watch_of(looks)
+    look(watch, 5)
+    assert [one.what for one in watch.thrown_out(PLACE, 5)] == ["truncated"]
+    assert watch.thrown_out(PLACE, 6) == [], "once"
+    looks = Looks(end=Ends(low=3, high=9))
+    watch = watch_of(looks)
+    looks.end = Ends(low=5, high=9)
+    look(watch, 5)
+    assert watch.thrown_out(PLACE, 5) == []
+
+
 # --- retention -------------------------------------------------------------------------------------------------------
 
 
