@@ -19,6 +19,8 @@ from scenarios.plan import NS_PER_S
 LOOK_WITHIN_S = 5.0
 #: Ends kept of a partition, with when each was seen: enough to tell a quarter of an hour of a day.
 MOST_ENDS = 128
+#: How often a topic's settings are asked for where they are not told: a refusal stays one.
+RETENTION_ASKED = 3
 NOT_ASKED = "not asked"
 
 
@@ -49,6 +51,7 @@ class _Topic:
     told: TopicSeen | None = None  # by the latest look that was told
     ids: list[str] = field(default_factory=list)
     retention: Retention | Untold | None = None
+    retention_asked: int = 0
 
 
 @dataclass(slots=True)
@@ -204,9 +207,10 @@ class Watch:
             partition.now = None
             if place[0] in remade:
                 partition.begin_anew()
-        unasked = [topic.name for topic in self._topics.values() if topic.retention is None and _exists(topic.now)]
+        unasked = [topic.name for topic in self._topics.values() if _wants_retention(topic)]
         for name, retention in self._looks.retention(unasked, timeout_s=within_s).items():
             self._topics[name].retention = retention
+            self._topics[name].retention_asked += 1
         # A cluster that has told nothing so far is not asked again by this look.
         places = existing(self._partitions, seen) if told else []
         for place, ends in self._looks.ends(places, timeout_s=within_s).items():
@@ -255,8 +259,11 @@ class Watch:
         self._happened.append(Happened(at_ns, topic, what, partition))
 
 
-def _exists(seen: TopicSeen | Untold) -> bool:
-    return isinstance(seen, TopicSeen) and seen.partitions > 0
+def _wants_retention(topic: _Topic) -> bool:
+    """Whether its settings are still to be asked for: it is there, and they were not told so far, nor refused again and
+    again."""
+    there = isinstance(topic.now, TopicSeen) and topic.now.partitions > 0
+    return there and not isinstance(topic.retention, Retention) and topic.retention_asked < RETENTION_ASKED
 
 
 def _topic_facts(topic: _Topic) -> TopicFacts:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.kafka_topics import Ends, Retention, TopicSeen
-from mm2_users.watch import MOST_ENDS, Watch
+from mm2_users.watch import MOST_ENDS, RETENTION_ASKED, Watch
 from run_record.closing import Closing, SideFacts, disturbances, kept_long_enough, merge
 
 TOPIC = "mirror"
@@ -94,13 +94,18 @@ def test_a_mirror_that_mm2_makes_while_the_run_goes_on_is_no_change():
     assert looks.asked == 1, "its retention is asked for as soon as it is there, once"
 
 
-@pytest.mark.parametrize("refusal", ["not authorized", Retention(ms=1, bytes=2, policy="delete")])
-def test_retention_is_asked_for_once_whatever_comes_back(refusal):
-    looks = Looks(kept=refusal)
-    watch = watch_of(looks)
-    for at_s in (5, 10, 15):
-        look(watch, at_s)
-    assert looks.asked == 1
+def test_retention_is_asked_for_until_it_is_told_and_a_refusal_only_so_often():
+    told, refused = Looks(), Looks(kept="not authorized")
+    for looks, asked in ((told, 1), (refused, RETENTION_ASKED)):
+        watch = watch_of(looks)
+        for at_s in range(5, 50, 5):
+            look(watch, at_s)
+        assert looks.asked == asked
+    late = Looks(kept="timed out")
+    watch = watch_of(late)
+    late.kept = Retention(ms=1, bytes=2, policy="delete")
+    look(watch, 5)
+    assert closing_of(watch).target.topics[0].retention_ms == 1
 
 
 def test_a_topic_deleted_and_made_again_is_told_each_time_it_is_seen():
