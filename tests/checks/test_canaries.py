@@ -101,7 +101,7 @@ def values(case):
 
 
 @given(polled_s=st.floats(66.2, 70.9), offset_s=st.floats(0.0, 4.9))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_without_a_silence_no_canary_is_in_a_counter_wherever_a_scrape_falls(case_of, polled_s, offset_s):
     case = case_of(metrics(polled_s, offset_s=offset_s), scenario=CRITERIA, phases=WITHOUT_SILENCE)
     found = values(case)
