@@ -230,7 +230,7 @@ def test_killed_at_any_instant_it_leaves_all_documents_of_one_judgement_or_none_
             break
     assert (outcomes[0], outcomes[-1]) == (True, True)
     assert len(outcomes) > 25
-    assert outcomes.count(True) <= 5, "between the first change and the last one there is no verdict"
+    assert outcomes.count(True) <= 4, "between the first change and the last one there is no verdict"
 
 
 # --- who reads them --------------------------------------------------------------------------------------------------
