@@ -13,8 +13,10 @@ from typing import Any, Self
 
 from checks.evidence import Evidence
 from run_record.manifest import Manifest
+from run_record.reading import Unreadable, read_json
 from run_record.store import RunRecord, write_json
 from scenarios.errors import RunRecordError
+from scenarios.judged_run import verdict_file
 
 FILE = "baseline.json"
 GO = "GO"
@@ -69,16 +71,22 @@ def versions_of(manifest: Manifest, evidence: Evidence) -> dict[str, str]:
 
 def keep(run_directory: Path, other: Path) -> None:
     """Keeps another run's values as this one's baseline. RunRecordError when it is no judged run."""
-    record, file = RunRecord.open(other), other / "verdict.json"
+    record, file = RunRecord.open(other), verdict_file(other)
     evidence = record.evidence()
-    if not file.is_file() or evidence is None:
+    if file is None or evidence is None:
         raise RunRecordError(f"{other}: is not judged yet, so it is no baseline; mm2gate judge {other}")
-    verdict = json.loads(file.read_text(encoding="utf-8"))
-    values = {
-        one["measure"]: one["value"]
-        for one in verdict["criteria"]
-        if one["value"] is not None and not one["at_least"] and one["between_s"] is None and one.get("phase") is None
-    }
+    try:
+        verdict = read_json(file)
+        values = {
+            one["measure"]: one["value"]
+            for one in verdict["criteria"]
+            if one["value"] is not None
+            and not one["at_least"]
+            and one["between_s"] is None
+            and one.get("phase") is None
+        }
+    except (Unreadable, OSError, KeyError, TypeError, AttributeError):
+        raise RunRecordError(f"{file}: is no verdict, so no baseline either; mm2gate judge {other}") from None
     seen = record.manifest.environment
     write_json(
         run_directory / FILE,

@@ -12,17 +12,20 @@ from pathlib import Path
 from checks import baseline as baselines
 from checks.case import Case
 from checks.diagnosis import Finding
+from checks.documents import FICHE, JUNIT, REPORT, SUMMARY, judgement_of, publish
 from checks.evaluate import Evaluation
 from checks.fiche import fiche
 from checks.job_summary import job_summary
 from checks.junit import junit
 from checks.record_inputs import to_ask
-from checks.report.files import write_report
+from checks.report.page import report
 from checks.verdict import Verdict
 from checks.verdict_file import instant, verdict_content
-from run_record.store import RunRecord, is_being_written, write_json, write_text
+from checks.words import Words
+from run_record.store import RunRecord, is_being_written, is_sealed, json_text
 from scenarios.environment import LoadedEnvironment
 from scenarios.errors import ExitCode, Problem, RunRecordError, SpecError
+from scenarios.judged_run import VERDICT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,38 +68,58 @@ def judge_run(
     language: str = "fr",
     baseline: Path | None = None,
 ) -> Judgement:
-    """Judges a run directory and writes verdict.json, junit.xml, fiche.md, summary.md and report.html into it.
+    """Judges a run directory and writes verdict.json, junit.xml, fiche.md, summary.md and report.html into it: all of
+    them, or none, and then those of an earlier judgement are gone too (checks.documents).
 
     Asks Prometheus and Connect only where an environment is `given`, and then only when no sealed evidence is there
     yet, or on `refresh`. Raises RunRecordError when the record or its evidence cannot be read or trusted, SpecError
     when its scenario is not of this version, Refused when it was played on another environment. `baseline` is another
     run's directory; what it measured is kept beside this one.
     """
+    _require_askable(directory, given, refresh=refresh, language=language)
+    with judgement_of(directory):
+        record = RunRecord.open(directory)
+        if given is not None:
+            to_ask(record.manifest, given)
+        if baseline is not None:
+            baselines.keep(directory, baseline)
+        case = Case.of(record, _evidence_of(record, given, refresh=refresh))
+        publish(directory, documents_of(case, language=language))
+    return Judgement(
+        case=case,
+        evidence=case.run.evidence.directory.name,
+        verdict_file=directory / VERDICT,
+        fiche_file=directory / FICHE,
+    )
+
+
+def _require_askable(directory: Path, given: LoadedEnvironment | None, *, refresh: bool, language: str) -> None:
+    """What was asked makes sense, and there is a run that is over: otherwise nothing of it is touched. Raises SpecError
+    and RunRecordError."""
+    Words.load(language)
     if refresh and given is None:
         message = "asks Prometheus and Connect again: say where, with --env ENVIRONMENT"
         raise SpecError([Problem(file="--refresh", key="", message=message)])
-    record = RunRecord.open(directory)
-    if given is not None:
-        to_ask(record.manifest, given)
-    if baseline is not None:
-        baselines.keep(directory, baseline)
-    case = Case.of(record, _evidence_of(record, given, refresh=refresh))
-    run, scenario, evaluation, findings = case.run, case.scenario, case.evaluation, case.findings
-    verdict_file, fiche_file = directory / "verdict.json", directory / "fiche.md"
+    record = directory / "record"
+    if not (record / "manifest.json").exists():
+        raise RunRecordError(f"{directory}: not a run directory (no record/manifest.json)")
+    if not is_sealed(record) and is_being_written(record):
+        raise RunRecordError(f"{directory}: the run is still going on; judge it when it has ended")
+
+
+def documents_of(case: Case, *, language: str) -> dict[str, str]:
+    """Every document of a judgement, by its name."""
+    manifest, run = case.run.record.manifest, case.run
     content = verdict_content(
-        evaluation, record.manifest, run.evidence.directory.name, case.since, contradictions=run.contradictions
+        case.evaluation, manifest, run.evidence.directory.name, case.since, contradictions=run.contradictions
     )
-    write_json(verdict_file, content)
-    write_text(directory / "junit.xml", junit(content, started_at=instant(record.manifest.started_at_ns / 1e9)))
-    write_text(fiche_file, fiche(run, scenario, evaluation, findings, language=language))
-    write_text(directory / "summary.md", job_summary(case, language=language))
-    write_report(case, language=language)
-    return Judgement(
-        case=case,
-        evidence=run.evidence.directory.name,
-        verdict_file=verdict_file,
-        fiche_file=fiche_file,
-    )
+    return {
+        VERDICT: json_text(content),
+        JUNIT: junit(content, started_at=instant(manifest.started_at_ns / 1e9)),
+        FICHE: fiche(run, case.scenario, case.evaluation, case.findings, language=language),
+        SUMMARY: job_summary(case, language=language),
+        REPORT: report(case, language=language),
+    }
 
 
 def _evidence_of(record: RunRecord, given: LoadedEnvironment | None, *, refresh: bool) -> Path | None:
@@ -104,8 +127,6 @@ def _evidence_of(record: RunRecord, given: LoadedEnvironment | None, *, refresh:
     found = None if refresh else record.evidence()
     if found is not None:
         return found
-    if not record.sealed and is_being_written(record.directory / "record"):
-        raise RunRecordError(f"{record.directory}: the run is still going on; judge it when it has ended")
     if given is None:
         return None
     # Only here is anything that can open a socket so much as imported.

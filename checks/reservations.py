@@ -14,10 +14,13 @@ from checks.rows.figures import all_latencies
 
 #: From due and from sent differ by more than this: the generator was held up, and only one of them says so.
 HELD_UP_RATIO = 1.1
+#: Keys that a sentence names.
+SHOWN_KEYS = 4
 
 
 def reservations(run: Run) -> Iterator[Reason]:
     """Of a run as recorded."""
+    yield from _of_the_files(run)
     clock, counts = run.record.manifest.clock, run.counts
     if clock is not None and abs(clock.largest_step_ns) / 1e9 >= CLOCK_STEP_S:
         yield Reason.of(Code.CLOCK_STEPPED, step_s=clock.largest_step_ns / 1e9)
@@ -42,6 +45,16 @@ def reservations(run: Run) -> Iterator[Reason]:
     from_due, from_sent = all_latencies(run, "e2e"), all_latencies(run, "e2e_from_sent")
     if from_sent.count and from_due.percentile_ms(99) > HELD_UP_RATIO * from_sent.percentile_ms(99):
         yield Reason.of(Code.SENDER_HELD_UP, due_ms=from_due.percentile_ms(99), sent_ms=from_sent.percentile_ms(99))
+
+
+def _of_the_files(run: Run) -> Iterator[Reason]:
+    """What an earlier version did not write down, and evidence that is newer than what is judged."""
+    if absent := run.record.not_told:
+        shown = ", ".join(absent[:SHOWN_KEYS]) + (", …" if len(absent) > SHOWN_KEYS else "")
+        yield Reason.of(Code.NOT_TOLD, keys=shown, count=len(absent))
+    judged = run.evidence.directory.name
+    if newer := run.record.passed_over(judged):
+        yield Reason.of(Code.EVIDENCE_PASSED_OVER, directory=newer[-1], judged=judged or "–")
 
 
 def _not_mm2s(run: Run) -> Iterator[Reason]:

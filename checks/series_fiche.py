@@ -13,6 +13,7 @@ from checks.markdown import spaced
 from checks.verdict import Verdict
 from checks.words import Words
 from scenarios.errors import ExitCode
+from scenarios.judged_run import verdict_file
 from scenarios.scenario import Scenario
 
 SCHEMA = 1
@@ -51,8 +52,8 @@ class Variant:
     @property
     def verdict(self) -> dict[str, Any] | None:
         """What the judge wrote of it, if it came to that."""
-        file = None if self.directory is None else self.directory / "verdict.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file is not None and file.is_file() else None
+        file = None if self.directory is None else verdict_file(self.directory)
+        return None if file is None else json.loads(file.read_text(encoding="utf-8"))
 
 
 def worst_code(codes: Sequence[int], *, wanted: int) -> int:

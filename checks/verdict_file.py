@@ -66,6 +66,7 @@ def _criterion(result: Result, since: Since | None) -> dict[str, Any]:
         "advisory": criterion.advisory,
         "at_least": measurement.at_least,
         "interval": None if measurement.interval is None else [number(edge) for edge in measurement.interval],
+        "bounds": None if measurement.bounds is None else [number(edge) for edge in measurement.bounds],
         "phase": criterion.phase,
         "between_s": None if criterion.between is None else [number(edge) for edge in criterion.between],
         "series": measurement.series,

@@ -13,6 +13,8 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
+from scenarios.judged_run import MARK, verdict_file
+
 Row = dict[str, str]
 
 #: As the fiches print them.
@@ -33,6 +35,7 @@ DOCUMENTS = {
     "verdict.json": ("verdict.json", False),
     "ledger.json": ("record/ledger.json", False),
     "manifest.json": ("record/manifest.json", False),
+    MARK: (MARK, False),
 }
 LONGEST_WHY = 300
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -41,13 +44,21 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 def verdict_of(run_directory: Path) -> dict[str, Any] | None:
     """The verdict, else the live one, else None; a file that cannot be read is as good as none."""
     for name in ("verdict.json", "live/verdict.json"):
+        file = document_of(run_directory, name)
         try:
-            content = json.loads((run_directory / name).read_text(encoding="utf-8"))
+            content = None if file is None else json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(content, dict):
             return content
     return None
+
+
+def document_of(run_directory: Path, file: str) -> Path | None:
+    """A run's file, if it is there; a document of a judgement, only if that reached its end."""
+    path = run_directory / file
+    whole = file not in ("fiche.md", "verdict.json") or verdict_file(run_directory) is not None
+    return path if whole and path.is_file() else None
 
 
 def word(verdict: object) -> str:

@@ -212,7 +212,8 @@ class WebUi:
             links += [
                 {"href": f"./mm2gate/runs/{newest.name}/{name}", "title": title}
                 for name, title in (("live-fiche", "live fiche"), ("fiche", "fiche"))
-                if (newest / web_pages.DOCUMENTS[name][0]).is_file() and (name == "fiche" or self._session.busy)
+                if web_pages.document_of(newest, web_pages.DOCUMENTS[name][0]) is not None
+                and (name == "fiche" or self._session.busy)
             ]
         verdict = "" if content is None or self._status_is_trouble() else web_pages.word(content.get("verdict"))
         return jsonify({"text": self._status(), "verdict": verdict, "links": links, "busy": self._session.busy})
@@ -243,7 +244,7 @@ class WebUi:
             links = [
                 (f"runs/{run_id}/{name}", name)
                 for name, (file, _) in web_pages.DOCUMENTS.items()
-                if (directory / file).is_file()
+                if web_pages.document_of(directory, file) is not None
             ]
             runs.append({"id": run_id, "verdict": web_pages.word(content.get("verdict", "")), "links": links})
         return self._html(
@@ -268,7 +269,8 @@ class WebUi:
             return self._html("mm2gate", links=links, nothing="There is no such run, or no such document."), 404
         file, rendered = document
         try:
-            text = _rendered(directory / file) if rendered else (directory / file).read_text(encoding="utf-8")
+            path = web_pages.document_of(directory, file) or directory / "not there"
+            text = _rendered(path) if rendered else path.read_text(encoding="utf-8")
         except OSError:
             return self._html(run_id, links=links, nothing=f"{file} is not there yet."), 404
         if rendered:

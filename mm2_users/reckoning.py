@@ -28,6 +28,8 @@ from run_record.closing import Closing, Disturbance, PartitionFacts, disturbance
 #: The last look; it is shorter when someone waits for the run's end.
 LOOK_WITHIN_S = 5.0
 HURRIED_LOOK_WITHIN_S = 1.5
+#: What is not told by the last look of all stays untold, so it is repeated.
+LOOKS_AGAIN = 2
 READ_TO_END_WITHIN_S = 5.0
 #: One partition after the other is read again, so that the whole may take longer than any time there is.
 REREAD_WITHIN_S = 9.0
@@ -107,8 +109,12 @@ class Reckoner:
         MM2 has committed, where Connect told."""
         self._ends_s = self._now_s() + within_s
         look = self._lookout
-        look_within_s = HURRIED_LOOK_WITHIN_S if hurried else LOOK_WITHIN_S
-        read = look.look(reader, at_ns, longest_e2e_ns=longest_e2e_ns, within_s=look_within_s)
+        within = HURRIED_LOOK_WITHIN_S if hurried else LOOK_WITHIN_S
+        read = look.look(reader, at_ns, longest_e2e_ns=longest_e2e_ns, within_s=within)
+        for _ in range(0 if hurried else LOOKS_AGAIN):
+            if look.source.all_told and look.target.all_told:
+                break
+            look.look(reader, at_ns, longest_e2e_ns=longest_e2e_ns, within_s=self._at_most_s(within))
         closing = Closing(
             source=look.source.facts(zero_ns),
             target=look.target.facts(zero_ns),

@@ -19,6 +19,8 @@ from scenarios.plan import NS_PER_S
 LOOK_WITHIN_S = 5.0
 #: Ends kept of a partition, with when each was seen: enough to tell a quarter of an hour of a day.
 MOST_ENDS = 128
+#: How often a topic's settings are asked for where they are not told: a refusal stays one.
+RETENTION_ASKED = 3
 NOT_ASKED = "not asked"
 
 
@@ -49,6 +51,7 @@ class _Topic:
     told: TopicSeen | None = None  # by the latest look that was told
     ids: list[str] = field(default_factory=list)
     retention: Retention | Untold | None = None
+    retention_asked: int = 0
 
 
 @dataclass(slots=True)
@@ -92,6 +95,7 @@ class Watch:
         self._topics = {name: _Topic(name, planned) for name, planned in topics.items()}
         self._partitions = {place: _Partition(place) for place in places}
         self._happened: list[Happened] = []
+        self._taken_back: set[Happened] = set()  # of which a later look told that it had not happened
         self._began_ns = 0
 
     def begin(self, at_ns: int) -> None:
@@ -129,7 +133,8 @@ class Watch:
         been cut off, even if it has grown again before any look."""
         partition, topic = self._partitions[place], place[0]
         known = any(one[1:] == (topic, "truncated", place[1]) for one in self._happened)
-        if known or partition.now is None or partition.trim is not None or not self.is_same(topic):
+        began = 0 if partition.start is None else partition.start.low
+        if known or partition.now is None or partition.now.low != began or not self.is_same(topic):
             return []
         self._note(at_ns, topic, "truncated", place[1])
         return self._happened[-1:]
@@ -148,9 +153,18 @@ class Watch:
         return None if isinstance(now, str) else place[1] < now.partitions
 
     def is_same(self, topic: str) -> bool:
-        """Whether a topic is the one that it was when it was first seen, as far as that is told."""
-        gone = any(one.topic == topic and one.what == "gone" for one in self._happened)
-        return len(self._topics[topic].ids) < 2 and not gone
+        """Whether a topic is the one that it was when it was first seen, as far as that is told: one that was not seen
+        for a while is, if it is there with the same id."""
+        return len(self._topics[topic].ids) < 2 and not any(
+            one.topic == topic and one.what == "gone" for one in self._happened if one not in self._taken_back
+        )
+
+    @property
+    def all_told(self) -> bool:
+        """Whether the latest look was told of every topic, and of every partition that there is."""
+        return all(isinstance(topic.now, TopicSeen) for topic in self._topics.values()) and all(
+            one.now is not None or self.is_there(place) is False for place, one in self._partitions.items()
+        )
 
     def facts(self, zero_ns: int) -> SideFacts:
         """The closing facts of this side, as the latest look had them."""
@@ -175,6 +189,7 @@ class Watch:
                 seen_s=(one.at_ns - zero_ns) / NS_PER_S,
             )
             for one in self._happened
+            if one not in self._taken_back
         )
 
     def close(self) -> None:
@@ -192,9 +207,10 @@ class Watch:
             partition.now = None
             if place[0] in remade:
                 partition.begin_anew()
-        unasked = [topic.name for topic in self._topics.values() if topic.retention is None and _exists(topic.now)]
+        unasked = [topic.name for topic in self._topics.values() if _wants_retention(topic)]
         for name, retention in self._looks.retention(unasked, timeout_s=within_s).items():
             self._topics[name].retention = retention
+            self._topics[name].retention_asked += 1
         # A cluster that has told nothing so far is not asked again by this look.
         places = existing(self._partitions, seen) if told else []
         for place, ends in self._looks.ends(places, timeout_s=within_s).items():
@@ -214,7 +230,11 @@ class Watch:
             return False
         if seen.partitions < topic.planned and (before is None or before.partitions != seen.partitions):
             self._note(at_ns, topic.name, "fewer_partitions")
-        if seen.id is None or (topic.ids and topic.ids[-1] == seen.id):
+        if seen.id is None:
+            return False
+        if topic.ids and topic.ids[-1] == seen.id:
+            if before is not None and before.partitions == 0:  # a broker had not known it for a moment
+                self._taken_back |= {one for one in self._happened if (one.topic, one.what) == (topic.name, "gone")}
             return False
         topic.ids.append(seen.id)
         if len(topic.ids) > 1:
@@ -239,8 +259,11 @@ class Watch:
         self._happened.append(Happened(at_ns, topic, what, partition))
 
 
-def _exists(seen: TopicSeen | Untold) -> bool:
-    return isinstance(seen, TopicSeen) and seen.partitions > 0
+def _wants_retention(topic: _Topic) -> bool:
+    """Whether its settings are still to be asked for: it is there, and they were not told so far, nor refused again and
+    again."""
+    there = isinstance(topic.now, TopicSeen) and topic.now.partitions > 0
+    return there and not isinstance(topic.retention, Retention) and topic.retention_asked < RETENTION_ASKED
 
 
 def _topic_facts(topic: _Topic) -> TopicFacts:

@@ -25,10 +25,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from run_record.edition import Edition
 from run_record.reading import Unreadable
 
-#: What every ledger of schema 1 has; other counts came later, and are not told where they are missing.
-SCHEMA_1 = frozenset(
+#: What every ledger has; other counts came later, and are not told where they are missing.
+FIRST = frozenset(
     {
         "sent",
         "acked",
@@ -45,6 +46,7 @@ SCHEMA_1 = frozenset(
         "foreign",
     }
 )
+LATE_IN_SCHEMA_1 = frozenset({"misplaced"})
 #: More records than this nobody has sent.
 MOST = 2**63 - 1
 
@@ -105,16 +107,18 @@ class Counts:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, content: Any, *, schema: int) -> Self:
-        """The inverse of `to_json`, of a file of a schema. Raises Unreadable: a count that is missing is not 0."""
+    def from_json(cls, content: Any, *, edition: Edition) -> Self:
+        """The inverse of `to_json`, of a record of an edition. Raises Unreadable: a count that is missing is not 0."""
         if not isinstance(content, dict):
             raise Unreadable("is no counts")
-        known = {field.name for field in fields(cls)}
-        for name in sorted((SCHEMA_1 if schema == 1 else known) - content.keys()):
+        every = frozenset(field.name for field in fields(cls))
+        needed = {Edition.FIRST: FIRST, Edition.SCHEMA_1: FIRST | LATE_IN_SCHEMA_1}.get(edition, every)
+        known = every if edition is Edition.SCHEMA_2 else FIRST | LATE_IN_SCHEMA_1
+        for name in sorted(needed - content.keys()):
             raise Unreadable("missing", where=name)
         for name, value in content.items():
             if name not in known:
-                raise Unreadable("is no count of this version", where=str(name))
+                raise Unreadable(f"is no count of schema {edition.schema}", where=str(name))
             if type(value) is not int or not 0 <= value <= MOST:
                 raise Unreadable("is no number of records", where=name)
         return cls(**content)

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError
 
 from run_record.counts import Counts
+from run_record.edition import Edition
 from run_record.manifest import Count
 from run_record.reading import Unreadable, missing, problems_of
 from scenarios.yaml_file import StrictModel
@@ -62,8 +63,8 @@ class _Ledger(_Open):
     unaccounted: tuple[_Unaccounted, ...]
 
 
-def problems_of_ledger(text: bytes, content: Any, *, schema: int) -> Iterator[Unreadable]:
-    """All that keeps a document from being a ledger of that schema; nothing when it is one."""
+def problems_of_ledger(text: bytes, content: Any, *, edition: Edition) -> Iterator[Unreadable]:
+    """All that keeps a document from being a ledger of that edition; nothing when it is one."""
     try:
         ledger = _Ledger.model_validate_json(text)
     except ValidationError as error:
@@ -72,15 +73,17 @@ def problems_of_ledger(text: bytes, content: Any, *, schema: int) -> Iterator[Un
     if "schema" not in content:
         yield from missing(["schema"])
         return
-    if type(content["schema"]) is not int or ledger.schema_version != schema:
-        yield Unreadable(f"is {content['schema']}, the manifest's is {schema}", where="schema")
+    if type(content["schema"]) is not int or ledger.schema_version != edition.schema:
+        yield Unreadable(f"is {content['schema']}, the manifest's is {edition.schema}", where="schema")
         return
-    if schema > 1:
+    if edition > Edition.FIRST:
         yield from missing(sorted(LATE_IN_SCHEMA_1 - content.keys()))
+    if edition < Edition.SCHEMA_2 and "closing" in content:
+        yield Unreadable("is no key of schema 1", where="closing")
     names: set[frozenset[str]] = set()
     for where, counts in _counts_of(content):
         try:
-            Counts.from_json(counts, schema=schema)
+            Counts.from_json(counts, edition=edition)
         except Unreadable as error:
             yield Unreadable(error.why, where=f"{where}.{error.where}" if error.where else where)
         names.add(frozenset(counts))

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
+from run_record.edition import Edition
 from run_record.reading import Unreadable, missing, parsed, problems_of
 from scenarios.yaml_file import StrictModel
 
@@ -175,6 +176,13 @@ class Manifest(StrictModel):
         return tuple(phase for phase in self.phases if phase.kind == kind)
 
     @property
+    def edition(self) -> Edition:
+        """Which keys the files of its record must have."""
+        if self.schema_version > 1:
+            return Edition.SCHEMA_2
+        return Edition.SCHEMA_1 if "load" in self.model_fields_set else Edition.FIRST
+
+    @property
     def not_told(self) -> tuple[str, ...]:
         """Keys of schema 2 that a record of schema 1 has not, of whatever is in a list once."""
         absent = {key for model, path in _parts(self, "") for key in _keys(path, _fields(model) - _told(model))}
@@ -217,6 +225,13 @@ SCHEMA_1: Mapping[type[StrictModel], frozenset[str]] = {
 }
 
 
+LATE_IN_SCHEMA_1: Mapping[type[StrictModel], frozenset[str]] = {
+    Manifest: frozenset({"load"}),
+    Ending: frozenset({"cut"}),
+    Cut: frozenset({"due_records"}),
+}
+
+
 def read_manifest(text: bytes) -> tuple[Manifest | None, list[Unreadable]]:
     """The manifest of a file's text, and all that is wrong with it; None when it cannot be taken for one.
 
@@ -234,11 +249,22 @@ def read_manifest(text: bytes) -> tuple[Manifest | None, list[Unreadable]]:
     except ValidationError as error:
         return None, list(problems_of(error))
     absent = [key for model, path in _parts(manifest, "") for key in _keys(path, _needed(model, number) - _told(model))]
+    if manifest.edition is Edition.FIRST and manifest.ending is not None and "cut" in manifest.ending.model_fields_set:
+        absent.append("load")  # which came before it
+    later = [key for model, path in _parts(manifest, "") for key in _keys(path, _told(model) - _known(model, number))]
+    if later and not absent:
+        return None, [Unreadable("is no key of schema 1", where=key) for key in later]
     return (None if absent else manifest), list(missing(absent))
 
 
 def _needed(model: StrictModel, schema: int | None) -> frozenset[str]:
     return SCHEMA_1.get(type(model), frozenset()) if schema == 1 else _fields(model)
+
+
+def _known(model: StrictModel, schema: int | None) -> frozenset[str]:
+    """Keys that a record of the schema may have."""
+    late = LATE_IN_SCHEMA_1.get(type(model), frozenset())
+    return _needed(model, schema) | late if schema == 1 else _fields(model)
 
 
 def _fields(model: StrictModel) -> frozenset[str]:

@@ -26,6 +26,7 @@ from typing import Any
 
 from run_record.closing import Closing
 from run_record.counts import Counts
+from run_record.edition import Edition
 from run_record.events import read_events
 from run_record.histogram import LatencyHistogram
 from run_record.ledger_file import not_told_of, problems_of_ledger
@@ -80,7 +81,7 @@ def looks_of(directory: Path, pid: int) -> Path:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes `content` so that a reader sees the old file or the whole new one, never a part. Raises RunRecordError."""
-    write_text(path, _json(content))
+    write_text(path, json_text(content))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -91,7 +92,8 @@ def write_text(path: Path, text: str) -> None:
         raise RunRecordError(f"{path}: cannot be written ({error.strerror}); make room there, and try again") from None
 
 
-def _json(content: Any) -> str:
+def json_text(content: Any) -> str:
+    """A document as `write_json` writes it."""
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, sort_keys=False) + "\n"
 
 
@@ -177,7 +179,7 @@ class RunWriter:
 
     def _whole(self, name: str, content: dict[str, Any]) -> None:
         with self._writing(name):
-            _replace(self._record / name, _json(content))
+            _replace(self._record / name, json_text(content))
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:
@@ -302,7 +304,7 @@ class RunRecord:
                     faults += [Fault(file=name, where=f"line {number}", why="is cut")] if self.sealed else []
                     continue
                 try:
-                    rows.append(TimelineRow.read(line, schema=self.manifest.schema_version))
+                    rows.append(TimelineRow.read(line, edition=self.manifest.edition))
                 except Unreadable as error:
                     where = f"line {number}" + (f": {error.where}" if error.where else "")
                     faults.append(Fault(file=name, where=where, why=error.why))
@@ -361,15 +363,15 @@ class RunRecord:
 
     @cached_property
     def _ledger(self) -> tuple[dict[str, Any] | None, tuple[Fault, ...]]:
-        schema = self.manifest.schema_version
-        return self._read("ledger.json", lambda text, content: list(problems_of_ledger(text, content, schema=schema)))
+        edition = self.manifest.edition
+        return self._read("ledger.json", lambda text, content: list(problems_of_ledger(text, content, edition=edition)))
 
     @cached_property
     def _latency(self) -> tuple[dict[str, dict[str, LatencyHistogram]], tuple[Fault, ...]]:
-        schema, found = self.manifest.schema_version, {}  # type: int, dict[str, dict[str, LatencyHistogram]]
+        edition, found = self.manifest.edition, {}  # type: Edition, dict[str, dict[str, LatencyHistogram]]
 
         def problems(_text: bytes, content: Any) -> list[Unreadable]:
-            return list(_read_latency(content, found, schema=schema))
+            return list(_read_latency(content, found, edition=edition))
 
         content, faults = self._read("latency.json", problems)
         return ({} if content is None else found), faults
@@ -392,12 +394,23 @@ class RunRecord:
         """The ledger's counts, of one phase or in total; None without a ledger, or a phase that it does not know."""
         content = self.ledger
         found = None if content is None else content["totals"] if phase is None else content["phases"].get(phase)
-        return None if found is None else Counts.from_json(found, schema=self.manifest.schema_version)
+        return None if found is None else Counts.from_json(found, edition=self.manifest.edition)
 
     def evidence(self) -> Path | None:
         """The newest sealed evidence, if any was collected."""
-        found = sorted(path for path in self.directory.glob("evidence/[0-9][0-9][0-9]") if is_sealed(path))
+        found = self.sealed_evidence()
         return found[-1] if found else None
+
+    def sealed_evidence(self) -> list[Path]:
+        """Evidence whose collection reached its end, the newest last."""
+        return [path for path in self._all_evidence() if is_sealed(path)]
+
+    def passed_over(self, judged: str) -> tuple[str, ...]:
+        """Names of evidence that is newer than the one that is judged, and whose collection did not reach its end."""
+        return tuple(path.name for path in self._all_evidence() if path.name > judged and not is_sealed(path))
+
+    def _all_evidence(self) -> list[Path]:
+        return sorted(self.directory.glob("evidence/[0-9][0-9][0-9]"))
 
 
 def _manifest(path: Path) -> Manifest:
@@ -412,11 +425,11 @@ def _manifest(path: Path) -> Manifest:
 
 
 def _read_latency(
-    content: dict[str, Any], found: dict[str, dict[str, LatencyHistogram]], *, schema: int
+    content: dict[str, Any], found: dict[str, dict[str, LatencyHistogram]], *, edition: Edition
 ) -> Iterator[Unreadable]:
     """Puts the histograms of latency.json into `found`, and says what keeps any from being one."""
-    if type(content.get("schema")) is not int or content["schema"] != schema:
-        yield Unreadable(f"is not {schema}, the manifest's", where="schema")
+    if type(content.get("schema")) is not int or content["schema"] != edition.schema:
+        yield Unreadable(f"is not {edition.schema}, the manifest's", where="schema")
         return
     phases = content.get("phases")
     if not isinstance(phases, dict) or not all(isinstance(kinds, dict) for kinds in phases.values()):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from run_record.edition import Edition
 from run_record.reading import Unreadable, problems_of
 
 # Slots, not models: a day has 86 400 rows, and a model takes five times the memory.
@@ -61,14 +62,14 @@ class TimelineRow:
         return _ROWS.validate_json(line)
 
     @classmethod
-    def read(cls, line: bytes, *, schema: int) -> TimelineRow:
-        """A row of a record of a schema. Raises Unreadable, also where a key is missing that the schema has."""
+    def read(cls, line: bytes, *, edition: Edition) -> TimelineRow:
+        """A row of a record of an edition. Raises Unreadable, also where a key is missing that the edition has."""
         try:
             row = _ROWS.validate_json(line)
         except ValidationError as error:
             raise next(problems_of(error)) from None
         # `due` came while schema 1 was being written. Of a key that stands nowhere its name does not either.
-        if schema > 1 and b'"due"' not in line:
+        if edition > Edition.FIRST and b'"due"' not in line:
             raise Unreadable("missing", where="due")
         return row
 

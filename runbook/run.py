@@ -16,6 +16,7 @@ from runbook.signals import ENDING, interruptible
 from scenarios import environment as environments
 from scenarios import scenario as scenarios
 from scenarios.errors import Problem, SpecError
+from scenarios.judged_run import verdict_file
 from scenarios.plan import load_plan, parse_rehearsal
 from scenarios.scenario import LoadedScenario
 from scenarios.variables import parse_settings, resolved
@@ -66,7 +67,7 @@ def play(wanted: Wanted) -> int:  # noqa: RET503 - Locust takes this process ove
     # The judge is a process of its own, some way down: it finds this here, and the baseline too.
     os.environ["MM2GATE_LANG"] = wanted.language
     if wanted.baseline:
-        if not (Path(wanted.baseline) / "verdict.json").is_file():
+        if verdict_file(Path(wanted.baseline)) is None:
             message = f"{wanted.baseline} is no judged run; give the directory of one"
             raise SpecError([Problem(file="--baseline", key="", message=message)])
         os.environ["MM2GATE_BASELINE"] = str(Path(wanted.baseline).resolve())

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from scenarios import strict_json
 from scenarios.errors import Problem, SpecError
+from scenarios.judged_run import verdict_file
 from scenarios.text import Text
 from scenarios.units import shown
 from scenarios.yaml_file import StrictModel
@@ -76,7 +77,7 @@ def resolved(settings: Mapping[str, str], *, rehearsed: bool) -> dict[str, str]:
 
 def _capacity_of(path: Path, *, rehearsed: bool) -> str:
     try:
-        content = strict_json.read(path / "verdict.json" if path.is_dir() else path)
+        content = strict_json.read((verdict_file(path) or path) if path.is_dir() else path)
         criteria = [one for one in content["criteria"] if one["measure"] == "capacity.confirmed"]
         found = next(((one["verdict"], _number(one["value"])) for one in criteria), None)
         aborted, rehearsal = bool(content["aborted"]), bool(content["rehearsal"])

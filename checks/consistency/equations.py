@@ -157,7 +157,7 @@ class Facts:
         return total(self.phase_counts.values())
 
     def _counts(self, content: object) -> Counts:
-        return Counts() if content is None else Counts.from_json(content, schema=self.manifest.schema_version)
+        return Counts() if content is None else Counts.from_json(content, edition=self.manifest.edition)
 
 
 Check = Callable[[Facts], Iterator[Contradiction]]

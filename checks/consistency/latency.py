@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from checks.consistency.equations import LATENCY, LEDGER, MANIFEST, Contradiction, Equation, Facts
 from run_record.counts import Counts
+from run_record.edition import Edition
 from run_record.histogram import LatencyHistogram
 
 Kinds = Mapping[str, LatencyHistogram]
@@ -49,7 +50,7 @@ def _counts(facts: Facts, phase: str, counts: Counts, kinds: Kinds) -> Iterator[
         ("ack", counts.acked, "acked"),
         ("e2e", min(max(e2e, first - counts.corrupted), first), "arrived + phantom + unknown_arrived"),
     ]
-    if "e2e_from_sent" in kinds or facts.manifest.schema_version > 1:
+    if "e2e_from_sent" in kinds or facts.manifest.edition > Edition.FIRST:
         wanted.append(("e2e_from_sent", e2e, "e2e"))
     for kind, count, name in wanted:
         if (found := kinds.get(kind, EMPTY).count) != count:

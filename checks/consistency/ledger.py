@@ -11,7 +11,16 @@ from checks.consistency.equations import LEDGER, MANIFEST, Contradiction, Equati
 from run_record.counts import Counts, total
 
 #: (part, whole): what arrived though refused was refused, and so on.
-PARTS = (("phantom", "failed"), ("unknown_arrived", "unknown"))
+PARTS = (
+    ("phantom", "failed"),
+    ("unknown_arrived", "unknown"),
+    ("purged", "lost"),
+    ("unread", "late"),
+    ("gone", "arrived"),
+    ("duplicated_at_source", "duplicated"),
+    ("duplicated_untold", "duplicated"),
+    ("corrupted_at_source", "corrupted"),
+)
 #: What can be told of records that nobody put an envelope into.
 COUNTED_BY_OFFSETS = frozenset({"sent", "acked", "arrived", "late"})
 #: What a stream's ledger lists at most of each anomaly.

@@ -19,7 +19,7 @@ import numpy as np
 from checks.evidence import Metric
 from checks.measurement import Window
 from checks.measures.activity import active_spans, by_owner
-from checks.measures.parts import Key, Part, handed_over, is_there, parts_of, twin_key
+from checks.measures.parts import Key, Part, handed_over, is_there, key_of, parts_of
 from checks.measures.registry import Run
 from checks.measures.scrape_guards import typical_interval_s, whole_objection
 from checks.measures.tolerances import COVERAGE_LEAST, FRESH_SCRAPES, HOLE_LONGEST_S, PATIENCE_SCRAPES
@@ -245,7 +245,7 @@ class Look:
         groups: dict[Key, list[tuple[float, float]]] = defaultdict(list)
         for one in self.series:
             if len(one.times_s):
-                key = twin_key(profile, self.facts, one)
+                key = key_of(profile, self.facts, one)
                 groups[key].append((float(one.times_s[0]), float(one.times_s[-1])))
         for key in sorted(groups):
             for (_, before_end), (after_start, after_end) in pairwise(sorted(groups[key])):

@@ -46,18 +46,10 @@ def labels_of(profile: MetricProfile, owner: Owner) -> tuple[str, ...]:
 
 
 def key_of(profile: MetricProfile, facts: RoleFacts, one: Series) -> Key:
-    """Whose a series is. A node goes by its host, and by what its exporter has several of, but for devices: those come
-    and go."""
+    """Whose a series is, and so what it measures. A node goes by its host, and by what its exporter has several of."""
     if facts.owner is Owner.NODE:
-        finer = (one.label(name) for name in facts.finer if name != "device")
-        return (host_of(one.label("instance")), *finer)
+        return (host_of(one.label("instance")), *(one.label(name) for name in facts.finer))
     return tuple(one.label(name) for name in labels_of(profile, facts.owner))
-
-
-def twin_key(profile: MetricProfile, facts: RoleFacts, one: Series) -> Key:
-    """What a series measures: two of the same at the same time count it twice."""
-    devices = (one.label("device"),) if "device" in facts.finer else ()
-    return (*key_of(profile, facts, one), *devices)
 
 
 def where_of(profile: MetricProfile, facts: RoleFacts, key: Key) -> str:
@@ -88,7 +80,7 @@ def parts_of(
             where=where_of(profile, facts, key),
             key=key,
             series=tuple(group),
-            needed=_needed(run, facts, key, window),
+            needed=_needed(run, facts, key, window, series),
         )
         for key, group in sorted(groups.items())
     )
@@ -160,14 +152,15 @@ def _expected(run: Run, role: Role, facts: RoleFacts, workers: Workers, series: 
 
 
 def _expected_nodes(run: Run, role: Role, facts: RoleFacts, workers: Workers, series: Sequence[Series]) -> set[Key]:
-    """Every name on every host; how many processors a host has is told by nobody but the metric."""
-    if "__name__" in facts.finer:
-        names = run.evidence.profile.metrics[role].names
-        return {(host, name) for host in workers.hosts for name in names}
-    if not facts.finer:
-        return {(host,) for host in workers.hosts}
+    """Every host; of what it has several of, each under every name of the metric. How many processors or devices it
+    has is told by nobody but the metric."""
     seen = {host_of(one.label("instance")) for one in series}
-    return {(host, "–") for host in workers.hosts - seen}
+    silent: set[Key] = {(host,) for host in workers.hosts - seen}
+    if "__name__" not in facts.finer:
+        return silent if facts.finer else {(host,) for host in workers.hosts}
+    names = run.evidence.profile.metrics[role].names
+    devices = {(host_of(one.label("instance")), one.label("device")) for one in series}
+    return silent | {(host, name, device) for host, device in devices for name in names}
 
 
 def client_of(connector: str, task: str) -> str:
@@ -193,8 +186,10 @@ def _seen_elsewhere(run: Run, facts: RoleFacts, window: Window, near_s: float) -
     return tasks if facts.owner is Owner.TASK else {(client_of(*task),) for task in tasks}
 
 
-def _needed(run: Run, facts: RoleFacts, key: Key, window: Window) -> Spans:
+def _needed(run: Run, facts: RoleFacts, key: Key, window: Window, series: Sequence[Series]) -> Spans:
     whole = Spans.whole(window.start_s, window.end_s)
+    if "device" in facts.finer:
+        return _since_plugged_in(facts, key, window, series)
     if facts.owner is not Owner.TASKED_WORKER:
         return whole
     shown = [shown for role in TASK_ROLES for shown in run.evidence.shown(role)]
@@ -207,3 +202,14 @@ def _needed(run: Run, facts: RoleFacts, key: Key, window: Window) -> Spans:
         start_s=window.start_s,
         end_s=window.end_s,
     )
+
+
+def _since_plugged_in(facts: RoleFacts, key: Key, window: Window, series: Sequence[Series]) -> Spans:
+    """From the first sight of a network device, under any name, on: containers bring theirs along."""
+    where = [key[0], *key[1:][facts.finer.index("device") :][:1]]
+    first_s = [
+        float(one.times_s[0])
+        for one in series
+        if len(one.times_s) and [host_of(one.label("instance")), one.label("device")] == where
+    ]
+    return Spans.whole(max([window.start_s, *([min(first_s)] if first_s else [])]), window.end_s)

@@ -188,118 +188,130 @@ CASES = [(role, name) for role in ROLES for name in ({**GONE, **ODD} if role is 
 LOOK_BACK = [role for role in ROLES if FACTS[role].kind is Kind.LOOK_BACK]
 
 
-class TestBeyondWhatIsTolerated:
-    @pytest.mark.parametrize(("role", "damage"), CASES)
-    def test_a_damaged_role_leaves_no_figure(self, healthy, readers, role, damage):
-        run = after(healthy, role, DAMAGES[damage])
-        assert {name: value for name, value in figures(run, readers[role]).items() if value is not None} == {}
-
-    @pytest.mark.parametrize("which", ["first", "last"])
-    @pytest.mark.parametrize(("role", "damage"), CASES)
-    def test_one_damaged_part_leaves_no_figure(self, healthy, readers, role, damage, which):
-        number = 0 if which == "first" else len(HEALTHY[role]) - 1
-        if role is Role.NODE_CPU_IDLE and damage == "nothing":
-            pytest.skip("how many processors a node has is told by nobody else")
-        run = after(healthy, role, DAMAGES[damage], number)
-        found = {name: value for name, value in figures(run, readers[role]).items() if value is not None}
-        # A topic that shows nothing is a topic fewer, of those that are counted.
-        assert found == ({"mm2.topics_replicated": 9} if (role, damage) == (Role.RECORD_COUNT, "nothing") else {})
-
-    @pytest.mark.parametrize("role", [role for role in ROLES if role is not Role.UP])
-    def test_what_is_there_twice_leaves_no_figure(self, healthy, readers, role):
-        twins = [{**one, "metric": {**one["metric"], "replica": "b"}} for one in HEALTHY[role]]
-        run = with_metrics(healthy, {role: [*HEALTHY[role], *twins]})
-        counted_by_name = {"mm2.topics_replicated"}
-        found = figures(run, set(readers[role]) - counted_by_name)
-        assert {name: value for name, value in found.items() if value is not None} == {}
-
-    @pytest.mark.parametrize(
-        "role", [role for role in ROLES if FACTS[role].owner in (Owner.TASK, Owner.PARTITION, Owner.PRODUCER)]
-    )
-    def test_series_whose_instance_is_renamed_midway_leave_no_exact_figure(self, healthy, readers, role):
-        """The other half of each comes from an instance that nobody scrapes."""
-        half = T0_S + MIDDLE_S
-        halves = [
-            {"metric": {**one["metric"], **labels}, "values": [pair for pair in one["values"] if keep(pair[0])]}
-            for one in HEALTHY[role]
-            for labels, keep in (
-                ({}, lambda at_s: at_s < half),
-                ({"instance": "w9:9404"}, lambda at_s: at_s >= half),
-            )
-        ]
-        run = with_metrics(healthy, {role: halves})
-        found = {name: measure(name, run) for name in readers[role]}
-        assert {name: one.why_not.code for name, one in found.items()} == dict.fromkeys(found, Code.UP_MISSING)
+# Beyond what is tolerated.
 
 
-class TestLookBackGauges:
-    """NaN is what they show when nothing happened, and only then."""
-
-    @pytest.mark.parametrize("role", LOOK_BACK)
-    def test_nan_long_after_the_last_record_is_idleness(self, healthy, readers, role):
-        run = after(healthy, role, valued("NaN", END_S + 40))
-        names = [name for name in readers[role] if name != "mm2.record_count_gap"]
-        assert figures(run, names) == figures(healthy, names)
-
-    @pytest.mark.parametrize("role", LOOK_BACK)
-    def test_nan_is_idleness_of_one_that_carried_nothing(self, healthy, readers, role):
-        counter = FACTS[role].activity.counter
-        counters = (counter, Role.RECORD_COUNT) if FACTS[role].owner is Owner.PARTITION else (counter,)
-        idle = {one: damaged(HEALTHY[one], valued("60"), 0) for one in counters}
-        idle[role] = damaged(HEALTHY[role], valued("NaN"), 0)
-        run = with_metrics(healthy, idle)
-        assert all(measure(name, run).value is not None for name in readers[role])
-
-    @pytest.mark.parametrize("role", LOOK_BACK)
-    def test_a_store_that_keeps_no_nan_is_named(self, healthy, readers, role):
-        """As VictoriaMetrics has it: what was NaN is not there."""
-        known = damaged(HEALTHY[role], lambda points: [p for p in points if START_S <= p[0] < END_S + 35])
-        known = damaged(known, lambda points: [point for point in points if point[1] != "nan"])
-        run = with_metrics(healthy, {role: known})
-        assert {measure(name, run).why_not.code for name in readers[role]} == {Code.NAN_NOT_KEPT}
+@pytest.mark.parametrize(("role", "damage"), CASES)
+def test_a_metric_damaged_beyond_what_is_tolerated_leaves_no_figure(healthy, readers, role, damage):
+    run = after(healthy, role, DAMAGES[damage])
+    assert {name: value for name, value in figures(run, readers[role]).items() if value is not None} == {}
 
 
-class TestWithinWhatIsTolerated:
-    @pytest.mark.parametrize("role", ROLES)
-    @pytest.mark.parametrize("which", [None, 0])
-    def test_one_missed_scrape_changes_no_figure(self, healthy, readers, role, which):
-        """Of figures that do not move during the load: what moves is read from the scrapes that there are."""
-        run = after(healthy, role, without(MIDDLE_S - 2, MIDDLE_S + 2), which)
-        names = [name for name in readers[role] if name != "connect.poll_idle"]
-        assert figures(run, names) == pytest.approx(figures(healthy, names))
-
-    @given(data=st.data())
-    def test_fewer_points_give_the_figure_or_none(self, healthy, readers, data):
-        role = data.draw(st.sampled_from([one for one in ROLES if one is not Role.UP]))
-        which = data.draw(st.integers(0, len(HEALTHY[role]) - 1))
-        gone = data.draw(st.sets(st.integers(0, 34), max_size=12))
-        run = after(healthy, role, lambda points: [one for place, one in enumerate(points) if place not in gone], which)
-        for name in readers[role]:
-            if name != "connect.poll_idle":
-                value = measure(name, run).value
-                assert value is None or value == pytest.approx(measure(name, healthy).value)
+@pytest.mark.parametrize("which", ["first", "last"])
+@pytest.mark.parametrize(("role", "damage"), CASES)
+def test_one_part_damaged_beyond_what_is_tolerated_leaves_no_figure(healthy, readers, role, damage, which):
+    number = 0 if which == "first" else len(HEALTHY[role]) - 1
+    if role is Role.NODE_CPU_IDLE and damage == "nothing":
+        pytest.skip("how many processors a node has is told by nobody else")
+    run = after(healthy, role, DAMAGES[damage], number)
+    found = {name: value for name, value in figures(run, readers[role]).items() if value is not None}
+    # A topic that shows nothing is a topic fewer, of those that are counted.
+    assert found == ({"mm2.topics_replicated": 9} if (role, damage) == (Role.RECORD_COUNT, "nothing") else {})
 
 
-class TestInOtherWords:
-    @pytest.mark.parametrize("role", ROLES)
-    @pytest.mark.parametrize(
-        "change",
-        [
-            lambda items: list(reversed(items)),
-            lambda items: [{**one, "metric": {**one["metric"], "cluster": "x", "pod": "y"}} for one in items],
-            lambda items: [{**one, "values": list(reversed(one["values"]))} for one in items],
-            lambda items: [{**one, "values": [pair for pair in one["values"] for _ in range(2)]} for one in items],
-            lambda items: [*items[1:], *items[:1]],
-        ],
-        ids=["series in another order", "labels more", "points in another order", "points twice", "first series last"],
-    )
-    def test_nothing_changes(self, healthy, readers, role, change):
-        run, before, names = (
-            with_metrics(healthy, {role: change(HEALTHY[role])}),
-            with_metrics(healthy, {}),
-            readers[role],
+@pytest.mark.parametrize("role", [role for role in ROLES if role is not Role.UP])
+def test_series_that_are_there_twice_leave_no_figure(healthy, readers, role):
+    twins = [{**one, "metric": {**one["metric"], "replica": "b"}} for one in HEALTHY[role]]
+    run = with_metrics(healthy, {role: [*HEALTHY[role], *twins]})
+    counted_by_name = {"mm2.topics_replicated"}
+    found = figures(run, set(readers[role]) - counted_by_name)
+    assert {name: value for name, value in found.items() if value is not None} == {}
+
+
+@pytest.mark.parametrize(
+    "role", [role for role in ROLES if FACTS[role].owner in (Owner.TASK, Owner.PARTITION, Owner.PRODUCER)]
+)
+def test_series_whose_instance_is_renamed_midway_leave_no_exact_figure(healthy, readers, role):
+    """The other half of each comes from an instance that nobody scrapes."""
+    half = T0_S + MIDDLE_S
+    halves = [
+        {"metric": {**one["metric"], **labels}, "values": [pair for pair in one["values"] if keep(pair[0])]}
+        for one in HEALTHY[role]
+        for labels, keep in (
+            ({}, lambda at_s: at_s < half),
+            ({"instance": "w9:9404"}, lambda at_s: at_s >= half),
         )
-        assert {name: measure(name, run) for name in names} == {name: measure(name, before) for name in names}
+    ]
+    run = with_metrics(healthy, {role: halves})
+    found = {name: measure(name, run) for name in readers[role]}
+    assert {name: one.why_not.code for name, one in found.items()} == dict.fromkeys(found, Code.UP_MISSING)
+
+
+# NaN is what they show when nothing happened, and only then.
+
+
+@pytest.mark.parametrize("role", LOOK_BACK)
+def test_nan_long_after_the_last_record_is_idleness(healthy, readers, role):
+    run = after(healthy, role, valued("NaN", END_S + 40))
+    names = [name for name in readers[role] if name != "mm2.record_count_gap"]
+    assert figures(run, names) == figures(healthy, names)
+
+
+@pytest.mark.parametrize("role", LOOK_BACK)
+def test_nan_of_a_part_that_carried_nothing_is_idleness(healthy, readers, role):
+    counter = FACTS[role].activity.counter
+    counters = (counter, Role.RECORD_COUNT) if FACTS[role].owner is Owner.PARTITION else (counter,)
+    idle = {one: damaged(HEALTHY[one], valued("60"), 0) for one in counters}
+    idle[role] = damaged(HEALTHY[role], valued("NaN"), 0)
+    run = with_metrics(healthy, idle)
+    assert all(measure(name, run).value is not None for name in readers[role])
+
+
+@pytest.mark.parametrize("role", LOOK_BACK)
+def test_a_store_that_keeps_no_nan_is_named(healthy, readers, role):
+    """As VictoriaMetrics has it: what was NaN is not there."""
+    known = damaged(HEALTHY[role], lambda points: [p for p in points if START_S <= p[0] < END_S + 35])
+    known = damaged(known, lambda points: [point for point in points if point[1] != "nan"])
+    run = with_metrics(healthy, {role: known})
+    assert {measure(name, run).why_not.code for name in readers[role]} == {Code.NAN_NOT_KEPT}
+
+
+# Within what is tolerated.
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("which", [None, 0])
+def test_one_missed_scrape_changes_no_figure(healthy, readers, role, which):
+    """Of figures that do not move during the load: what moves is read from the scrapes that there are."""
+    run = after(healthy, role, without(MIDDLE_S - 2, MIDDLE_S + 2), which)
+    names = [name for name in readers[role] if name != "connect.poll_idle"]
+    assert figures(run, names) == pytest.approx(figures(healthy, names))
+
+
+@given(data=st.data())
+def test_fewer_points_give_the_same_figure_or_none(healthy, readers, data):
+    role = data.draw(st.sampled_from([one for one in ROLES if one is not Role.UP]))
+    which = data.draw(st.integers(0, len(HEALTHY[role]) - 1))
+    gone = data.draw(st.sets(st.integers(0, 34), max_size=12))
+    run = after(healthy, role, lambda points: [one for place, one in enumerate(points) if place not in gone], which)
+    for name in readers[role]:
+        if name != "connect.poll_idle":
+            value = measure(name, run).value
+            assert value is None or value == pytest.approx(measure(name, healthy).value)
+
+
+# In other words.
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda items: list(reversed(items)),
+        lambda items: [{**one, "metric": {**one["metric"], "cluster": "x", "pod": "y"}} for one in items],
+        lambda items: [{**one, "values": list(reversed(one["values"]))} for one in items],
+        lambda items: [{**one, "values": [pair for pair in one["values"] for _ in range(2)]} for one in items],
+        lambda items: [*items[1:], *items[:1]],
+    ],
+    ids=["series in another order", "labels more", "points in another order", "points twice", "first series last"],
+)
+def test_order_labels_and_repetition_change_no_figure(healthy, readers, role, change):
+    run, before, names = (
+        with_metrics(healthy, {role: change(HEALTHY[role])}),
+        with_metrics(healthy, {}),
+        readers[role],
+    )
+    assert {name: measure(name, run) for name in names} == {name: measure(name, before) for name in names}
 
 
 def test_every_role_says_what_it_is():

@@ -328,3 +328,18 @@ class TestPartners:
 def test_healthy_run_is_covered_throughout(verdicts):
     shares = [result.measurement.coverage for result in verdicts(phase2_metrics()).values()]
     assert {share for share in shares if share is not None} == {1.0}
+
+
+@pytest.mark.parametrize("name", ["connect.poll_total", "connect.write_total"])
+def test_a_task_that_moved_to_another_worker_is_one_task_and_a_lower_bound(run_of, name):
+    """It left w2 in the middle of the load, and was on w1 half a minute later, its counters at 0."""
+    metrics, left_s, came_s = phase2_metrics(), START_S + 20, START_S + 50
+    for role in TASK_ROLES:
+        stayed, moved = metrics[role]
+        there = {**moved, "metric": {**moved["metric"], "instance": "w1:9404"}}
+        restarted = {**there, "values": [[at_s, "5.0"] for at_s, _ in moved["values"]]}
+        here = kept(moved, lambda at_s: at_s <= left_s)
+        metrics = {**metrics, role: [stayed, here, kept(restarted, lambda at_s: at_s >= came_s)]}
+    found = measure(name, run_of(metrics))
+    assert (found.value is not None, found.at_least, found.note.code) == (True, True, Code.COUNTER_RESET)
+    assert found.note.params["ended"] == 1

@@ -83,94 +83,107 @@ def with_brokers(metrics, *, hosts=("b1", "b2"), heap=950.0, up=1.0):
     return found
 
 
-class TestBrokersInTheWorkersJob:
-    @pytest.mark.parametrize("name", OF_WORKERS)
-    def test_their_figures_are_not_the_workers(self, run_of, name):
-        healthy, mixed = run_of(phase2_metrics()), run_of(with_brokers(phase2_metrics()))
-        assert measure(name, mixed).value == measure(name, healthy).value is not None
-
-    @pytest.mark.parametrize("name", [*OF_WORKERS, "connect.poll_total", "mm2.latency_max", "connect.failed_tasks"])
-    def test_they_do_not_stand_for_a_worker_that_is_not_scraped(self, run_of, name):
-        """As many targets as workers, and more; one of the workers is not among them."""
-        found = measure(name, run_of(with_brokers(without(phase2_metrics(), "w2:9404"))))
-        assert (found.value, found.why_not.code) == (None, Code.WORKERS_UNTOLD)
-        assert (found.why_not.params["others"], found.why_not.params["seen"]) == ("b1:9404, b2:9404", "w1:9404")
-
-    @pytest.mark.parametrize("name", OF_WORKERS)
-    def test_a_job_of_brokers_alone_has_no_workers_figures(self, run_of, name):
-        metrics = without(without(with_brokers(phase2_metrics()), "w1:9404"), "w2:9404")
-        found = measure(name, run_of(metrics))
-        assert (found.value, found.why_not.code) == (None, Code.WORKERS_UNTOLD)
-
-    def test_a_broker_that_is_down_is_no_worker_where_all_workers_are_known(self, run_of):
-        assert measure("workers.heap", run_of(with_brokers(phase2_metrics(), up=0.0))).value == pytest.approx(20)
-
-    def test_a_target_that_is_down_may_be_a_worker_where_names_cannot_be_compared(self, run_of):
-        metrics = renamed(with_brokers(phase2_metrics(), up=0.0, hosts=("b1",)), {"w1": "10.0.0.1", "w2": "10.0.0.2"})
-        found = measure("workers.heap", run_of(metrics))
-        assert (found.why_not.code, found.why_not.params["where"]) == (Code.LOW_COVERAGE, "b1:9404")
+# Brokers in the workers' job.
 
 
-class TestWorkers:
-    def test_one_that_goes_by_another_name_in_prometheus_is_known_by_what_it_shows(self, run_of):
-        """Connect advertises addresses, Prometheus knows names: w1 is the same for both."""
-        metrics = renamed(phase2_metrics(), {"w2": "worker-two"})
-        assert measure("workers.heap", run_of(metrics)).value == pytest.approx(20)
-
-    def test_one_of_another_group_does_not_stand_for_one_that_is_not_scraped(self, run_of):
-        """It shows Connect's metrics, and nothing of our connector."""
-        metrics = without(phase2_metrics(), "w2:9404")
-        for role in (Role.UP, Role.REBALANCES, Role.HEAP_USED, Role.HEAP_MAX, Role.PROCESS_CPU):
-            metrics[role].append({**metrics[role][0], "metric": {**metrics[role][0]["metric"], "instance": "x9:9404"}})
-        found = measure("workers.heap", run_of(metrics))
-        assert found.why_not.code is Code.WORKERS_UNTOLD
-
-    def test_one_of_another_group_is_none_of_ours(self, run_of):
-        metrics = phase2_metrics()
-        for role, value in ((Role.UP, 1.0), (Role.REBALANCES, 40.0), (Role.HEAP_USED, 990.0), (Role.HEAP_MAX, 1000.0)):
-            metrics[role].append(item(lambda _, value=value: value, instance="x9:9404"))
-        assert measure("workers.heap", run_of(metrics)).value == pytest.approx(20)
-        assert measure("connect.rebalances", run_of(metrics)).value == 0
-
-    def test_one_that_shows_metrics_and_is_never_said_to_be_scraped_is_not_believed(self, run_of):
-        metrics = phase2_metrics()
-        metrics[Role.UP] = metrics[Role.UP][:1]
-        found = measure("connect.poll_total", run_of(metrics))
-        assert (found.why_not.code, found.why_not.params["instance"]) == (Code.UP_MISSING, "w2:9404")
-
-    def test_where_connect_says_nothing_all_that_show_its_metrics_are_workers(self, run_of):
-        metrics = with_brokers(phase2_metrics())
-        assert measure("workers.heap", run_of(metrics, connect_error="refused")).value == pytest.approx(20)
+@pytest.mark.parametrize("name", OF_WORKERS)
+def test_brokers_in_the_workers_job_lend_the_workers_no_figure(run_of, name):
+    healthy, mixed = run_of(phase2_metrics()), run_of(with_brokers(phase2_metrics()))
+    assert measure(name, mixed).value == measure(name, healthy).value is not None
 
 
-class TestTasks:
-    """Which tasks there are is told by Connect, and by whatever else shows them."""
+@pytest.mark.parametrize("name", [*OF_WORKERS, "connect.poll_total", "mm2.latency_max", "connect.failed_tasks"])
+def test_brokers_do_not_stand_for_a_worker_that_is_not_scraped(run_of, name):
+    """As many targets as workers, and more; one of the workers is not among them."""
+    found = measure(name, run_of(with_brokers(without(phase2_metrics(), "w2:9404"))))
+    assert (found.value, found.why_not.code) == (None, Code.WORKERS_UNTOLD)
+    assert (found.why_not.params["others"], found.why_not.params["seen"]) == ("b1:9404, b2:9404", "w1:9404")
 
-    @pytest.mark.parametrize(
-        ("name", "role"),
-        [
-            ("connect.poll_total", Role.POLL_TOTAL),
-            ("connect.in_flight_max", Role.ACTIVE_COUNT),
-            ("connect.offset_commit_max", Role.OFFSET_COMMIT_MAX),
-            ("connect.task_errors", Role.TASK_SKIPPED),
-            ("connect.buffer_utilization", Role.BUFFER_AVAILABLE),
-            ("connect.buffer_exhausted", Role.BUFFER_EXHAUSTED),
-            ("connect.throttle_max", Role.THROTTLE_MAX),
-        ],
+
+@pytest.mark.parametrize("name", OF_WORKERS)
+def test_a_job_of_brokers_alone_has_no_workers_figures(run_of, name):
+    metrics = without(without(with_brokers(phase2_metrics()), "w1:9404"), "w2:9404")
+    found = measure(name, run_of(metrics))
+    assert (found.value, found.why_not.code) == (None, Code.WORKERS_UNTOLD)
+
+
+def test_a_broker_that_is_down_is_no_worker_where_all_workers_are_known(run_of):
+    assert measure("workers.heap", run_of(with_brokers(phase2_metrics(), up=0.0))).value == pytest.approx(20)
+
+
+def test_a_target_that_is_down_may_be_a_worker_where_names_cannot_be_compared(run_of):
+    metrics = renamed(with_brokers(phase2_metrics(), up=0.0, hosts=("b1",)), {"w1": "10.0.0.1", "w2": "10.0.0.2"})
+    found = measure("workers.heap", run_of(metrics))
+    assert (found.why_not.code, found.why_not.params["where"]) == (Code.LOW_COVERAGE, "b1:9404")
+
+
+# Workers.
+
+
+def test_a_worker_that_goes_by_another_name_in_prometheus_is_known_by_what_it_shows(run_of):
+    """Connect advertises addresses, Prometheus knows names: w1 is the same for both."""
+    metrics = renamed(phase2_metrics(), {"w2": "worker-two"})
+    assert measure("workers.heap", run_of(metrics)).value == pytest.approx(20)
+
+
+def test_a_worker_of_another_group_does_not_stand_for_one_that_is_not_scraped(run_of):
+    """It shows Connect's metrics, and nothing of our connector."""
+    metrics = without(phase2_metrics(), "w2:9404")
+    for role in (Role.UP, Role.REBALANCES, Role.HEAP_USED, Role.HEAP_MAX, Role.PROCESS_CPU):
+        metrics[role].append({**metrics[role][0], "metric": {**metrics[role][0]["metric"], "instance": "x9:9404"}})
+    found = measure("workers.heap", run_of(metrics))
+    assert found.why_not.code is Code.WORKERS_UNTOLD
+
+
+def test_a_worker_of_another_group_is_none_of_ours(run_of):
+    metrics = phase2_metrics()
+    for role, value in ((Role.UP, 1.0), (Role.REBALANCES, 40.0), (Role.HEAP_USED, 990.0), (Role.HEAP_MAX, 1000.0)):
+        metrics[role].append(item(lambda _, value=value: value, instance="x9:9404"))
+    assert measure("workers.heap", run_of(metrics)).value == pytest.approx(20)
+    assert measure("connect.rebalances", run_of(metrics)).value == 0
+
+
+def test_a_worker_that_is_never_said_to_be_scraped_is_not_believed(run_of):
+    metrics = phase2_metrics()
+    metrics[Role.UP] = metrics[Role.UP][:1]
+    found = measure("connect.poll_total", run_of(metrics))
+    assert (found.why_not.code, found.why_not.params["instance"]) == (Code.UP_MISSING, "w2:9404")
+
+
+def test_where_connect_says_nothing_all_that_show_its_metrics_are_workers(run_of):
+    metrics = with_brokers(phase2_metrics())
+    assert measure("workers.heap", run_of(metrics, connect_error="refused")).value == pytest.approx(20)
+
+
+# Which tasks there are is told by Connect, and by whatever else shows them.
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("connect.poll_total", Role.POLL_TOTAL),
+        ("connect.in_flight_max", Role.ACTIVE_COUNT),
+        ("connect.offset_commit_max", Role.OFFSET_COMMIT_MAX),
+        ("connect.task_errors", Role.TASK_SKIPPED),
+        ("connect.buffer_utilization", Role.BUFFER_AVAILABLE),
+        ("connect.buffer_exhausted", Role.BUFFER_EXHAUSTED),
+        ("connect.throttle_max", Role.THROTTLE_MAX),
+    ],
+)
+@pytest.mark.parametrize("connect", [{}, {"connect_error": "refused"}], ids=["told by Connect", "told by others"])
+def test_a_task_without_a_series_is_missed(run_of, name, role, connect):
+    metrics = phase2_metrics()
+    found = measure(name, run_of({**metrics, role: metrics[role][:1]}, **connect))
+    assert (found.value, found.why_not.code) == (None, Code.TASKS_MISSING)
+    assert "1" in found.why_not.params["example"]
+
+
+def test_a_task_that_connect_names_and_nothing_shows_is_missed(run_of):
+    connectors = healthy_connectors()
+    connectors[SOURCE_CONNECTOR] = connector(SOURCE_CONNECTOR, tasks=("RUNNING",) * 3)
+    found = measure("connect.poll_total", run_of(phase2_metrics(), connectors=connectors))
+    assert (found.why_not.code, found.why_not.params["missing"], found.why_not.params["known"]) == (
+        Code.TASKS_MISSING,
+        1,
+        3,
     )
-    @pytest.mark.parametrize("connect", [{}, {"connect_error": "refused"}], ids=["told by Connect", "told by others"])
-    def test_one_without_a_series_is_missed(self, run_of, name, role, connect):
-        metrics = phase2_metrics()
-        found = measure(name, run_of({**metrics, role: metrics[role][:1]}, **connect))
-        assert (found.value, found.why_not.code) == (None, Code.TASKS_MISSING)
-        assert "1" in found.why_not.params["example"]
-
-    def test_one_that_connect_names_and_nothing_shows_is_missed(self, run_of):
-        connectors = healthy_connectors()
-        connectors[SOURCE_CONNECTOR] = connector(SOURCE_CONNECTOR, tasks=("RUNNING",) * 3)
-        found = measure("connect.poll_total", run_of(phase2_metrics(), connectors=connectors))
-        assert (found.why_not.code, found.why_not.params["missing"], found.why_not.params["known"]) == (
-            Code.TASKS_MISSING,
-            1,
-            3,
-        )

@@ -155,7 +155,7 @@ def test_a_worker_with_another_environment_is_named_before_anything_is_prepared(
         assert part in said
     assert "Traceback" not in team.said
     assert team.record.ledger is None
-    assert [event["event"] for event in team.events] == ["run_started", "run_ended"]
+    assert [event["event"] for event in team.events] == ["run_started", "names_asked", "run_ended"]
 
 
 @pytest.mark.parametrize("name", ["alone", "with a worker"])

@@ -106,12 +106,17 @@ class Bed:
             if entry["kind"] == "metric" and "file" in entry:
                 yield entry["role"], str((self.evidence / entry["file"]).relative_to(self.directory))
 
-    def series_of(self, role: str) -> int:
-        """How many series the answer to a role has."""
+    def series_of(self, role: str) -> list[int]:
+        """The places of a role's series in its answer, but for those of topics that are none of the plan's."""
+        manifest = json.loads((self.directory / "record" / "manifest.json").read_text(encoding="utf-8"))
+        mirrors = {topic["remote"] for topic in manifest["topics"]}
         found = [name for answered, name in self.answers() if answered == role]
-        return sum(
-            len(json.loads((self.directory / name).read_text(encoding="utf-8"))["data"]["result"]) for name in found
-        )
+        series = [
+            one
+            for name in found
+            for one in json.loads((self.directory / name).read_text(encoding="utf-8"))["data"]["result"]
+        ]
+        return [place for place, one in enumerate(series) if one["metric"].get("topic", "") in {"", *mirrors}]
 
     @staticmethod
     def _reseal(directories: set[Path]) -> None:

@@ -36,6 +36,8 @@ ROLES = [Role.UP, *CONFLUENT_MIRROR.metrics]
 #: A hole is surely beyond the tolerance when it takes twice as much as may be missing.
 BEYOND = 2 * (1 - COVERAGE_LEAST)
 #: `up` is 1 or the scrape failed, so that one odd value of it is one missed scrape; and who scrapes twice has it twice.
+#: What counts names counts one that is there twice once.
+COUNTS_NAMES = frozenset({"topics_replicated"})
 OF_VALUES = [role for role in ROLES if role is not Role.UP]
 
 
@@ -62,6 +64,7 @@ class Subject:
             name
             for name, need in self.needs.items()
             if role in need.roles
+            and not (damage is TWINS and name in COUNTS_NAMES)
             and need.window is not None
             and (damage.poison or damage.share_lost(span, (need.window.start_s, need.window.end_s)) >= BEYOND)
         }
@@ -127,8 +130,10 @@ def test_a_role_that_says_what_cannot_be_is_no_pass(healthy, role, damage):
 @pytest.mark.parametrize("which", [0, -1], ids=["first", "last"])
 @pytest.mark.parametrize("damage", [NONE, *HOLES], ids=str)
 def test_one_part_with_too_little_left_is_no_pass(healthy, role, damage, which):
-    count = healthy.bed.series_of(role)
-    no_pass(healthy, role, damage, only=which % count if count else None)
+    if role is Role.NODE_CPU_IDLE and damage.lost == EVERYTHING and not damage.nan:
+        pytest.skip("how many processors a node has is told by nobody but this metric")
+    places = healthy.bed.series_of(role)
+    no_pass(healthy, role, damage, only=places[which] if places else None)
 
 
 @pytest.mark.parametrize("role", ROLES)

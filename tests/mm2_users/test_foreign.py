@@ -21,6 +21,7 @@ from locust_session.load import Assignment
 from mm2_users.foreign import ForeignLoad
 from mm2_users.foreign_master import ForeignMaster
 from mm2_users.perf_test import config_option, properties_of, shares_of, write_properties
+from run_record.closing import Closing, disturbances
 from scenarios.errors import Mm2gateError, Refused, Unreachable
 from tests.scenarios.examples import ENVIRONMENT, plan, with_phases
 
@@ -226,6 +227,20 @@ class TestTheTool:
         until(load, lambda second: second.all_sent)
         target.more = {(topic, 0): 7 for topic in target.topics}
         assert load.finish({})["phases"]["smoke"]["arrived"] == 100
+
+
+class TestTheTopics:
+    def test_a_mirror_that_is_made_anew_under_it_is_told_at_once_and_in_the_closing_facts(self, foreign):
+        load, _, target = foreign("none")
+        started(load)
+        (mirror,) = target.topics
+        target.ids[mirror] = "another"
+        load.look()
+        (note,) = load.second().notes
+        assert note == {"event": "topic_changed", "side": "target", "topic": mirror, "what": "remade"}
+        closing = Closing.of(load.finish({}))
+        assert {(one.topic, one.what) for one in disturbances(closing)} == {(mirror, "remade")}
+        assert [one.partition for one in closing.source.partitions] == [0, 1, 2, 3]
 
 
 class TestAClusterInTrouble:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.kafka_topics import Ends, Retention, TopicSeen
-from mm2_users.watch import MOST_ENDS, Watch
+from mm2_users.watch import MOST_ENDS, RETENTION_ASKED, Watch
 from run_record.closing import Closing, SideFacts, disturbances, kept_long_enough, merge
 
 TOPIC = "mirror"
@@ -94,13 +94,18 @@ def test_a_mirror_that_mm2_makes_while_the_run_goes_on_is_no_change():
     assert looks.asked == 1, "its retention is asked for as soon as it is there, once"
 
 
-@pytest.mark.parametrize("refusal", ["not authorized", Retention(ms=1, bytes=2, policy="delete")])
-def test_retention_is_asked_for_once_whatever_comes_back(refusal):
-    looks = Looks(kept=refusal)
-    watch = watch_of(looks)
-    for at_s in (5, 10, 15):
-        look(watch, at_s)
-    assert looks.asked == 1
+def test_retention_is_asked_for_until_it_is_told_and_a_refusal_only_so_often():
+    told, refused = Looks(), Looks(kept="not authorized")
+    for looks, asked in ((told, 1), (refused, RETENTION_ASKED)):
+        watch = watch_of(looks)
+        for at_s in range(5, 50, 5):
+            look(watch, at_s)
+        assert looks.asked == asked
+    late = Looks(kept="timed out")
+    watch = watch_of(late)
+    late.kept = Retention(ms=1, bytes=2, policy="delete")
+    look(watch, 5)
+    assert closing_of(watch).target.topics[0].retention_ms == 1
 
 
 def test_a_topic_deleted_and_made_again_is_told_each_time_it_is_seen():
@@ -112,6 +117,37 @@ def test_a_topic_deleted_and_made_again_is_told_each_time_it_is_seen():
         told += [(one.at_ns // S, one.what) for one in look(watch, at_s)]
     assert told == [(1, "gone"), (2, "remade"), (4, "remade"), (5, "gone")]
     assert {one.what for one in disturbances(closing_of(watch))} == {"remade"}
+
+
+def test_a_topic_that_a_broker_did_not_know_for_a_moment_is_the_same_if_its_id_is():
+    looks = Looks()
+    watch = watch_of(looks)
+    looks.topic = TopicSeen(partitions=0, id=None)
+    assert [one.what for one in look(watch, 5)] == ["gone"]
+    assert not watch.is_same(TOPIC)
+    looks.topic = TopicSeen(partitions=1, id="one")
+    assert look(watch, 10) == []
+    assert watch.is_same(TOPIC)
+    assert list(disturbances(closing_of(watch))) == []
+    looks.topic = TopicSeen(partitions=0, id=None)
+    look(watch, 15)
+    looks.topic = TopicSeen(partitions=1, id=None)  # who knows
+    look(watch, 20)
+    assert not watch.is_same(TOPIC)
+    assert [one.what for one in disturbances(closing_of(watch))] == ["remade"]
+
+
+def test_a_reader_thrown_out_is_a_sign_of_a_lost_end_only_where_the_beginning_stands():
+    looks = Looks(end=Ends(low=3, high=9))
+    watch = watch_of(looks)
+    look(watch, 5)
+    assert [one.what for one in watch.thrown_out(PLACE, 5)] == ["truncated"]
+    assert watch.thrown_out(PLACE, 6) == [], "once"
+    looks = Looks(end=Ends(low=3, high=9))
+    watch = watch_of(looks)
+    looks.end = Ends(low=5, high=9)
+    look(watch, 5)
+    assert watch.thrown_out(PLACE, 5) == []
 
 
 # --- retention -------------------------------------------------------------------------------------------------------

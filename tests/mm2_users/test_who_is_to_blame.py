@@ -264,6 +264,23 @@ def test_a_mirror_that_is_not_told_at_the_end_says_why():
     assert totals(ledger) == ALL
 
 
+def test_what_is_not_told_at_the_end_is_asked_again_before_it_stays_untold():
+    stage = stage_of()
+    half_way(stage)
+    the_rest(stage)
+    stage.path.silent.add("target")
+    topics = stage.engines[0]._lookout.target._looks.topics
+
+    def again(names, *, timeout_s):
+        told = topics(names, timeout_s=timeout_s)
+        stage.path.silent.clear()
+        return told
+
+    stage.engines[0]._lookout.target._looks.topics = again
+    _, closing = reckoned(stage)
+    assert [(topic.partitions_end, topic.untold) for topic in closing.target.topics] == [(4, {})]
+
+
 # --- loss that is none -----------------------------------------------------------------------------------------------
 
 
