@@ -213,7 +213,9 @@ def _sent(run: Run, kinds: Sequence[str]) -> Since | None:
     first = max(int(np.searchsorted(sent, min(shares), side="right")) - 1, 0)
     last = min(int(np.searchsorted(sent, max(shares), side="left")), len(rows) - 1)
     lasting = max(shares) >= 0.999
-    return Since(start_s=float(times_s[first]), end_s=float(times_s[last]), lasting=lasting, about=True)
+    # The row before the load's first second is of the silence, in which nothing was sent.
+    start_s = max(float(times_s[first]), run.windows.start_s if run.windows is not None else 0.0)
+    return Since(start_s=start_s, end_s=float(times_s[last]), lasting=lasting, about=True)
 
 
 def _shares(stream: Mapping[str, Any], kind: str) -> Iterator[float]:
