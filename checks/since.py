@@ -185,7 +185,7 @@ def _not_recovered(run: Run, windows: Windows) -> Since | None:
     if len(behind) == 0:
         return None
     last_s = float(behind[-1])
-    return Since(start_s=float(behind[0]), end_s=last_s, lasting=last_s == seen.times_s[-1])
+    return Since(start_s=float(behind[0]), end_s=last_s, lasting=last_s == float(seen.times_s[-1]))
 
 
 def _grown(run: Run, measurement: Measurement) -> Since | None:

@@ -22,7 +22,7 @@ from scenarios.conditions import Interval
 #: Rows of the table behind a figure.
 TABLE_ROWS = 20
 #: Events that are no news: phases are drawn as such.
-ROUTINE = frozenset({"run_started", "phase_started", "canary", "topics_created"})
+ROUTINE = frozenset({"run_started", "phase_started", "canary", "topics_created", "names_asked"})
 MARKS_MOST = 26
 
 

@@ -41,6 +41,7 @@ def compare_runs(first: Path, second: Path, *, language: str) -> Path:
 
 def _case(directory: Path) -> Case:
     """The run as it was judged: on the same evidence, and to the same verdict."""
+    record = RunRecord.open(directory)
     file = verdict_file(directory)
     if file is None:
         raise RunRecordError(f"{directory}: was not judged yet; run `mm2gate judge {directory}` first")
@@ -49,7 +50,6 @@ def _case(directory: Path) -> Case:
         evidence, verdict = content["evidence"], content["verdict"]
     except (Unreadable, OSError, TypeError, KeyError):
         raise RunRecordError(f"{file}: is no verdict; run `mm2gate judge {directory}` again") from None
-    record = RunRecord.open(directory)
     judged = next((path for path in record.sealed_evidence() if path.name == evidence), None)
     if judged is None and evidence:
         raise RunRecordError(f"{directory}: evidence {evidence} was judged and is gone; judge the run again")

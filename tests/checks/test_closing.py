@@ -262,7 +262,7 @@ def test_what_was_altered_at_the_source_already_is_not_mm2s(judge):
 
 def test_parts_larger_than_their_whole_are_no_ledger(judge):
     run = judge(counts=replace(HEALTHY, duplicated=1, duplicated_at_source=2))
-    assert why(run, "duplicated") == "ledger_unbalanced"
+    assert why(run, "duplicated") == "record_unreliable"
 
 
 def test_what_a_reader_that_stood_still_read_late_is_not_held_against_mm2(judge):

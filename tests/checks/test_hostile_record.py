@@ -188,8 +188,8 @@ def test_to_ask_again_one_must_say_whom(tmp_path):
     "name",
     [
         "record/manifest.json", "record/ledger.json", "record/more.json", "record", "evidence", "evidence/001",
-        "evidence/001/index.json", "evidence/001/connect-topics.json", "evidence/002", "baseline.json", "verdict.json",
-        "live", ".hidden",
+        "evidence/001/index.json", "evidence/001/connect-topics.json", "evidence/002", "baseline.json", "live",
+        ".hidden",
     ],
 )  # fmt: skip
 def test_a_link_in_a_record_is_followed_nowhere(tmp_path, name):
@@ -207,6 +207,17 @@ def test_a_link_in_a_record_is_followed_nowhere(tmp_path, name):
         with pytest.raises(RunRecordError, match="is a link, which no record holds"):
             judge(run)
     assert {file: file.read_bytes() for file in elsewhere.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["verdict.json", "fiche.md", "report.html", "junit.xml", "summary.md"])
+def test_a_link_in_the_place_of_a_document_is_replaced_and_not_followed(tmp_path, name):
+    run, elsewhere = write_run(tmp_path / "runs"), tmp_path / "elsewhere"
+    write_evidence(run)
+    elsewhere.write_text('{"verdict": "GO"}')
+    (run / name).symlink_to(elsewhere)
+    judge_run(run)
+    assert not (run / name).is_symlink()
+    assert elsewhere.read_text() == '{"verdict": "GO"}'
 
 
 def test_a_pipe_in_a_record_is_not_waited_for(tmp_path):
