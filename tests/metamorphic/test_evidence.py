@@ -38,6 +38,8 @@ BEYOND = 2 * (1 - COVERAGE_LEAST)
 #: `up` is 1 or the scrape failed, so that one odd value of it is one missed scrape; and who scrapes twice has it twice.
 #: What counts names counts one that is there twice once.
 COUNTS_NAMES = frozenset({"topics_replicated"})
+#: Every so many seconds the recorded run was scraped; and with so many scrapes in a window, one more or less is nothing.
+SCRAPE_S, SCRAPES_ENOUGH = 2.0, 8
 OF_VALUES = [role for role in ROLES if role is not Role.UP]
 
 
@@ -139,10 +141,13 @@ def test_one_part_with_too_little_left_is_no_pass(healthy, role, damage, which):
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("small", SMALL, ids=lambda apply: apply.__name__)
 def test_a_missed_scrape_now_and_then_improves_nothing(healthy, role, small):
-    span = healthy.span_of(role)
-    after = healthy.after(role, small, span)
+    after = healthy.after(role, small, healthy.span_of(role))
     assert crashed(after) == []
-    assert after.verdict == "GO"
+    fell = {result.criterion.id: result.verdict for result in after.results if result.verdict != "GO"}
+    # In a window of five scrapes, one that was missed is a fifth of what is to be known.
+    short = {name for name, need in healthy.needs.items() if need.window and need.window.duration_s < SCRAPES_ENOUGH * SCRAPE_S}
+    assert set(fell) <= short
+    assert set(fell.values()) <= {"INCONCLUSIVE"}
 
 
 @pytest.mark.parametrize("role", ROLES)

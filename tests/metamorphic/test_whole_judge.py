@@ -13,6 +13,7 @@ import pytest
 
 from tests.metamorphic.bed import Bed, as_json
 from tests.metamorphic.damages import HOLES, NONE, POISONS
+from tests.metamorphic.needs import Need, needs_of
 from tests.metamorphic.test_record import BREAKS, LIES, documents, text_with, told_only
 
 SEED = 12
@@ -29,6 +30,12 @@ def copy(smoke, tmp_path) -> Bed:
     bed = Bed(directory=tmp_path / smoke.directory.name)
     assert judge(bed.directory) == 0
     return bed
+
+
+@pytest.fixture(scope="module")
+def needs(smoke) -> dict[str, Need]:
+    """What each criterion of the run reads, and where: a damage elsewhere is none."""
+    return needs_of(smoke.directory)
 
 
 def judge(run: Path) -> int:
@@ -81,12 +88,12 @@ def test_a_damaged_record_leaves_no_green_sheet(copy, file, line, path, edit):
 
 
 @pytest.mark.parametrize(("role", "damage"), of_the_evidence(22))
-def test_damaged_evidence_leaves_no_green_sheet(copy, role, damage):
+def test_damaged_evidence_leaves_no_green_sheet(copy, needs, role, damage):
+    windows = [need.window for need in needs.values() if role in need.roles and need.window is not None]
+    span = min(window.start_s for window in windows), max(window.end_s for window in windows)
+
     def change(body):
-        data = body["data"]
-        instants = [float(at) for one in data["result"] for at, _ in one["values"]]
-        span = min(instants) + 20, max(instants) - 20
-        return {**body, "data": {**data, "result": damage.apply(data["result"], span)}}
+        return {**body, "data": {**body["data"], "result": damage.apply(body["data"]["result"], span)}}
 
     (file,) = [name for found, name in copy.answers() if found == role]
     with copy.damaged({file: as_json(change)}) as run:
