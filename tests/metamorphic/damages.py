@@ -16,24 +16,33 @@ Series = list[Item]
 Span = tuple[float, float]
 #: A window with all that is near it.
 EVERYTHING: Span = (-9.0, 9.0)
+#: Where a damage of one point in the middle has it.
+MIDDLE: Span = (0.35, 0.65)
 Apply = Callable[[Series, Span], Series]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """`apply(series, span)`: `span` is the window at which it aims, in Unix seconds. `poison`: whatever it leaves, the
-    figure is no reading of anything."""
+    """`apply(series, span)`: `span` is the window at which it aims, in Unix seconds. Shares are of that span."""
 
     name: str
     apply: Apply
     lost: Span = (0.0, 0.0)
-    """The part of the span that has no known point afterwards, as shares of it."""
-    poison: bool = False
+    """The part that has no known point afterwards, as shares."""
+    poison: Span | None = None
+    """Somewhere in this part is what makes any figure of it no reading of anything."""
     nan: bool = False
     """The points are there, and are no numbers."""
 
     def __str__(self) -> str:
         return self.name
+
+    def poisons(self, span: Span, window: Span) -> bool:
+        """What is poisoned of the span lies in a criterion's window."""
+        if self.poison is None:
+            return False
+        start, end = (span[0] + min(max(share, 0.0), 1.0) * (span[1] - span[0]) for share in self.poison)
+        return window[0] <= start and end <= window[1]
 
     def share_lost(self, span: Span, window: Span) -> float:
         """The share of a criterion's window that has no known point any more."""
@@ -103,15 +112,15 @@ HOLES: Sequence[Damage] = (
     ),
 )
 POISONS: Sequence[Damage] = (
-    Damage(name="+Inf in one point", apply=_one_point("+Inf"), poison=True),
-    Damage(name="-Inf in one point", apply=_one_point("-Inf"), poison=True),
-    Damage(name="+Inf in a third", apply=_valued("+Inf", (0.3, 0.6)), poison=True),
-    Damage(name="not a number at all", apply=_one_point("many"), poison=True),
-    Damage(name="negative in one point", apply=_one_point("-7"), poison=True),
-    Damage(name="negative all along", apply=_valued("-7", (-9.0, 9.0)), poison=True),
+    Damage(name="+Inf in one point", apply=_one_point("+Inf"), poison=MIDDLE),
+    Damage(name="-Inf in one point", apply=_one_point("-Inf"), poison=MIDDLE),
+    Damage(name="+Inf in a third", apply=_valued("+Inf", (0.3, 0.6)), poison=(0.3, 0.6)),
+    Damage(name="not a number at all", apply=_one_point("many"), poison=MIDDLE),
+    Damage(name="negative in one point", apply=_one_point("-7"), poison=MIDDLE),
+    Damage(name="negative all along", apply=_valued("-7", (-9.0, 9.0)), poison=EVERYTHING),
     Damage(name="shifted away", apply=_shifted, lost=EVERYTHING),
 )
-TWINS = Damage(name="every series twice", apply=_twins, poison=True)
+TWINS = Damage(name="every series twice", apply=_twins, poison=EVERYTHING)
 NONE = Damage(name="no series", apply=lambda *_: [], lost=EVERYTHING)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from checks.evaluate import Evaluation
+from checks.measurement import Window
 from checks.measures.tolerances import COVERAGE_LEAST
 from checks.metric_profiles import CONFLUENT_MIRROR, Role
 from checks.reasons import Code
@@ -38,7 +39,7 @@ BEYOND = 2 * (1 - COVERAGE_LEAST)
 #: `up` is 1 or the scrape failed, so that one odd value of it is one missed scrape; and who scrapes twice has it twice.
 #: What counts names counts one that is there twice once.
 COUNTS_NAMES = frozenset({"topics_replicated"})
-#: Every so many seconds the recorded run was scraped; and with so many scrapes in a window, one more or less is nothing.
+#: How often the recorded run was scraped; with so many scrapes in a window, one more or less is nothing.
 SCRAPE_S, SCRAPES_ENOUGH = 2.0, 8
 OF_VALUES = [role for role in ROLES if role is not Role.UP]
 
@@ -50,12 +51,15 @@ class Subject:
     bed: Bed
     needs: Mapping[str, Need]
 
-    def span_of(self, role: Role) -> Span:
-        """From the first to the last instant at which a criterion looks at a role; skips the test if none does."""
-        windows = [need.window for need in self.needs.values() if role in need.roles and need.window is not None]
+    def span_of(self, role: Role, *, narrow: bool = False) -> Span:
+        """From the first to the last instant at which a criterion looks at a role, or the narrowest such window; skips
+        the test if none does."""
+        windows = [_span(window) for need in self.needs.values() for window in need.looks.get(role, ())]
         if not windows:
             pytest.skip(f"no criterion of this run reads {role}")
-        return min(window.start_s for window in windows), max(window.end_s for window in windows)
+        if narrow:
+            return min(windows, key=lambda window: window[1] - window[0])
+        return min(start for start, _ in windows), max(end for _, end in windows)
 
     def must_fall(self, role: Role, damage: Damage, span: Span) -> set[str]:
         """Criteria that the damage leaves without what they need. A look-back gauge may be NaN while nothing happens,
@@ -65,10 +69,9 @@ class Subject:
         return {
             name
             for name, need in self.needs.items()
-            if role in need.roles
-            and not (damage is TWINS and name in COUNTS_NAMES)
-            and need.window is not None
-            and (damage.poison or damage.share_lost(span, (need.window.start_s, need.window.end_s)) >= BEYOND)
+            if not (damage is TWINS and name in COUNTS_NAMES)
+            for window in need.looks.get(role, ())
+            if damage.poisons(span, _span(window)) or damage.share_lost(span, _span(window)) >= BEYOND
         }
 
     def after(self, role: Role, apply: Apply, span: Span, *, only: int | None = None) -> Evaluation:
@@ -99,6 +102,10 @@ def healthy(everything: Bed) -> Subject:
     return Subject(bed=everything, needs=needs)
 
 
+def _span(window: Window) -> Span:
+    return window.start_s, window.end_s
+
+
 def crashed(after: Evaluation) -> list[str]:
     return [result.criterion.id for result in after.results if result.reason.code is Code.MEASURE_CRASHED]
 
@@ -108,7 +115,7 @@ def go_all_the_same(after: Evaluation, criteria: set[str]) -> set[str]:
 
 
 def no_pass(subject: Subject, role: Role, damage: Damage, *, only: int | None = None) -> None:
-    span = subject.span_of(role)
+    span = subject.span_of(role, narrow=damage.poison is not None)
     after = subject.after(role, damage.apply, span, only=only)
     fallen = subject.must_fall(role, damage, span)
     assert crashed(after) == []
@@ -145,7 +152,11 @@ def test_a_missed_scrape_now_and_then_improves_nothing(healthy, role, small):
     assert crashed(after) == []
     fell = {result.criterion.id: result.verdict for result in after.results if result.verdict != "GO"}
     # In a window of five scrapes, one that was missed is a fifth of what is to be known.
-    short = {name for name, need in healthy.needs.items() if need.window and need.window.duration_s < SCRAPES_ENOUGH * SCRAPE_S}
+    short = {
+        name
+        for name, need in healthy.needs.items()
+        if any(window.duration_s < SCRAPES_ENOUGH * SCRAPE_S for window in need.looks.get(role, ()))
+    }
     assert set(fell) <= short
     assert set(fell.values()) <= {"INCONCLUSIVE"}
 

@@ -89,7 +89,7 @@ def test_a_damaged_record_leaves_no_green_sheet(copy, file, line, path, edit):
 
 @pytest.mark.parametrize(("role", "damage"), of_the_evidence(22))
 def test_damaged_evidence_leaves_no_green_sheet(copy, needs, role, damage):
-    windows = [need.window for need in needs.values() if role in need.roles and need.window is not None]
+    windows = [window for need in needs.values() for window in need.looks.get(role, ())]
     span = min(window.start_s for window in windows), max(window.end_s for window in windows)
 
     def change(body):
