@@ -133,7 +133,7 @@ def test_a_worker_whose_environment_points_at_another_cluster_is_refused_before_
     finally:
         for process in started.values():
             process.kill()
-            process.wait()
+            process.communicate()
     assert started["master"].returncode == 40, said
     lines = [line for line in said.splitlines() if "does not play what the master plays" in line]
     assert lines, said

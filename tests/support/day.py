@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from checks.metric_profiles import CONFLUENT_MIRROR, Job, Role
+from checks.role_facts import Owner, facts_of
 from checks.windows import Windows
 from run_record.counts import Counts
 from run_record.store import SEAL, RunRecord, sums, write_json, write_text
@@ -91,6 +92,8 @@ def _series_of(role: Role) -> list[dict[str, str]]:
     workers = [{"instance": f"{worker}:9404"} for worker in WORKERS]
     if metric is None:
         return workers
+    if facts_of(role).owner is Owner.TASKED_WORKER:
+        return [{**one, "connector": SOURCE_CONNECTOR} for one in workers]
     if metric.job is Job.NODES:
         nodes = [{"instance": f"{worker}:9100", "job": "node-exporter"} for worker in WORKERS]
         if role is Role.NODE_NETWORK_TROUBLE:
