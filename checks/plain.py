@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Iterator
 
 from checks.markdown import Md
+from scenarios.visible import HIDDEN
 
 WIDTH = 100
 #: Keeps together until the lines are made: the words of a code span, a French sign and the word before it, a comparison
@@ -21,7 +22,7 @@ _GLUE = "\ue000"
 _TOGETHER = re.compile(r" (?=[:;!?»%](?:\s|$))|(?<=«) |(?<=[<>≤≥=]) (?=\d)|(?<=\d-\d\d) (?=\d\d:)| (?=UTC\b)")
 _CODE = re.compile(r"(?<!\\)(`+)(?!`)(.*?)(?<!`)\1(?!`)")
 _ESCAPED = re.compile(r"\\([\\`*\[\]|~])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+_CONTROL = re.compile(f"[{HIDDEN}]+")
 _NO_BREAK = re.compile("[\u00a0\u202f]")
 _COMMANDS = ("curl ", "mm2gate ", "kafka-")
 
