@@ -44,11 +44,11 @@ ui: setup ## a lab on this machine and Locust's web UI on it at 127.0.0.1:8089 (
 # Each part a process of its own, the long ones first. Those that take time wait most of it, so there are more of them
 # than cores; the others go on beside the tests on labs, which wait too, and have the cores first.
 TIMED := fast-mm2_users fast-locust_session fast-kafka-user fast-runbook
-UNTIMED := fast-checks fast-others fast-lab
+UNTIMED := fast-checks fast-metamorphic fast-others fast-lab
 SIDE_BY_SIDE := $(MAKE) --no-print-directory --keep-going --output-sync=target
 
 .PHONY: check
-check: setup ## lint, types and the fast tests (two or three minutes)
+check: setup ## lint, types and the fast tests
 	@$(SIDE_BY_SIDE) --jobs 3 fast-checks $(TIMED) $(UNTIMED) lint types
 
 .PHONY: test
@@ -70,11 +70,11 @@ fast-mm2_users:
 fast-kafka-user:
 	@$(BIN)/pytest -q tests/mm2_users/test_kafka_user.py
 
-fast-locust_session fast-runbook fast-checks: fast-%:
+fast-locust_session fast-runbook fast-checks fast-metamorphic: fast-%:
 	@$(BIN)/pytest -q tests/$*
 
 fast-others:
-	@$(BIN)/pytest -q tests $(addprefix --ignore tests/,mm2_users locust_session runbook checks lab lab_unit)
+	@$(BIN)/pytest -q tests $(addprefix --ignore tests/,mm2_users locust_session runbook checks metamorphic lab lab_unit)
 
 fast-lab:
 	@$(BIN)/pytest -q $(UNPATCHED) tests/lab_unit
@@ -86,7 +86,8 @@ labs:
 	@$(BIN)/pytest -q $(UNPATCHED) --durations 25 -m "not long" tests/lab
 
 .PHONY: test-long
-test-long: setup ## the tests on real labs that take minutes each: staircases, matrices of tasks, another Kafka
+test-long: setup ## every damage of a record; tests on real labs that take minutes each: staircases, tasks, another Kafka
+	@MM2GATE_ALL_DAMAGES=1 $(BIN)/pytest -q tests/metamorphic
 	@$(BIN)/pytest -q $(UNPATCHED) --durations 25 -m long tests/lab
 
 # ---- measure -------------------------------------------------------------------------------------------------------

@@ -23,13 +23,20 @@ DOCUMENTS = ("verdict.json", "fiche.md", "junit.xml", "summary.md", "report.html
 NO_PASS = (10, 20, 30, 50, 70)
 
 
-@pytest.fixture
-def copy(smoke, tmp_path) -> Bed:
+@pytest.fixture(scope="module")
+def green(smoke, tmp_path_factory) -> Path:
     """A run with the green documents of its true judgement."""
-    shutil.copytree(smoke.directory, tmp_path / smoke.directory.name)
-    bed = Bed(directory=tmp_path / smoke.directory.name)
-    assert judge(bed.directory) == 0
-    return bed
+    run = tmp_path_factory.mktemp("green") / smoke.directory.name
+    shutil.copytree(smoke.directory, run)
+    assert judge(run) == 0
+    return run
+
+
+@pytest.fixture
+def copy(green, tmp_path) -> Bed:
+    """The same for one damage."""
+    shutil.copytree(green, tmp_path / green.name)
+    return Bed(directory=tmp_path / green.name)
 
 
 @pytest.fixture(scope="module")
