@@ -86,7 +86,7 @@ labs:
 	@$(BIN)/pytest -q $(UNPATCHED) --durations 25 -m "not long" tests/lab
 
 .PHONY: test-long
-test-long: setup ## every damage of a record; tests on real labs that take minutes each: staircases, tasks, another Kafka
+test-long: setup ## every damage; tests on real labs that take minutes each: staircases, tasks, another Kafka
 	@MM2GATE_ALL_DAMAGES=1 $(BIN)/pytest -q tests/metamorphic
 	@$(BIN)/pytest -q $(UNPATCHED) --durations 25 -m long tests/lab
 
