@@ -132,7 +132,6 @@ class Follower:
         )
         evaluation = evaluate_live(run, scenario)
         live = self.directory / "live"
-        write_json(live / "verdict.json", live_content(run, scenario, evaluation))
         request = self._stop_watch.look(record, evaluation.results)
         if request is not None and not (live / FILE).exists():
             write_json(live / FILE, request)
@@ -141,6 +140,8 @@ class Follower:
         for name in checkpoints_reached(run, scenario):
             if not (live / name).is_file():
                 write_text(live / name, text)
+        # The last of all: who sees a verdict finds its fiche.
+        write_json(live / "verdict.json", live_content(run, scenario, evaluation))
 
     def _look(self, record: RunRecord, environment: Environment, windows: Windows | None) -> None:
         """Asks Prometheus and Connect once the load has begun, no oftener than its cost allows, unless a step waits."""

@@ -2,6 +2,7 @@
 
     … canary  silence │ load phases │ drain │ watch │
                       └ start       load_end drained  watched
+    fetched:          all of this, canaries included, and a margin on either side
     counters:         from the last scrape before `base` to the first one after `counters_end`
     gauges:           from `start` to `watched`, since those that look back still show the load during the watch
 
@@ -40,6 +41,8 @@ class Windows:
     scrape_s: float
     silence_s: float
     """How long nothing was sent before the start."""
+    first_sent_s: float
+    """When the first record may have gone out: a canary's, where there are canaries."""
 
     @property
     def base_s(self) -> float:
@@ -61,9 +64,10 @@ class Windows:
 
     @property
     def fetched(self) -> Window:
-        """What is asked of Prometheus: all windows, with a margin."""
+        """What is asked of Prometheus: all windows, with a margin, from before the canaries on, since counters count
+        them too."""
         margin_s = max(MARGIN_SCRAPES * self.scrape_s, MARGIN_LEAST_S)
-        return Window(start_s=self.start_s - margin_s, end_s=self.needed_until_s + margin_s)
+        return Window(start_s=min(self.start_s, self.first_sent_s) - margin_s, end_s=self.needed_until_s + margin_s)
 
     @classmethod
     def of(cls, record: RunRecord, environment: Environment) -> Self | None:
@@ -78,6 +82,7 @@ class Windows:
         last_ns = last_known_ns(record)
         load_end_ns = _end(loads[-1], last_ns)
         after = [phase for phase in manifest.phases if phase.kind in ("rest", "drain")]
+        first = next(iter(manifest.of_kind("canary")), loads[0])
         drained_ns = max((_end(phase, last_ns) for phase in after), default=load_end_ns)
         watched_ns = max((_end(phase, last_ns) for phase in manifest.of_kind("watch")), default=drained_ns)
         return cls(
@@ -88,6 +93,7 @@ class Windows:
             counters_end_s=drained_ns / NS_PER_S + environment.connect.offset_flush_interval,
             scrape_s=environment.prometheus.scrape_interval,
             silence_s=_silence_before(loads[0], manifest.phases),
+            first_sent_s=first.start_ns / NS_PER_S,
         )
 
     @classmethod
@@ -113,6 +119,7 @@ class Windows:
             counters_end_s=drained_s + flush_s,
             scrape_s=environment.prometheus.scrape_interval,
             silence_s=_silence_before(phases[place], phases),
+            first_sent_s=phases[place].start_ns / NS_PER_S,
         )
 
 

@@ -53,8 +53,8 @@ class Holdings:
 
     def take(self, messages: list[Message]) -> None:
         """Looks at records, none of which is an error."""
-        ordered = sorted(messages, key=_place)
-        for place, some in groupby(ordered, key=_place):
+        ordered = sorted(messages, key=place_of)
+        for place, some in groupby(ordered, key=place_of):
             if place in self._streams:
                 self._take(self._streams[place], place, list(some))
 
@@ -92,5 +92,5 @@ def _ranges(seqs: NDArray[np.int64]) -> list[tuple[int, int]]:
     return [(int(part[0]), int(part[-1]) + 1) for part in np.split(seqs, cuts)]
 
 
-def _place(record: Message) -> Place:
+def place_of(record: Message) -> Place:
     return record.topic() or "", -1 if (partition := record.partition()) is None else partition

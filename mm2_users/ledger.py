@@ -43,6 +43,7 @@ class StreamLedger:
         self._purged = RangeSet()  # what the source no longer had before anything behind it had arrived
         self._purged_below = self._arrived_by_look = 0  # first seq that the source still has; end of arrivals then
         self._waiting = RangeSet()  # on the mirror at the end, where our own reader did not read it
+        self._passed_over = RangeSet()  # of those: it had had the time to
         self._gone = RangeSet()  # arrived, and no longer on the mirror at the end
         self._phase_starts: list[int] = []  # first seq of each phase that sent anything
         self._phase_indices: list[int] = []
@@ -171,9 +172,11 @@ class StreamLedger:
 
     # --- what the clusters hold at the end ---------------------------------------------------------------------
 
-    def seen_unread(self, found: RangeSet) -> None:
-        """These lie on the mirror, where our own reader did not read: those that are missing were not read by us."""
+    def seen_unread(self, found: RangeSet, *, in_time: RangeSet) -> None:
+        """`found` lie on the mirror, where our own reader did not read: those that are missing are not lost. `in_time`
+        of them lay there for so long that it should have: they were not read by us, and are not MM2's."""
         self._waiting = self._waiting.plus(found)
+        self._passed_over = self._passed_over.plus(in_time)
 
     def seen_again(self, found: RangeSet) -> None:
         """All that lies on the mirror now: what arrived and is not among it is gone."""
@@ -235,7 +238,7 @@ class StreamLedger:
     def counts(self, committed_offset: int | None = None, *, read_to_end: bool = False) -> dict[int, Counts]:
         """Phase index → counts; a stream that sent nothing has none."""
         missing, lost = self.missing(), self.lost(committed_offset, read_to_end=read_to_end)
-        purged, waiting = lost.common(self._purged), missing.common(self._waiting)
+        purged, unread = lost.common(self._purged), missing.common(self._passed_over)
         arrived_acked = self._acked.minus(missing)
         gone = arrived_acked.common(self._gone)
         phantom = self.arrived.common(self._failed)
@@ -257,7 +260,7 @@ class StreamLedger:
                     phantom=phantom.count(start, end),
                     unknown_arrived=arrived_unknown.count(start, end),
                     purged=purged.count(start, end),
-                    unread=waiting.count(start, end),
+                    unread=unread.count(start, end),
                     gone=gone.count(start, end),
                 )
             )
@@ -283,7 +286,7 @@ class StreamLedger:
             "late": missing.minus(lost),
             "failed": self._failed,
             "purged": lost.common(self._purged),
-            "unread": missing.common(self._waiting),
+            "unread": missing.common(self._passed_over),
             "gone": self._gone,
         }
         found: dict[str, list[Any]] = {

@@ -16,6 +16,7 @@ from clients.kafka import off_hub
 from clients.kafka_reread import Reread, Stretches, Take
 from clients.kafka_topics import Place
 from mm2_users.arrivals import Arrivals
+from mm2_users.holdings import place_of
 from mm2_users.streams import Stream
 from mm2_users.watch import LOOK_WITHIN_S, Happened, Looks, Watch
 from run_record.closing import Restart
@@ -105,7 +106,7 @@ class Lookout:
         found: set[Place] = set()
 
         def look_ahead() -> None:
-            take = lambda some: found.update(map(_place, some))  # noqa: E731
+            take = lambda some: found.update(map(place_of, some))  # noqa: E731
             self._reread(suspects, take, timeout_s=LOOK_WITHIN_S, first_only=True)
 
         off_hub(look_ahead)
@@ -197,7 +198,3 @@ def lookout_of(
 
 def _places_of(one: Happened, places: Mapping[Place, Stream]) -> list[Place]:
     return [place for place in places if place[0] == one.topic and one.partition in (None, place[1])]
-
-
-def _place(message: Any) -> Place:
-    return message.topic() or "", -1 if message.partition() is None else message.partition()

@@ -16,14 +16,17 @@ from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
+from confluent_kafka import Message
+
 from clients.kafka import off_hub
 from clients.kafka_topics import Place
 from mm2_users.arrivals import Arrivals
-from mm2_users.holdings import Held, Holdings
+from mm2_users.holdings import Held, Holdings, place_of
 from mm2_users.lookout import Lookout, Reader, Rereads
 from mm2_users.ranges import RangeSet
 from mm2_users.streams import Stream
 from run_record.closing import Closing, Disturbance, PartitionFacts, disturbances
+from scenarios.plan import NS_PER_S
 
 #: The last look; it is shorter when someone waits for the run's end.
 LOOK_WITHIN_S = 5.0
@@ -33,6 +36,11 @@ LOOKS_AGAIN = 2
 READ_TO_END_WITHIN_S = 5.0
 #: One partition after the other is read again, so that the whole may take longer than any time there is.
 REREAD_WITHIN_S = 9.0
+#: What lay on a mirror so long before the end should have been read. Later ones may have come while the last look was
+#: taken: MM2 goes on writing what is late. The instant of a look is that of its beginning, and it may take 5 s.
+SHOULD_BE_READ_NS = 6 * NS_PER_S
+#: Looks come every few seconds. Where there was none for so long, all that is found may have lain there.
+LOOKED_WITHIN_NS = 15 * NS_PER_S
 #: The source is read in so many stretches of a partition; what lies between them and is known is left out.
 MOST_STRETCHES = 6
 #: So many altered records are looked up at the source.
@@ -124,7 +132,7 @@ class Reckoner:
         missing = {place for place, stream in look.at_target.items() if stream.ledger.missing_count}
         ended = self._read_to_end(reader) if missing else None
         disturbed = {(one.topic, one.partition): one for one in disturbances(closing, record_bytes=self._record_bytes)}
-        again = self._read_mirrors(disturbed, missing - (ended or frozenset()), read)
+        again = self._read_mirrors(disturbed, missing - (ended or frozenset()), read, at_ns)
         ended_now = (ended or frozenset()) | again.whole
         garbage = self._read_source()
         for place, stream in look.at_target.items():
@@ -145,7 +153,7 @@ class Reckoner:
         return off_hub(partial(reader.read_to_end, timeout_s=self._at_most_s(READ_TO_END_WITHIN_S)))
 
     def _read_mirrors(
-        self, disturbed: Mapping[Place, Disturbance], unread: Iterable[Place], read: Mapping[Place, int]
+        self, disturbed: Mapping[Place, Disturbance], unread: Iterable[Place], read: Mapping[Place, int], at_ns: int
     ) -> _Reread:
         """Reads disturbed mirrors again, and the others from where our reader stands, and tells the ledgers."""
         target, streams = self._lookout.target, self._lookout.at_target
@@ -155,13 +163,21 @@ class Reckoner:
             if ends is not None:
                 start = ends.low if place in disturbed else max(read.get(place, 0), ends.low)
                 stretches[place] = start, ends.high
-        holdings = Holdings({place: streams[place] for place in stretches}, run=self._run, sender=self._sender)
+        some = {place: streams[place] for place in stretches}
+        holdings = Holdings(some, run=self._run, sender=self._sender)
+        in_time = Holdings(some, run=self._run, sender=self._sender)
+        ended = {place: self._ended_before(place, at_ns) for place in stretches}
+
+        def take(messages: list[Message]) -> None:
+            holdings.take(messages)
+            in_time.take([one for one in messages if (one.offset() or 0) < ended[place_of(one)]])
+
         whole: frozenset[Place] = frozenset()
         if stretches:
             limit_s = self._at_most_s(REREAD_WITHIN_S)
-            whole = off_hub(partial(self._reread_target, stretches, holdings.take, timeout_s=limit_s)).whole
+            whole = off_hub(partial(self._reread_target, stretches, take, timeout_s=limit_s)).whole
         for place, held in holdings.held.items():
-            streams[place].ledger.seen_unread(held.seqs)
+            streams[place].ledger.seen_unread(held.seqs, in_time=in_time.held[place].seqs)
         gone = frozenset(place for place in disturbed if target.is_there(place) is False)
         counts = {}
         for place, one in disturbed.items():
@@ -171,6 +187,11 @@ class Reckoner:
             if one.sure and place in whole | gone:
                 ledger.seen_again(found)
         return _Reread(held=counts, whole=whole | gone)
+
+    def _ended_before(self, place: Place, at_ns: int) -> int:
+        """The offset before which our reader should have read a mirror; no bound where that is not known."""
+        end = self._lookout.target.ended_at(place, at_ns - SHOULD_BE_READ_NS, within_ns=LOOKED_WITHIN_NS)
+        return NO_BOUND if end is None else end
 
     def _proving(self, committed: Mapping[str, int], ended: frozenset[Place]) -> dict[str, int]:
         """Of MM2's committed offsets those that prove something: their mirrors exist, and have been read to the end

@@ -143,6 +143,14 @@ class Watch:
         """Where a partition began and ended by the latest look that was told."""
         return self._partitions[place].told
 
+    def ended_at(self, place: Place, at_ns: int, *, within_ns: int) -> int | None:
+        """Where a partition ended by the last look before an instant; None if there was none for so long before it."""
+        before = [(seen_ns, high) for seen_ns, high in self._partitions[place].ends if seen_ns <= at_ns]
+        after = next((high for seen_ns, high in self._partitions[place].ends if seen_ns > at_ns), None)
+        if not before or (before[-1][0] < at_ns - within_ns and before[-1][1] != after):
+            return None
+        return before[-1][1]
+
     def of_run(self, place: Place) -> int | None:
         """The offset from which on its records were written during the run; None where that is not told."""
         return self._partitions[place].of_run

@@ -140,6 +140,11 @@ class Payloads(RootModel[tuple[Payload, ...]]):
         return self.root[number] if len(self.root) > 1 else self.root[0]
 
     @property
+    def own_files(self) -> bool:
+        """Whether some are the user's own files, whose sizes no text of a scenario tells."""
+        return any(payload.files is not None for payload in self.root)
+
+    @property
     def bytes(self) -> int:
         """The mean size of a value: topics get as many records each."""
         return max(ceil(_mean(payload.mean_bytes for payload in self.root)), 1)

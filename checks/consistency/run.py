@@ -68,7 +68,8 @@ def _plan(facts: Facts) -> Iterator[Contradiction]:
     loads = manifest.of_kind("load")
     records = sum(phase.records for phase in loads) if plan.ladder and loads else plan.record_count
     yield from _manifest(Equation.PLAN, "planned_records", manifest.planned_records, source, records)
-    yield from _manifest(Equation.PLAN, "record_bytes", manifest.record_bytes, source, plan.scenario.payload.bytes)
+    if not plan.scenario.payload.own_files:
+        yield from _manifest(Equation.PLAN, "record_bytes", manifest.record_bytes, source, plan.scenario.payload.bytes)
     yield from _manifest(
         Equation.PLAN, "rehearsal", manifest.rehearsal, source, str(parse_rehearsal(manifest.rehearsal))
     )

@@ -4,8 +4,8 @@ A silence between the canaries and the load keeps them apart: a counter's base i
 them. Without one (or with one that holds no scrape) the last scrape before the load may have seen some of them, and not
 others. Nothing else of ours is sent from the first canary to the load, so what a counter grew by between the last
 scrape before the canaries and its base is the canaries that it had counted by then; the others are in its growth, and
-are taken off. Where there is no scrape before the canaries, or where some canary never crossed in its time, and so may
-be read by MM2 at any moment, only a range is known.
+are taken off. Where there is no scrape before the canaries, only a range is known; nor of a canary that did not cross in
+its time and was not counted before the base, since MM2 may read it at any moment.
 """
 
 from __future__ import annotations
@@ -66,16 +66,19 @@ def canaries_counted(run: Run, role: Role) -> Share:
     whole = run.stretch is None or run.stretch.start_s == windows.start_s
     base_s = windows.base_s if whole else run.stretch.start_s if run.stretch is not None else windows.start_s
     series = _with_base(run, role, base_s)
-    if all(one.times_s[place] >= over_s for one, place in series):
-        return 0.0, straggling
+    over = all(one.times_s[place] >= over_s for one, place in series)
+    if over and not straggling:
+        return 0.0, 0.0
     if role is Role.BYTE_COUNT:  # how many records its bytes are is told by the counter beside it
         series = _with_base(run, Role.RECORD_COUNT, base_s)
         if not series:
-            return 0.0, float(found.sent)
+            return 0.0, straggling if over else float(found.sent)
     before = [_grown(one, began_s - SURELY_BEFORE_S, base_s) for one, _ in series]
     if any(one is None for one in before):
-        return 0.0, float(found.sent)
+        return 0.0, straggling if over else float(found.sent)
     counted = min(float(sum(one for one in before if one is not None)), float(found.sent))
+    if over:  # those that had crossed are in the base
+        return 0.0, min(straggling, found.sent - counted)
     return max(crossed - counted, 0.0), found.sent - counted
 
 

@@ -56,7 +56,7 @@ def _dropping(run: Run, source: ConnectorSeen, missing: float) -> Iterator[Findi
         return
     counts = run.counts
     foreign = 0 if counts is None else counts.foreign
-    in_headers = any(payload.files is not None for payload in scenario_of(run.record.manifest).scenario.payload.root)
+    in_headers = scenario_of(run.record.manifest).scenario.payload.own_files
     params: dict[str, Param] = {"transforms": transforms, "missing": missing}
     if foreign and (in_headers or "header" in transforms.lower()):
         # They came, without what says which they are.

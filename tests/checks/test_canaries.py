@@ -125,6 +125,15 @@ def test_canaries_that_straggle_may_be_in_any_growth(case_of):
     assert values(case_of(few, in_time=0))["poll_total"].verdict.value == "NOGO"
 
 
+@pytest.mark.parametrize(("polled_s", "value", "interval"), [(2.0, 100, None), (900.0, 98, (98, 100))])
+def test_canaries_that_mm2_read_before_the_base_and_never_wrote_are_in_no_growth(case_of, polled_s, value, interval):
+    """As of an MM2 whose filter drops everything; where it had not read them by then, it may read them at any time."""
+    counted = with_a_canary(6.0, polled_s, 0.0, start_s=-20.0)
+    polled = {**healthy_metrics(), Role.POLL_TOTAL: [counted(**labels) for labels in TASKS]}
+    found = values(case_of(polled, in_time=0, arrived=0))["poll_total"]
+    assert (found.measurement.value, found.measurement.interval) == (value, interval)
+
+
 def test_with_a_silence_and_canaries_that_crossed_nothing_is_taken_off(case_of):
     found = values(case_of())["poll_total"].measurement
     assert (found.value, found.interval, found.detail("canaries")) == (100, None, None)

@@ -584,6 +584,24 @@ def test_what_lies_unread_is_told_from_what_is_late_and_from_what_is_lost():
     assert by_partition[3] == Counts(sent=EACH, acked=EACH, arrived=EACH)
 
 
+@pytest.mark.parametrize(("looked_s", "unread"), [(None, 0), (0, RECORDS - 40), (8, 0)])
+def test_what_a_late_mm2_wrote_just_before_the_end_is_late_and_not_left_unread_by_our_reader(looked_s, unread):
+    """`looked_s`: a look between its writing and the end, so long after it. 9 s after it is the end."""
+    stage = stage_of()
+    half_way(stage)
+    _, mirror = names(stage)
+    stage.consumers[0].stuck |= {(mirror, partition) for partition in range(PARTITIONS)}
+    the_rest(stage)
+    written_ns = stage.path.now_ns
+    if looked_s is not None:
+        stage.path.now_ns = written_ns + looked_s * NS_PER_S
+        stage.look()
+    stage.path.now_ns = written_ns + 9 * NS_PER_S
+    ledger, _ = reckoned(stage, committed_past_everything(stage.path))
+    counts = totals(ledger)
+    assert (counts.arrived, counts.lost, counts.late, counts.unread) == (40, 0, RECORDS - 40, unread)
+
+
 def test_a_reader_that_cannot_be_helped_is_not_started_again_for_ever():
     stage = stage_of()
     half_way(stage)
