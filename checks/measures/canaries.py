@@ -4,8 +4,8 @@ A silence between the canaries and the load keeps them apart: a counter's base i
 them. Without one (or with one that holds no scrape) the last scrape before the load may have seen some of them, and not
 others. Nothing else of ours is sent from the first canary to the load, so what a counter grew by between the last
 scrape before the canaries and its base is the canaries that it had counted by then; the others are in its growth, and
-are taken off. Where there is no scrape before the canaries, only a range is known; nor of a canary that did not cross in
-its time and was not counted before the base, since MM2 may read it at any moment.
+are taken off. Only a range is known where there is no scrape before the canaries, and of a canary that neither crossed
+in its time nor was counted by the base, since MM2 may read it at any moment.
 """
 
 from __future__ import annotations

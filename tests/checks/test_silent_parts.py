@@ -186,6 +186,7 @@ class TestOneThatBeginsLate:
             (None, Code.LOW_COVERAGE),
             (None, Code.PARTITIONS_MISSING),
             (None, Code.TASKS_MISSING),
+            (None, Code.NO_BASE),
         ]
 
 

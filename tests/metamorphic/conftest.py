@@ -13,7 +13,6 @@ import pytest
 
 from tests.metamorphic.bed import Bed
 
-
 #: One case in so many is run where nobody asks for all of them; always the same, each judged by its own name.
 ONE_IN = 2
 ALL = "MM2GATE_ALL_DAMAGES"
