@@ -252,7 +252,7 @@ def test_nobody_reads_what_is_not_whole(judged, tmp_path, end: Callable[[Path], 
     other = write_run(tmp_path, run_id="other")
     write_evidence(other)
     end(judged)
-    with pytest.raises(RunRecordError, match="was not judged yet|changed since the record was sealed"):
+    with pytest.raises(RunRecordError, match=r"was not judged yet|changed since the record was sealed"):
         report_run(judged, language="en")
     with pytest.raises(RunRecordError, match=r"baseline|seal"):
         judge_run(other, baseline=judged)
