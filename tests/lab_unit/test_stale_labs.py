@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ def layout(tmp_path: Path) -> Layout:
 def sleeper(layout: Layout):
     environment = {LAB_VARIABLE: "this-lab"}
     started = process.start(SLEEP, log=layout.log("source"), environment=environment, directory=layout.root)
+    # It is started a moment before the kernel shows its environment.
+    while b"this-lab" not in Path(f"/proc/{started.pid}/environ").read_bytes():
+        time.sleep(0.01)
     yield started
     process.end([started], grace_s=1.0)
 
