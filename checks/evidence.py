@@ -78,9 +78,9 @@ def _pasteable(entries: list[dict[str, Any]]) -> str:
     return f"{query} @ {last['at_s']:.3f}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Evidence:
-    """One evidence directory."""
+    """One evidence directory, read once: what was worked out of it may be kept beside it."""
 
     directory: Path
     index: Mapping[str, Any] = field(repr=False)

@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from checks.evaluate import measured
 from checks.measures import Run, measure
 from checks.measures.backlog import rate_between, rows_of_load
 from checks.measures.tolerances import PATIENCE_SCRAPES
+from checks.reasons import Code
+from checks.tracks import track
 
 ROWS = ("target", "source", "capacity")
 #: "poll ≫ write" and "poll = write": the ratio's NOGO limit on the page, 95 %.
@@ -39,6 +43,14 @@ _MEASURES = {
 }
 
 
+#: What was seen was seen, however much more was not: above its limit, these are a sign of the target in any case.
+_SEEN_ABOVE = {"throttle": ("throttle_max", 0.0), "in_flight": ("in_flight", IN_FLIGHT_MOST)}
+#: Why a measure has no value although some of its points are to be believed.
+_INCOMPLETE = frozenset(
+    {Code.LOW_COVERAGE, Code.HOLE, Code.STALE, Code.STARTS_LATE, Code.TASKS_MISSING, Code.EXPORTER_MISSING}
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bottleneck:
     """One row: does it fit (None: it could not be told), by which signs, and every figure that was looked at."""
@@ -58,7 +70,10 @@ def figures_of(run: Run) -> dict[str, float]:
     """What could be measured, by short names: rates in records/s, `idle` in s, `throttle` in ms, `buffer` in %."""
     figures: dict[str, float] = {}
     for name, key in _MEASURES.items():
-        value = measured(run, key, measure).value
+        found = measured(run, key, measure)
+        value = found.value
+        if found.why_not is not None and found.why_not.code in _INCOMPLETE and name in _SEEN_ABOVE:
+            value = _seen_above(run, *_SEEN_ABOVE[name])
         if value is not None:
             figures[name] = value
     trend = measured(run, "backlog.growth", measure)
@@ -68,6 +83,15 @@ def figures_of(run: Run) -> dict[str, float]:
     if acked is not None:
         figures["acked"] = acked
     return figures
+
+
+def _seen_above(run: Run, name: str, limit: float) -> float | None:
+    """The largest value that was seen from the load's start to the watch's end, if it is above a limit."""
+    if run.windows is None:
+        return None
+    seen = track(run, name).between(run.windows.start_s, run.windows.watched_s).values
+    largest = float(np.nanmax(seen)) if np.isfinite(seen).any() else 0.0
+    return largest if largest > limit else None
 
 
 def judged(figures: Mapping[str, float], *, idle_least_s: float) -> tuple[Bottleneck, ...]:

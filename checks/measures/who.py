@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from checks.connectors import TaskSeen, connectors_seen, workers_seen
+from checks.evidence import Evidence
 from checks.measures.registry import Run
 from checks.metric_names import CONNECT_BEANS, MIRROR_ATTRIBUTES
 from checks.metric_roles import Filter, Role
@@ -43,6 +45,10 @@ class Workers:
         return frozenset(host_of(instance) for instance in self.instances)
 
 
+#: Of an evidence, and of the run whose evidence it is.
+_KNOWN: WeakKeyDictionary[Evidence, Workers] = WeakKeyDictionary()
+
+
 def host_of(instance: str) -> str:
     """The host of a scraped instance: "kafka1:9404" and "kafka1" are one, "[::1]:9404" is "[::1]"."""
     host, colon, port = instance.rpartition(":")
@@ -67,7 +73,14 @@ def source_tasks(run: Run) -> tuple[TaskSeen, ...]:
 
 
 def workers_of(run: Run) -> Workers:
-    """The workers among the targets of the workers' job."""
+    """The workers among the targets of the workers' job. Every measure asks, so it is worked out once."""
+    known = _KNOWN.get(run.evidence)
+    if known is None:
+        known = _KNOWN[run.evidence] = _workers_of(run)
+    return known
+
+
+def _workers_of(run: Run) -> Workers:
     answered: dict[str, bool] = {}
     for one in run.evidence.metric(Role.UP).series:
         instance = one.label("instance")

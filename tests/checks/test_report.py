@@ -217,6 +217,14 @@ class TestWhatItSays:
         assert "la cible impose à MM2 d'attendre (300 ms au plus) : un quota" in said
         assert "lu 1 000/s" in said
 
+    def test_a_throttle_that_was_seen_is_a_sign_however_many_scrapes_were_missed(self, phase2):
+        seldom = lambda at_s: None if 80 < at_s < 95 or 100 < at_s < 125 else 300.0  # noqa: E731
+        metrics = spoil2(phase2_metrics(), Role.THROTTLE_MAX, seldom)
+        metrics = spoil2(metrics, Role.LATENCY_MAX, lambda at_s: 6000.0 if 101 < at_s < 131 else 90.0)
+        page, _ = phase2(metrics, e2e_ms=[20.0] * 1999 + [9000.0])
+        said = plain(page.all("section", **{"class": "verdict NOGO"})[0].text)
+        assert "la cible impose à MM2 d'attendre (300 ms au plus) : un quota" in said
+
     def test_where_no_bottleneck_fits_the_symptom_that_does_is_named(self, phase2):
         page, _ = phase2(e2e_ms=[1500.0] * 2000)
         (box,) = page.all("section", **{"class": "verdict NOGO"})

@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
-from clients.kafka import client_configuration
 from clients.kafka_admin import Admin
 from lab.accounts import LOAD
 from lab.handles import Lab
+from lab.layout import SOURCE
 from lab.ports import free_ports
 from tests.lab.runs import ROOT
 
@@ -40,17 +39,8 @@ def table(directory: Path) -> dict[str, tuple[int, int]]:
 
 
 def orders(lab: Lab) -> int:
-    """How many there are on the source, by its end offsets; 0 without the topic."""
-    seen = lab.seen_by(LOAD)
-    topic = f"{seen.environment.topics.prefix}orders"
-    reader = Consumer(client_configuration(seen.environment.source, seen, "look") | {"group.id": "mm2gate-look"})
-    try:
-        if reader.list_topics(topic, timeout=10).topics[topic].error is not None:
-            return 0
-        places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-        return sum(reader.get_watermark_offsets(place, timeout=10)[1] for place in places)
-    finally:
-        reader.close()
+    """How many there are on the source."""
+    return lab.owner(SOURCE).record_count(f"{lab.seen_by(LOAD).environment.topics.prefix}orders")
 
 
 @pytest.fixture(scope="module")

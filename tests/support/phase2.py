@@ -22,6 +22,7 @@ from tests.support.records import (
     Item,
     Metrics,
     healthy_closing,
+    made_once,
     points,
     write_run,
 )
@@ -86,6 +87,7 @@ def during(value: float) -> Callable[[float], float]:
     return lambda at_s: value if START_S < at_s < END_S + 60 else float("nan")
 
 
+@made_once
 def phase2_metrics() -> Metrics:
     """What Prometheus holds of a healthy minute: 1000 records/s over two tasks on two workers."""
     hosts = [f"w{n}" for n in (1, 2)]
