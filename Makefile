@@ -42,22 +42,22 @@ ui: setup ## a lab on this machine and Locust's web UI on it at 127.0.0.1:8089 (
 # ---- check ---------------------------------------------------------------------------------------------------------
 
 # Each part a process of its own, the long ones first. Those that take time wait most of it, so there are more of them
-# than cores; the others go on beside the tests on labs, which wait too, and have the cores first.
-TIMED := fast-mm2_users fast-locust_session fast-kafka-user fast-runbook
+# than cores; the others go on beside them, and give way. The tests on real labs have the machine to themselves.
+TIMED := fast-locust_session fast-mm2_users fast-runbook fast-kafka-user
 UNTIMED := fast-checks fast-metamorphic fast-others fast-lab
 SIDE_BY_SIDE := $(MAKE) --no-print-directory --keep-going --output-sync=target
 
 .PHONY: check
 check: setup ## lint, types and the fast tests
-	@$(SIDE_BY_SIDE) --jobs 3 fast-checks $(TIMED) $(UNTIMED) lint types
+	@$(SIDE_BY_SIDE) --jobs 3 $(TIMED) lint types $(UNTIMED)
 
 .PHONY: test
-test: setup ## everything that CI runs: lint, types, fast tests, and the tests on real labs (a quarter of an hour)
-	@$(SIDE_BY_SIDE) --jobs 3 $(TIMED) lint types
+test: setup ## everything that CI runs: lint, types, fast tests, and the tests on real labs (twenty minutes)
+	@$(SIDE_BY_SIDE) --jobs 3 $(TIMED) lint types $(UNTIMED)
 	@echo "The tests on real labs take ten minutes, and tell what they have to tell at their end."
-	@$(SIDE_BY_SIDE) --jobs 2 labs untimed
+	@$(MAKE) --no-print-directory labs
 
-.PHONY: lint types $(TIMED) $(UNTIMED) untimed labs
+.PHONY: lint types $(TIMED) $(UNTIMED) labs
 lint:
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
@@ -70,17 +70,17 @@ fast-mm2_users:
 fast-kafka-user:
 	@$(BIN)/pytest -q tests/mm2_users/test_kafka_user.py
 
-fast-locust_session fast-runbook fast-checks fast-metamorphic: fast-%:
+fast-locust_session fast-runbook: fast-%:
 	@$(BIN)/pytest -q tests/$*
 
+fast-checks fast-metamorphic: fast-%:
+	@nice $(BIN)/pytest -q tests/$*
+
 fast-others:
-	@$(BIN)/pytest -q tests $(addprefix --ignore tests/,mm2_users locust_session runbook checks metamorphic lab lab_unit)
+	@nice $(BIN)/pytest -q tests $(addprefix --ignore tests/,mm2_users locust_session runbook checks metamorphic lab lab_unit)
 
 fast-lab:
-	@$(BIN)/pytest -q $(UNPATCHED) tests/lab_unit
-
-untimed:
-	@MAKEFLAGS= nice $(SIDE_BY_SIDE) $(UNTIMED)
+	@nice $(BIN)/pytest -q $(UNPATCHED) tests/lab_unit
 
 labs:
 	@$(BIN)/pytest -q $(UNPATCHED) --durations 25 -m "not long" tests/lab

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,10 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Lab]]:
             good, bad = pool.map(lab_up, directories)
         yield good, bad
     finally:
-        for directory in directories:
-            if directory.exists():
-                lab_down(directory)
+        with ExitStack() as ends:  # each of them, even if another one cannot be taken down
+            for directory in directories:
+                if directory.exists():
+                    ends.callback(lab_down, directory)
 
 
 @pytest.fixture(scope="session")

@@ -85,10 +85,9 @@ def test_the_example_runs_headless_and_every_order_is_there(
 
 
 def test_a_production_environment_is_refused_before_anything_is_sent(lab: Lab, tmp_path: Path) -> None:
-    text = lab.environment_file.read_text(encoding="utf-8")
+    before, text = orders(lab), lab.environment_file.read_text(encoding="utf-8")
     production = lab.environment_file.with_name("production-of-users.yaml")
     production.write_text(text.replace("production: false", "production: true"), encoding="utf-8")
-    before = orders(lab)
     try:
         done = locust(lab, cwd=tmp_path, environment=production)
     finally:
