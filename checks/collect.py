@@ -232,14 +232,21 @@ def _clock_offset(prometheus: Prometheus, clock: Clock) -> dict[str, float] | No
 
 
 def _wait_for_scrape(prometheus: Prometheus, environment: Environment, windows: Windows, clock: Clock) -> None:
+    """For the last scrape that a window needs: as long as the run's own end leaves it to come, and a few scrapes; a
+    clock that stands before the run's end is wrong, and not waited for."""
     patience_s = PATIENCE_SCRAPES * windows.scrape_s + 1.0
+    left_s = max(windows.needed_until_s - windows.watched_s, 0.0) + patience_s
     query = f"min(timestamp(up{{{job_matcher(environment)}}}))"
     while clock.now_s() < windows.needed_until_s + patience_s:
         answer = prometheus.query(query, at_s=clock.now_s())
         if _only_value(answer) >= windows.needed_until_s:
             return
         until_due_s = windows.needed_until_s - clock.now_s()
-        clock.sleep(max(until_due_s, min(windows.scrape_s / 4, 2.0)))
+        pause_s = max(until_due_s, min(windows.scrape_s / 4, 2.0))
+        left_s -= pause_s
+        if left_s < 0:
+            return
+        clock.sleep(pause_s)
 
 
 def _only_value(answer: Answer) -> float:

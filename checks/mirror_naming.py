@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import regex
+
 from scenarios.secret_shapes import HIDDEN
 
 MIRROR_PACKAGE = "org.apache.kafka.connect.mirror"
@@ -34,6 +36,10 @@ IDENTITIES = frozenset(
 #: Transforms of Kafka's own that rename topics all end in this; the others leave a record where it was to go.
 ROUTER = "Router"
 TRANSFORMS_PACKAGE = "org.apache.kafka.connect.transforms."
+#: For one pattern and one name.
+MATCH_WITHIN_S = 0.5
+#: Patterns that took longer: they are not asked again.
+_TOO_SLOW: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +124,20 @@ def is_cycle(config: Mapping[str, str], topic: str) -> bool:
 
 def matches(patterns: str, topic: str) -> bool | None:
     """Whether any of these patterns, comma between, is the topic's whole name; None where that cannot be told: better
-    no hint than a wrong one."""
+    no hint than a wrong one. A pattern of somebody else's may take for ever on a name that it does not fit: it has
+    `MATCH_WITHIN_S`."""
+    if patterns in _TOO_SLOW:
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Python warns where it reads a pattern otherwise than Java may
-            return any(re.fullmatch(pattern, topic) for pattern in listed(patterns))
-    except (re.error, FutureWarning, DeprecationWarning, RecursionError, OverflowError):
+            for pattern in listed(patterns):
+                re.compile(pattern)
+            return any(regex.fullmatch(pattern, topic, timeout=MATCH_WITHIN_S) for pattern in listed(patterns))
+    except TimeoutError:
+        _TOO_SLOW.add(patterns)
+        return None
+    except (re.error, regex.error, Warning, RecursionError, OverflowError, ValueError):
         return None
 
 

@@ -106,13 +106,17 @@ def _connector(parts: Any) -> dict[str, Any]:
     return kept
 
 
+#: A task's number. (Python refuses to read one of thousands of digits.)
+_TASK_ID = re.compile(r"[0-9]{1,9}")
+
+
 def _part(part: Any) -> dict[str, Any]:
     """The status of a connector or a task."""
     if not isinstance(part, Mapping):
         return {}
     kept: dict[str, Any] = {key: _value(part[key]) for key in ("state", "worker_id", "version") if key in part}
-    if str(part.get("id", "")).isdecimal():
-        kept["id"] = int(part["id"])
+    if _TASK_ID.fullmatch(number := str(part.get("id", ""))):
+        kept["id"] = int(number)
     return kept | ({"trace": kept_trace(part["trace"])} if part.get("trace") else {})
 
 

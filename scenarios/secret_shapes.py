@@ -16,20 +16,34 @@ _NAMES = (
     r"|api[._-]?key|access[._-]?key(?:[._-]?id)?|private[._-]?key|account[._-]?key|shared[._-]?key|session[._-]?key"
     r"|x-amz-(?:signature|credential|security-token)|sig(?:nature)?|user(?:[._-]?(?:name|info))?|login"
 )
+_KEYS = r"(?:api|access|private|account|shared|session)[._-]?key"
 #: What stands behind such a name and its sign: all of a quoted text, or what goes on without a blank.
 _VALUE = r"""\(hidden\)|\\"[^"\\]*\\"|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"',;&)\]}]+"""
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL), HIDDEN),
     (re.compile(r"(?<=://)[^/?#@\s]+@"), f"{HIDDEN}@"),
-    (re.compile(r"\b(jdbc:[\w:]+:)[^/@\s\"']+/[^@\s\"']+@"), rf"\1{HIDDEN}@"),
+    # A password may hold what a URL may not; but a port before a path is none.
+    (re.compile(r"(?<=://)[^/?#@:\s]+:(?!\d{1,5}/)[^@\s]+@"), f"{HIDDEN}@"),
+    (re.compile(r"""\b(jdbc:\w+(?::\w+)*:)[^/@\n"'=?]{1,80}/(?:"[^"\n]*"|[^@\s"']+)@"""), rf"\1{HIDDEN}@"),
     (re.compile(r"\b(authorization\s*[:=]\s*)(?:[\w-]+\s+)?[^\s,;\"']+", re.IGNORECASE), rf"\1{HIDDEN}"),
     # With a digit or a capital inside, unlike the word behind "basic" in "basic authentication".
     (re.compile(r"\b((?i:basic|bearer)\s+)(?=\S*(?:[0-9=+/]|[a-z][A-Z]))[A-Za-z0-9+/_.~-]{8,}=*"), rf"\1{HIDDEN}"),
     (re.compile(r"\bLoginModule\s+(?:required|requisite|sufficient|optional)\b[^;]*;?"), f"LoginModule {HIDDEN}"),
     (re.compile(rf"""((?:{_NAMES})["']?\s*=\s*)(?:{_VALUE})""", re.IGNORECASE), rf"\1{HIDDEN}"),
     (re.compile(rf"""(["'][\w.-]*(?:{_NAMES})\\?["']\s*:\s*)(?:{_VALUE})""", re.IGNORECASE), rf"\1{HIDDEN}"),
-    # With a colon and without quotes only what can be nothing but a secret: "User: not authorized" is a sentence.
-    (re.compile(rf"""((?:pass(?:word|wd|phrase)|api[._-]?key)\s*:\s*)(?:{_VALUE})""", re.IGNORECASE), rf"\1{HIDDEN}"),
+    # With a colon and without quotes only what can be nothing but a secret: "User: not authorized" is a sentence, and
+    # so is "token: expected a number".
+    (re.compile(rf"""((?:pass(?:word|wd|phrase)|pwd|{_KEYS})\s*:\s*)(?:{_VALUE})""", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(rf"""((?:secret|token)\s*:\s*)(?=\S*\d)(?:{_VALUE})""", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(rf"((?:{_NAMES})\s*(?:->|=>|:=)\s*)(?:{_VALUE})", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(rf"(--?[\w.-]{{0,40}}(?:{_NAMES})\s+)(?!-)(?:{_VALUE})", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(rf"(<[\w.:-]{{0,40}}(?:{_NAMES})>)[^<]+(?=</)", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(rf"((?:{_NAMES})\s+(?:is|was|of)\s+)(?:\(hidden\)|'[^']*'|\"[^\"]*\")", re.IGNORECASE), rf"\1{HIDDEN}"),
+    # As Kafka's ConfigException says it.
+    (
+        re.compile(rf"(Invalid value ).*?(?= for configuration \S*(?:{_NAMES}))", re.IGNORECASE | re.DOTALL),
+        rf"\1{HIDDEN}",
+    ),
     (re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}\b"), HIDDEN),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), HIDDEN),
     (re.compile(r"\b(?:gh[oprsu]_[A-Za-z0-9]{30,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|hvs\.[\w-]{20,})"), HIDDEN),

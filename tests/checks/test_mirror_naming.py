@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.mirror_naming import is_cycle, naming_of, selects
+from checks.mirror_naming import MATCH_WITHIN_S, is_cycle, matches, naming_of, selects
 
 MIRROR = "org.apache.kafka.connect.mirror"
 TRANSFORMS = "org.apache.kafka.connect.transforms"
@@ -114,3 +115,13 @@ def test_lists_are_alternatives(topic, chosen):
 )
 def test_a_topic_that_seems_to_come_from_the_target_is_a_cycle(topic, settings, cycle):
     assert is_cycle({"source.cluster.alias": "source", **settings}, topic) is cycle
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"([\w-]+\.?)*events", r"(\w+[-.]?)+\.avro", r"([a-z0-9]+[-._]?)+events", "(a|aa)+$"]
+)
+def test_no_pattern_of_somebody_elses_takes_for_ever(pattern):
+    began_s = time.process_time()
+    for number in range(50):
+        assert not matches(pattern, f"test-prometheus.{'a' * 60}{number}.json")
+    assert time.process_time() - began_s < 20 * MATCH_WITHIN_S

@@ -224,3 +224,28 @@ def test_a_password_that_was_left_in_a_comment_is_in_no_record(tmp_path):
     plain = tmp_path / "plain.yaml"
     plain.write_text(ENVIRONMENT + "# passwords are in the vault\n")
     assert load(str(plain)).text == plain.read_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'jdbc:oracle:thin:scott/"S3CR3T"@//db:1521/x', "jdbc:oracle:thin:sys as sysdba/S3CR3T@db",
+        "amqp://u:S3C/R3T@h", "token: S3CR3T", "secret: S3CR3T", "pwd: S3CR3T", "aws_secret_access_key: S3CR3T",
+        "ssl.key.password -> S3CR3T", "Invalid value S3CR3T for configuration ssl.truststore.password",
+        "run with --password S3CR3T", "<password>S3CR3T</password>", "passphrase is 'S3CR3T'",
+    ],
+)  # fmt: skip
+def test_a_secret_in_a_trace_is_hidden_however_it_is_said(text):
+    assert "R3T" not in without_secrets(text)
+    assert without_secrets(without_secrets(text)) == without_secrets(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the secret of success", "Token bucket is full", "http://h:80/a@b", "group.id -> a", "User: not authorized",
+        "Invalid value 12 for configuration tasks.max: x", "token: expected a number at line 3",
+    ],
+)  # fmt: skip
+def test_a_sentence_about_secrets_is_none(text):
+    assert without_secrets(text) == text
