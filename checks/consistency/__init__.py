@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
 
+from checks.consistency.closing import of_closing
 from checks.consistency.equations import Check, Contradiction, Equation, Facts
 from checks.consistency.evidence import of_evidence
 from checks.consistency.latency import of_latency
@@ -27,7 +28,16 @@ from scenarios.scenario import LoadedScenario
 
 __all__ = ["EQUATIONS", "Contradiction", "Equation", "contradictions"]
 
-EQUATIONS: tuple[Check, ...] = (of_run, of_phases, of_events, of_ledger, of_latency, of_timeline, of_evidence)
+EQUATIONS: tuple[Check, ...] = (
+    of_run,
+    of_phases,
+    of_events,
+    of_ledger,
+    of_closing,
+    of_latency,
+    of_timeline,
+    of_evidence,
+)
 #: Of one equation so many are named: more of them say no more.
 MOST_OF_ONE = 3
 

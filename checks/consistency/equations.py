@@ -38,6 +38,7 @@ class Equation(StrEnum):
     STREAMS = "streams"
     EXAMPLES = "examples"
     CANARIES = "canaries"
+    ENDS = "ends"
     NO_ENVELOPES = "no_envelopes"
 
     # The latencies are those of what was counted.

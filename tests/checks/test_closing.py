@@ -24,6 +24,7 @@ from tests.support.records import (
 )
 
 HELD_BACK = ("late", "on_target", "backlog_end", "lost")
+ENDS_AT_91 = {"high_end": 91, "high_most": 91, "position": 91}
 WEEK_MS = 7 * 24 * 3_600_000
 
 
@@ -138,7 +139,7 @@ def test_what_a_mirrors_own_retention_took_is_no_fault_and_what_it_would_have_ke
 
 
 def test_what_was_there_before_the_run_and_compaction_change_nothing(judge):
-    closing = facts("target", of_partition={"low_start": 5, "low_end": 40, "high_start": 40})
+    closing = facts("target", of_partition={"low_start": 5, "low_end": 40, "high_start": 40, **ENDS_AT_91})
     assert judge(closing=closing).content["verdict"] == "GO"
 
 
@@ -151,6 +152,33 @@ def test_a_record_of_this_schema_without_closing_facts_is_never_go_and_one_of_th
     run = judge(closing=None, run_id="second")
     assert run.content["verdict"] == "GO"
     assert "ne dit pas ce que contenait la cible" in run.fiche
+
+
+@pytest.mark.parametrize(
+    ("side", "ends"),
+    [
+        ("target", {"high_end": 0, "high_most": 0, "position": None}),
+        ("target", {"high_end": 31, "high_most": 31, "position": 31}),
+        ("target", {"low_end": 51, "high_end": 51}),
+        ("target", {"position": 20}),
+        ("target", {"position": None}),
+        ("source", {"high_end": 0, "high_most": 0}),
+        ("source", {"high_end": 21, "high_most": 21}),
+    ],
+)
+def test_ends_without_room_for_what_was_counted_are_never_go(judge, side, ends):
+    run = judge(closing=facts(side, of_partition={**ends, "high_start": ends.get("high_start", 0)}))
+    assert run.content["verdict"] == "INCONCLUSIVE"
+    assert "ne laisse pas la place" in run.fiche
+
+
+def test_the_source_must_have_room_for_the_duplicates_that_it_is_said_to_hold(judge):
+    counts = replace(HEALTHY, duplicated=100, duplicated_at_source=100)
+    small = {"high_end": 51, "high_most": 51}
+    assert (
+        judge(counts=counts, closing=facts("source", of_partition=small | {"low_start": 1})).content["verdict"] != "GO"
+    )
+    assert judge(counts=counts, run_id="roomy").content["verdict"] == "GO"
 
 
 @pytest.mark.parametrize(

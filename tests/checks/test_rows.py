@@ -154,7 +154,9 @@ def closing(mirror=None, *, partitions=2, restarts=(), changes=(), **facts):
         "source": {"topics": [topic(TOPIC)], "partitions": [partition(TOPIC, n) for n in range(2)]},
         "target": {
             "topics": [topic(REMOTE, **(mirror or {}))],
-            "partitions": [partition(REMOTE, n, **facts) for n in range(partitions)],
+            "partitions": [
+                partition(REMOTE, n, **{"position": facts.get("high_end", 51), **facts}) for n in range(partitions)
+            ],
         },
         "changes": [{"side": "target", "topic": REMOTE, **change} for change in changes],
         "restarts": [{"seen_s": at_s, "places": [f"{REMOTE}:0"]} for at_s in restarts],
