@@ -71,6 +71,7 @@ class Code(StrEnum):
     NOT_READ = "not_read"
     READER_STOOD_STILL = "reader_stood_still"
     DUPLICATES_UNTOLD = "duplicates_untold"
+    BEHIND_READER = "behind_reader"
     DUPLICATES_AT_SOURCE = "duplicates_at_source"
     CORRUPTED_AT_SOURCE = "corrupted_at_source"
     CLOSING_UNTOLD = "closing_untold"

@@ -76,6 +76,8 @@ class _Reread:
 
     held: dict[Place, int]
     whole: frozenset[Place]
+    nothing: frozenset[Place]
+    """Places that were read from our reader's place to their end, and hold none of our records there."""
 
 
 class Reckoner:
@@ -130,9 +132,11 @@ class Reckoner:
             restarts=look.restarts(zero_ns),
         )
         missing = {place for place, stream in look.at_target.items() if stream.ledger.missing_count}
-        ended = self._read_to_end(reader) if missing else None
+        # Something lies behind our reader where nothing is missing: a second copy, or a marker of a transaction.
+        behind = {place for place in look.at_target if self._is_behind(place, read)}
+        ended = self._read_to_end(reader) if missing or behind else None
         disturbed = {(one.topic, one.partition): one for one in disturbances(closing, record_bytes=self._record_bytes)}
-        again = self._read_mirrors(disturbed, missing - (ended or frozenset()), read, at_ns)
+        again = self._read_mirrors(disturbed, (missing | behind) - (ended or frozenset()), read, at_ns)
         ended_now = (ended or frozenset()) | again.whole
         garbage = self._read_source()
         for place, stream in look.at_target.items():
@@ -148,6 +152,11 @@ class Reckoner:
         )
 
     # --- the mirrors -------------------------------------------------------------------------------------------------
+
+    def _is_behind(self, place: Place, read: Mapping[Place, int]) -> bool:
+        """Whether a mirror goes on behind our reader's place, by the last look."""
+        ends = self._lookout.target.ends(place)
+        return ends is not None and 0 <= read.get(place, -1) < ends.high
 
     def _read_to_end(self, reader: EndReader) -> frozenset[Place]:
         return off_hub(partial(reader.read_to_end, timeout_s=self._at_most_s(READ_TO_END_WITHIN_S)))
@@ -186,7 +195,8 @@ class Reckoner:
                 counts[place] = ledger.arrived.common(ledger.acked).common(found).count()
             if one.sure and place in whole | gone:
                 ledger.seen_again(found)
-        return _Reread(held=counts, whole=whole | gone)
+        nothing = frozenset(place for place in whole - set(disturbed) if not holdings.held[place].seqs)
+        return _Reread(held=counts, whole=whole | gone, nothing=nothing)
 
     def _ended_before(self, place: Place, at_ns: int) -> int:
         """The offset before which our reader should have read a mirror; no bound where that is not known."""
@@ -294,7 +304,7 @@ class Reckoner:
             return one.model_copy(
                 update={
                     "position": position if position >= 0 else None,
-                    "read_to_end": None if ended is None else place in ended,
+                    "read_to_end": None if ended is None else place in ended or place in again.nothing,
                     "held": again.held.get(place),
                     "held_whole": place in again.held and place in again.whole,
                 }

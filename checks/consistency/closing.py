@@ -50,9 +50,7 @@ def _untouched(closing: Closing, side: Side) -> Iterator[PartitionFacts]:
     changed = {change.topic for change in closing.changes if change.side == side}
     disturbed = {(one.topic, one.partition) for one in disturbances(closing, side)}
     facts = closing.side(side)
-    return (
-        one for one in facts.partitions if one.topic not in changed and (one.topic, one.partition) not in disturbed
-    )
+    return (one for one in facts.partitions if one.topic not in changed and (one.topic, one.partition) not in disturbed)
 
 
 def _room(one: PartitionFacts, side: Side, least: int, counted: str) -> Iterator[Contradiction]:

@@ -109,6 +109,20 @@ def unknown_arrivals(run: Run) -> Reason | None:
     return Reason.of(Code.NOT_READ, count=counts.unread) if counts.unread else None
 
 
+def behind_reader(run: Run) -> Reason | None:
+    """How many mirrors go on behind our reader's place with what may be a second copy, if any."""
+    closing = closing_of(run)
+    places = [
+        one.place
+        for one in (closing.target.partitions if closing is not None else ())
+        if one.read_to_end is not True
+        and one.position is not None
+        and one.high_end is not None
+        and one.position < one.high_end
+    ]
+    return Reason.of(Code.BEHIND_READER, count=len(places), place=places[0]) if places else None
+
+
 def absent_reason(run: Run) -> Reason | None:
     """That a mirror was never there, if so."""
     closing = closing_of(run)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from checks.measurement import Measurement
 from checks.measures.closing import (
     absent_reason,
+    behind_reader,
     held_told,
     mirror_reason,
     purged_reason,
@@ -150,9 +151,12 @@ def duplicated(run: Run, spec: MeasureSpec) -> Measurement:
     without = ("duplicated_at_source", "duplicated_untold") if ours or untold else ()
     value = counts.duplicated - ours - untold
     found = _ledger(run, spec, "duplicated", value, counts.arrived, without=without)
-    if not untold or found.at_least:
+    if found.at_least:
         return found
-    return replace(found, at_least=True, note=Reason.of(Code.DUPLICATES_UNTOLD, count=untold))
+    if untold:
+        return replace(found, at_least=True, note=Reason.of(Code.DUPLICATES_UNTOLD, count=untold))
+    behind = behind_reader(run)
+    return found if behind is None else replace(found, at_least=True, note=behind)
 
 
 @measures("ledger.corrupted")

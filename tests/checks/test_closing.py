@@ -172,6 +172,12 @@ def test_ends_without_room_for_what_was_counted_are_never_go(judge, side, ends):
     assert "ne laisse pas la place" in run.fiche
 
 
+@pytest.mark.parametrize(("read_to_end", "verdict"), [(None, "INCONCLUSIVE"), (False, "INCONCLUSIVE"), (True, "GO")])
+def test_what_lies_behind_our_reader_may_be_a_copy_unless_it_was_looked_at(judge, read_to_end, verdict):
+    run = judge(closing=facts("target", of_partition={"high_end": 60, "high_most": 60, "read_to_end": read_to_end}))
+    assert run.content["verdict"] == run.criteria["duplicated"]["verdict"] == verdict
+
+
 def test_the_source_must_have_room_for_the_duplicates_that_it_is_said_to_hold(judge):
     counts = replace(HEALTHY, duplicated=100, duplicated_at_source=100)
     small = {"high_end": 51, "high_most": 51}

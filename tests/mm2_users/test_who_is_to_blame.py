@@ -602,6 +602,22 @@ def test_what_a_late_mm2_wrote_just_before_the_end_is_late_and_not_left_unread_b
     assert (counts.arrived, counts.lost, counts.late, counts.unread) == (40, 0, RECORDS - 40, unread)
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_lies_behind_our_reader_though_nothing_is_missing_is_looked_at(ours):
+    """A second copy of a record, or somebody else's."""
+    stage = stage_of()
+    half_way(stage)
+    the_rest(stage)
+    mirror = names(stage)[1]
+    stage.consumers[0].stuck.add((mirror, 1))
+    log = stage.path.logs[mirror, 1]
+    log.append(log[-1] if ours else (b"k", b"somebody else's"))
+    ledger, closing = reckoned(stage, committed_past_everything(stage.path))
+    assert totals(ledger) == ALL
+    behind = {one.partition: one.read_to_end for one in closing.target.partitions if one.position < one.high_end}
+    assert behind == {1: not ours}
+
+
 def test_a_reader_that_cannot_be_helped_is_not_started_again_for_ever():
     stage = stage_of()
     half_way(stage)

@@ -147,10 +147,8 @@ def with_room(closing: Closing, streams: Iterable[Mapping[str, Any]]) -> Closing
 
     def roomy(one: PartitionFacts) -> PartitionFacts:
         end, least = one.high_end, need[one.partition] + 1
-        chosen = (
-            one.low_end != one.low_start or one.high_start or end != one.high_most or one.position not in (None, end)
-        )
-        if end is None or end >= least or chosen:
+        pristine = one.low_end == one.low_start == one.high_start == 0 and end == one.high_most == EACH + 1
+        if not pristine or end >= least or one.position not in (None, end):
             return one
         position = {} if one.position is None else {"position": least}
         return one.model_copy(update={"high_end": least, "high_most": least, **position})
