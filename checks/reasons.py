@@ -42,6 +42,8 @@ class Code(StrEnum):
     WORKER_CLOCK_STEPPED = "worker_clock_stepped"
     CLOCK_SKEWED = "clock_skewed"
     CLOCKS_DISAGREE = "clocks_disagree"
+    BELOW_OURS = "below_ours"
+    BELOW_ARRIVED = "below_arrived"
     TOO_FEW_SAMPLES = "too_few_samples"
     WORKER_LOST = "worker_lost"
     STRETCH_NOT_REACHED = "stretch_not_reached"

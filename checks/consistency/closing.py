@@ -55,9 +55,8 @@ def _untouched(closing: Closing, side: Side) -> Iterator[PartitionFacts]:
 
 def _room(one: PartitionFacts, side: Side, least: int, counted: str) -> Iterator[Contradiction]:
     base = one.high_start or 0
-    for name, end in (("high_end", one.high_end), ("high_most", one.high_most)):
-        if end is not None and end - base < least:
-            yield _of(one, side, name, end, f"high_start + {counted}", base + least)
+    if one.high_end is not None and one.high_end - base < least:
+        yield _of(one, side, "high_end", one.high_end, f"high_start + {counted}", base + least)
     if one.low_end is not None and one.low_end > base and one.trim is None:
         yield _of(one, side, "low_end", one.low_end, "trim", "–")
 

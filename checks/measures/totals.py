@@ -40,6 +40,8 @@ def _total(role: Role) -> MeasureFunction:
         counter = task_counter(run, spec, role)
         if isinstance(counter, Measurement):
             return counter
+        if reason := below_arrived(run, counter):
+            return _untold(spec, counter, reason)
         ours = surely_ours(run, spec, counter.growth, polled=role is Role.POLL_TOTAL)
         others = counter.growth - ours
         found = replace(grown(counter, spec), details=counter.details)
@@ -58,6 +60,19 @@ def _total(role: Role) -> MeasureFunction:
 
 measures("connect.poll_total")(_total(Role.POLL_TOTAL))
 measures("connect.write_total")(_total(Role.WRITE_TOTAL))
+
+
+def below_arrived(run: Run, counter: Counted) -> Reason | None:
+    """What arrived was polled and written, so a counter that grew by less has not counted this run."""
+    if counter.reset or run.stretch is not None or run.counts is None:
+        return None
+    arrived = run.counts.arrived
+    return Reason.of(Code.BELOW_ARRIVED, growth=counter.growth, arrived=arrived) if counter.growth < arrived else None
+
+
+def _untold(spec: MeasureSpec, counter: Counted, reason: Reason) -> Measurement:
+    found = counter.found
+    return Measurement(value=None, unit=spec.unit, source=found.metric.query, window=found.window, why_not=reason)
 
 
 def surely_ours(run: Run, spec: MeasureSpec, total: float, *, polled: bool) -> float:
@@ -91,15 +106,9 @@ def replication_ratio(run: Run, spec: MeasureSpec) -> Measurement:
     if isinstance(polled, Measurement):
         return polled
     source = f"{written.found.metric.query} ÷ {polled.found.metric.query}"
-    if reset := written.reset or polled.reset:
+    if objection := _no_ratio(run, spec, written, polled):
         return Measurement(
-            value=None, unit=spec.unit, source=source, window=polled.found.window, why_not=reset, series=None
-        )
-    if polled.growth == 0:
-        return Measurement.missing(Code.NOTHING_POLLED, unit=spec.unit, source=source, window=polled.found.window)
-    if excess := _excess(run, spec, written.growth, polled):
-        return Measurement(
-            value=None, unit=spec.unit, source=source, window=polled.found.window, why_not=excess, series=None
+            value=None, unit=spec.unit, source=source, window=polled.found.window, why_not=objection, series=None
         )
     return Measurement(
         value=100 * written.growth / polled.growth,
@@ -111,6 +120,15 @@ def replication_ratio(run: Run, spec: MeasureSpec) -> Measurement:
         coverage=min(written.found.coverage, polled.found.coverage),
         details=(("written", written.growth), ("polled", polled.growth)),
     )
+
+
+def _no_ratio(run: Run, spec: MeasureSpec, written: Counted, polled: Counted) -> Reason | None:
+    """Why two counters make no ratio, if so."""
+    if reason := written.reset or polled.reset or below_arrived(run, written) or below_arrived(run, polled):
+        return reason
+    if polled.growth == 0:
+        return Reason.of(Code.NOTHING_POLLED)
+    return _excess(run, spec, written.growth, polled)
 
 
 def _excess(run: Run, spec: MeasureSpec, written: float, polled: Counted) -> Reason | None:

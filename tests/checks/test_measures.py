@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -127,9 +128,10 @@ FROM_VERDICTS = {spec.name for spec in MEASURES.values() if spec.group is Group.
 @pytest.fixture
 def judged(tmp_path):
     """(metrics or None, run settings) → a function that measures by name."""
+    number = itertools.count()
 
     def build(metrics=None, evidence=None, **settings):
-        directory = write_run(tmp_path, **settings)
+        directory = write_run(tmp_path / str(next(number)), **settings)
         write_evidence(directory, metrics, **(evidence or {}))
         record = RunRecord.open(directory)
         environment = environment_of(record.manifest).environment
@@ -248,8 +250,11 @@ class TestCounters:
         late = spoil(healthy_metrics(), READS[name], lambda at_s: growing(6.0, 50.0)(at_s + 4))
         assert judged(late)(name).value == 100
 
-    def test_nothing_read(self, judged, name):
-        assert judged(spoil(healthy_metrics(), READS[name], always(6.0)))(name).value == 0
+    def test_what_arrived_was_counted_or_the_counter_is_of_something_else(self, judged, name):
+        """Stamps that are off by more than the load, an exporter that lags, another connector's counter."""
+        for counted in (always(6.0), growing(6.0, 49.5)):
+            found = judged(spoil(healthy_metrics(), READS[name], counted))(name)
+            assert (found.value, found.why_not.code) == (None, Code.BELOW_ARRIVED)
 
     def test_task_that_restarted_leaves_a_lower_bound(self, judged, name):
         half = (LOAD_START_S + LOAD_END_S) / 2
@@ -308,12 +313,15 @@ def _from(start_s, one):
 
 def test_ratio_of_half_written(judged):
     metrics = spoil(healthy_metrics(), Role.WRITE_TOTAL, growing(6.0, 25.0))
-    assert judged(metrics)("connect.replication_ratio").value == 50
+    half = Counts(sent=100, acked=100, arrived=50, late=50)
+    assert judged(metrics, counts=half)("connect.replication_ratio").value == 50
+    assert judged(metrics)("connect.replication_ratio").why_not.code is Code.BELOW_ARRIVED
 
 
 def test_ratio_of_nothing_polled_is_no_ratio(judged):
     metrics = spoil(spoil(healthy_metrics(), Role.WRITE_TOTAL, always(6.0)), Role.POLL_TOTAL, always(6.0))
-    assert judged(metrics)("connect.replication_ratio").why_not.code is Code.NOTHING_POLLED
+    found = judged(metrics, counts=Counts(sent=100, acked=100, late=100))("connect.replication_ratio")
+    assert found.why_not.code is Code.NOTHING_POLLED
 
 
 def test_ratio_across_a_restart_is_unknown(judged):
@@ -602,3 +610,10 @@ def test_no_probe_sent_has_no_send_delay(judged):
 
 def test_remote_topics_of_the_plan_are_the_ones_looked_for():
     assert REMOTE == "source.t.generated-data-01.json"
+
+
+@pytest.mark.parametrize("name", ["mm2.latency_avg", "mm2.latency_max"])
+def test_latencies_of_mm2s_that_half_of_ours_belie_are_none(judged, name):
+    """A worker's clock that is behind, or an exporter that gives seconds."""
+    assert judged(e2e_ms=[9000.0])(name).why_not.code is Code.BELOW_OURS
+    assert judged(e2e_ms=[20.0] * 99 + [9000.0])(name).why_not is None

@@ -226,9 +226,10 @@ class TestWhatItSays:
         assert "la cible impose à MM2 d'attendre (300 ms au plus) : un quota" in said
 
     def test_where_no_bottleneck_fits_the_symptom_that_does_is_named(self, phase2):
-        page, _ = phase2(e2e_ms=[1500.0] * 2000)
+        metrics = spoil2(phase2_metrics(), Role.LATENCY_AVG, during(450.0))
+        page, _ = phase2(spoil2(metrics, Role.LATENCY_MAX, during(900.0)), e2e_ms=[1400.0] * 2000)
         (box,) = page.all("section", **{"class": "verdict NOGO"})
-        said = "Ligne du diagnostic qui correspond : Latence > 500 ms : MM2 20 ms, bout en bout 1 500 ms."
+        said = "Ligne du diagnostic qui correspond : Latence > 500 ms : MM2 450 ms, bout en bout 1 400 ms."
         assert said in plain(box.text)
 
     def test_criteria_that_say_the_same_are_said_once(self, phase2):
