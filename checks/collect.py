@@ -38,7 +38,7 @@ from run_record.store import SEAL, RunRecord, private_directory, sums, write_jso
 from scenarios.environment import Environment, LoadedEnvironment
 from scenarios.errors import ConnectFailure, MetricsUnavailable, Refused, RunRecordError
 from scenarios.measures import MEASURES
-from scenarios.secrets import hidden
+from scenarios.secrets import hidden, hidden_of_others
 
 #: That of the record: the evidence has the same.
 SCHEMA = 2
@@ -286,7 +286,7 @@ def _ask_metric(
         answer = prometheus.query(f"{selector}[{round(span_s * 1000)}ms]", at_s=at_s)
         entry = _metric_entry(profile, role, environment, error=None)
         entry |= {
-            "file": writer.keep_text(f"metric-{role}-{number:03d}.json", answer.body),
+            "file": writer.keep_text(f"metric-{role}-{number:03d}.json", _kept_body(answer)),
             "query": answer.query,
             "at_s": at_s,
             "span_s": span_s,
@@ -297,6 +297,17 @@ def _ask_metric(
             "infos": list(answer.infos),
         }
         writer.entries.append(entry)
+
+
+def _kept_body(answer: Answer) -> str:
+    """The answer as it came, but for what its warnings may give away: a proxy or a store behind it wrote those."""
+    if not (answer.warnings or answer.infos):
+        return answer.body
+    content = json.loads(answer.body)
+    for name, texts in (("warnings", answer.warnings), ("infos", answer.infos)):
+        if content.get(name):
+            content[name] = [hidden_of_others(text) for text in texts]
+    return json.dumps(content, ensure_ascii=False)
 
 
 def _pieces(windows: Windows, *, now_s: float) -> Iterator[tuple[float, float]]:

@@ -44,6 +44,7 @@ from run_record.reading import (
 )
 from run_record.timeline import TimelineRow
 from scenarios.errors import RunRecordError
+from scenarios.visible import in_json
 
 SEAL = "SHA256SUMS"
 
@@ -94,7 +95,7 @@ def write_text(path: Path, text: str) -> None:
 
 def json_text(content: Any) -> str:
     """A document as `write_json` writes it."""
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, sort_keys=False) + "\n"
+    return in_json(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, sort_keys=False)) + "\n"
 
 
 def _replace(path: Path, text: str) -> None:
@@ -194,7 +195,7 @@ class RunWriter:
     def _append(self, name: str, content: dict[str, Any]) -> None:
         if self._sealed:
             return
-        line = (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        line = (in_json(json.dumps(content, ensure_ascii=False, allow_nan=False)) + "\n").encode()
         with self._writing(name):
             stream = self._streams.get(name)
             if stream is None:

@@ -8,6 +8,7 @@ through here.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TextIO
 
@@ -16,8 +17,10 @@ from typing import TextIO
 HIDDEN = "\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
 HIDDEN += "\ud800-\udfff\U000e0000-\U000e007f"
 _HIDDEN = re.compile(f"[{HIDDEN}]")
-#: GitHub's runner obeys this one wherever it stands in a line; `::command::` only where a line begins.
-_COMMAND = "##["
+#: What runners of CI jobs obey: `##[`, `##vso[` and `##teamcity[` wherever they stand; `::command::` where a line
+#: begins, blanks before it or not.
+_COMMAND = re.compile(r"##(?=\w*\[)")
+_AT_LINE_START = re.compile(r"(?m)^([ \t]*):(?=:[A-Za-z])")
 
 
 def visible(text: str) -> str:
@@ -38,7 +41,16 @@ def writable(text: str, stream: TextIO) -> str:
 
 def _escaped(text: str, *, keep: str) -> str:
     shown = _HIDDEN.sub(lambda found: found[0] if found[0] in keep else _code(found[0]), text)
-    return shown.replace(_COMMAND, "##\\[")
+    return _AT_LINE_START.sub(r"\1\\:", _COMMAND.sub(r"##\\", shown))
+
+
+def in_json(text: str) -> str:
+    """A JSON document that says the same, with hidden characters written as JSON writes them."""
+    return _HIDDEN.sub(lambda found: found[0] if found[0] == "\n" else _in_json(found[0]), text)
+
+
+def _in_json(character: str) -> str:
+    return json.dumps(character)[1:-1]
 
 
 def _code(character: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import unicodedata
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.visible import HIDDEN, one_line, visible, writable
+from scenarios.visible import HIDDEN, in_json, one_line, visible, writable
 
 ANYTHING = st.text(st.characters(), max_size=60)
 
@@ -65,3 +66,19 @@ def test_letters_that_a_stream_lacks_are_written_out():
     ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     assert writable("é\u202e", ascii_only) == "\\xe9\\u202e"
     assert writable("é", io.StringIO()) == "é"
+
+
+@pytest.mark.parametrize(
+    "text", ["##vso[task.complete]", "##teamcity[x]", "##[error]", "  ::add-mask::GO", "a\n\t::stop-commands::x"]
+)
+def test_no_job_obeys_what_others_say(text):
+    shown = visible(text)
+    assert not re.search(r"##\w*\[", shown)
+    assert not re.search(r"(?m)^\s*::[a-z]", shown)
+
+
+@given(ANYTHING)
+def test_a_json_document_says_the_same_without_hidden_characters(text):
+    shown = in_json(json.dumps({"a": text}, ensure_ascii=False, indent=1))
+    assert json.loads(shown) == {"a": text}
+    assert not re.search(f"[{HIDDEN}]", shown.replace("\n", ""))
