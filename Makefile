@@ -52,9 +52,9 @@ check: setup ## lint, types and the fast tests
 	@$(SIDE_BY_SIDE) --jobs 3 $(TIMED) lint types $(UNTIMED)
 
 .PHONY: test
-test: setup ## everything that CI runs: lint, types, fast tests, and the tests on real labs (twenty minutes)
+test: setup ## everything that CI runs: lint, types, fast tests, and the tests on real labs (half an hour)
 	@$(SIDE_BY_SIDE) --jobs 3 $(TIMED) lint types $(UNTIMED)
-	@echo "The tests on real labs take ten minutes, and tell what they have to tell at their end."
+	@echo "The tests on real labs take a quarter of an hour, and tell what they have to tell at their end."
 	@$(MAKE) --no-print-directory labs
 
 .PHONY: lint types $(TIMED) $(UNTIMED) labs

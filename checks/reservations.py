@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from checks.connect_seen import connect_view
 from checks.interruptions import longest_interruption
 from checks.measures.closing import mirror_reason, purged_reason, stood_still, untold_facts
+from checks.measures.e2e import all_latencies
 from checks.measures.registry import Run
 from checks.measures.scrape_guards import CLOCK_STEP_S, worker_clock_step
 from checks.reasons import Code, Reason
-from checks.rows.figures import all_latencies
 
 #: From due and from sent differ by more than this: the generator was held up, and only one of them says so.
 HELD_UP_RATIO = 1.1

@@ -76,7 +76,9 @@ class PartitionFacts(StrictModel):
     high_most: int | None = Field(description="the highest end that was ever seen")
     committed: int | None = Field(None, description="source: the last offset that MM2 has committed, as Connect told")
     position: int | None = Field(None, description="target: where our reader stood; None before its first record")
-    read_to_end: bool | None = Field(None, description="target: nothing lay behind that; None where nobody asked")
+    read_to_end: bool | None = Field(
+        None, description="target: nothing of ours lay behind that; None where nobody asked"
+    )
     held: int | None = Field(None, description="target: our records that were found when it was read again")
     held_whole: bool = Field(False, description="target: it was read again from its beginning to its end")
     trim: Trim | None = None

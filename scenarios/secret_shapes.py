@@ -23,8 +23,11 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL), HIDDEN),
     (re.compile(r"(?<=://)[^/?#@\s]+@"), f"{HIDDEN}@"),
     # A password may hold what a URL may not; but a port before a path is none.
-    (re.compile(r"(?<=://)[^/?#@:\s]+:(?!\d{1,5}/)[^@\s]+@"), f"{HIDDEN}@"),
-    (re.compile(r"""\b(jdbc:\w+(?::\w+)*:)[^/@\n"'=?]{1,80}/(?:"[^"\n]*"|[^@\s"']+)@"""), rf"\1{HIDDEN}@"),
+    (re.compile(r"(?<=://)[^/?#@:\s]+:(?!\d{1,5}/)[^@\s]{1,200}@"), f"{HIDDEN}@"),
+    (
+        re.compile(r"""\b(jdbc:\w{1,30}(?::\w{1,30}){0,3}:)[^/@\n"'=?]{1,80}/(?:"[^"\n]*"|[^@\s"']+)@"""),
+        rf"\1{HIDDEN}@",
+    ),
     (re.compile(r"\b(authorization\s*[:=]\s*)(?:[\w-]+\s+)?[^\s,;\"']+", re.IGNORECASE), rf"\1{HIDDEN}"),
     # With a digit or a capital inside, unlike the word behind "basic" in "basic authentication".
     (re.compile(r"\b((?i:basic|bearer)\s+)(?=\S*(?:[0-9=+/]|[a-z][A-Z]))[A-Za-z0-9+/_.~-]{8,}=*"), rf"\1{HIDDEN}"),
@@ -41,7 +44,9 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"((?:{_NAMES})\s+(?:is|was|of)\s+)(?:\(hidden\)|'[^']*'|\"[^\"]*\")", re.IGNORECASE), rf"\1{HIDDEN}"),
     # As Kafka's ConfigException says it.
     (
-        re.compile(rf"(Invalid value ).*?(?= for configuration \S*(?:{_NAMES}))", re.IGNORECASE | re.DOTALL),
+        re.compile(
+            rf"(Invalid value ).{{1,999}}?(?= for configuration \S{{0,99}}?(?:{_NAMES}))", re.IGNORECASE | re.DOTALL
+        ),
         rf"\1{HIDDEN}",
     ),
     (re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}\b"), HIDDEN),

@@ -64,14 +64,13 @@ def _room(one: PartitionFacts, side: Side, least: int, counted: str) -> Iterator
 
 def _read(one: PartitionFacts, arrived: int) -> Iterator[Contradiction]:
     """Our reader has been behind all that arrived."""
-    if one.position is None:
-        if arrived:
-            yield _of(one, "target", "position", "–", "high_start + arrived", (one.high_start or 0) + arrived)
-    elif one.position - (one.high_start or 0) < arrived:
-        yield _of(one, "target", "position", one.position, "high_start + arrived", (one.high_start or 0) + arrived)
+    base = one.high_start or 0
+    position = base if one.position is None else one.position
+    if position - base < arrived:
+        yield _of(one, "target", "position", position, "high_start + arrived", base + arrived)
 
 
-def _of(one: PartitionFacts, side: Side, name: str, found: int | str, other: str, wanted: int | str) -> Contradiction:
+def _of(one: PartitionFacts, side: Side, name: str, found: int, other: str, wanted: int | str) -> Contradiction:
     return Contradiction(
         equation=Equation.ENDS,
         where=f"{LEDGER}: closing.{side} {one.place}, {name}",

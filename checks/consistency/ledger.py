@@ -109,7 +109,7 @@ def _phases_counted(facts: Facts, content: dict[str, Any]) -> Iterator[Contradic
     played = {phase.name for phase in facts.manifest.of_kind("load")}
     if not facts.ended_by_itself and played:
         # Who ended the run may have done so just as the workers, by their own clocks, went on to the next load.
-        last = max(planned.index(name) for name in played if name in planned) if played & set(planned) else -1
+        last = max(map(planned.index, played & set(planned)), default=-1)
         played |= set(planned[last + 1 : last + 2])
     for name, counts in facts.phase_counts.items():
         if counts.sent and name not in played:

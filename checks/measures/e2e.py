@@ -30,6 +30,15 @@ class Latencies:
     source: str
 
 
+def all_latencies(run: Run, kind: str) -> LatencyHistogram:
+    """A kind's histogram over all load phases, or of the phase looked at; empty where the record has none of it."""
+    together = LatencyHistogram()
+    for phase, kinds in run.record.latency.items():
+        if kind in kinds and run.phase in (None, phase):
+            together.merge(kinds[kind])
+    return together
+
+
 def merged_latencies(run: Run, spec: MeasureSpec, kind: str, *, missing: int = 0) -> Latencies | Measurement:
     """The histogram of a kind over all load phases, or the measurement that says why there is none.
 
@@ -40,15 +49,13 @@ def merged_latencies(run: Run, spec: MeasureSpec, kind: str, *, missing: int = 0
         return Measurement.missing(run.without_ledger, unit=spec.unit, source=source)
     if unknown := partial(run, of_arrivals=kind == "e2e"):
         return Measurement(value=None, unit=spec.unit, source=source, why_not=unknown)
-    together = LatencyHistogram()
     if run.stretch is not None and (hole := timeline_objection(run, run.stretch)):
         return Measurement(value=None, unit=spec.unit, source=source, window=run.stretch, why_not=hole)
     if run.stretch is not None:
         source = f"record/timeline.jsonl: histograms.{kind} of the stretch, by arrival"
         together = _of_stretch(run, run.stretch, kind)
-    for phase, kinds in run.record.latency.items() if run.stretch is None else ():
-        if kind in kinds and run.phase in (None, phase):
-            together.merge(kinds[kind])
+    else:
+        together = all_latencies(run, kind)
     if together.count + missing == 0:
         return Measurement.missing(Code.NO_LATENCIES, unit=spec.unit, source=source)
     if together.negative:

@@ -16,6 +16,7 @@ import numpy as np
 from checks.measurement import Measurement
 from checks.measures.connect import largest_value
 from checks.measures.counters import Counted, counted
+from checks.measures.e2e import all_latencies
 from checks.measures.ledger import SOURCE as LEDGER_SOURCE
 from checks.measures.ledger import partial
 from checks.measures.registry import Run, measures
@@ -23,7 +24,6 @@ from checks.measures.scraped import Scraped, gauge, scraped
 from checks.metric_profiles import Role
 from checks.reasons import Code
 from checks.series import Series
-from run_record.histogram import LatencyHistogram
 from scenarios.measures import MeasureSpec
 
 KAFKA_METRIC_WINDOW_S = 30.0
@@ -57,10 +57,9 @@ def latency_gauge(run: Run, spec: MeasureSpec, found: Scraped, value: float | No
 def _median_of_ours_ms(run: Run) -> float | None:
     """Half of the records that arrived took longer than this from when they were sent; None without any, and for a step
     of a staircase: what is late arrives in the rest behind it, and its gauges may have forgotten by then."""
-    together = LatencyHistogram()
-    for kinds in run.record.latency.values() if run.phase is None else ():
-        if "e2e_from_sent" in kinds:
-            together.merge(kinds["e2e_from_sent"])
+    if run.phase is not None:
+        return None
+    together = all_latencies(run, "e2e_from_sent")
     return together.percentile_ms(50) if together.count else None
 
 

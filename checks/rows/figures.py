@@ -5,10 +5,10 @@ from __future__ import annotations
 from checks.evaluate import measured
 from checks.measurement import Measurement
 from checks.measures import Run, measure
+from checks.measures.e2e import all_latencies
 from checks.measures.scraped import gauge
 from checks.measures.totals import task_counter
 from checks.metric_profiles import Role
-from run_record.histogram import LatencyHistogram
 from scenarios.measures import MEASURES
 
 
@@ -27,15 +27,6 @@ def growth_of_tasks(run: Run, role: Role) -> float | None:
         return growth if isinstance(growth, Measurement) else gauge(growth.found, spec, growth.growth)
 
     return measured(run, "connect.task_errors", grown).value
-
-
-def all_latencies(run: Run, kind: str) -> LatencyHistogram:
-    """A kind's histogram over all load phases, or of the phase looked at; empty where the record has none of it."""
-    together = LatencyHistogram()
-    for phase, kinds in run.record.latency.items():
-        if kind in kinds and run.phase in (None, phase):
-            together.merge(kinds[kind])
-    return together
 
 
 def p99_ms(run: Run, kind: str) -> float | None:
